@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A machine with a virtual clock and canned answers: what `graph exec`, `graph
+ * test` and the simulator use.  In memory, deterministic, no network; timers
+ * fire when nothing else is due.
+ */
+#ifndef MACHINE_DRIVER_H
+#define MACHINE_DRIVER_H
+
+#include "machine/machine.h"
+
+struct driver_options {
+	const struct chart *chart;
+	const struct machine_env *env;      /* check, is_inline, answer ... */
+	const json_t *input;                /* START's data, or NULL */
+	/* [{"event":{"name","data"},"after":ms}] or NULL (issue: graph exec --events) */
+	const json_t *script;
+	/* {"plugin.action":[{"result":..}|{"error":..}]} or NULL; the last one repeats; missing: stays open */
+	const json_t *answers;
+	int64_t until_ms;                   /* virtual; -1: no end */
+	/* Called for each stable configuration with
+	 * {"at_ms","event","configuration","atomic","final","data"}; borrowed. */
+	void (*on_stable)(void *ctx, const json_t *line);
+	/* Each effect, as effect_to_json; may be NULL. */
+	void (*on_effect)(void *ctx, const json_t *effect);
+	void *ctx;
+};
+
+/* 0 when final or nothing more can happen; ERR_* when the machine failed at run time. */
+int driver_run(const struct driver_options *options, bool *is_final, struct err *err) ATTR_MUST_USE;
+
+#endif
