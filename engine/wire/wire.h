@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HTTP and mail out.  One struct wire per worker loop; connections are shared
+ * by all of them (their breaker and limits are guarded inside).
+ *
+ * A request passes the stages in this order: tape, trace, retry, break, limit,
+ * auth, curl.  Each stage has the same shape (struct wire_stage); retry is
+ * outside break and limit so that every attempt is counted and paid for, and
+ * auth is last so that no tape and no span ever sees a credential.
+ *
+ * The callback of a request runs exactly once, on the loop's thread, and never
+ * inside wire_send.
+ */
+#ifndef WIRE_H
+#define WIRE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/str.h"
+
+struct wire;
+struct wire_request;
+struct wire_connection;
+
+enum wire_effect { WIRE_READ = 1, WIRE_KEYED, WIRE_ONCE };
+
+enum wire_auth_kind {
+	WIRE_AUTH_NONE,
+	WIRE_AUTH_BEARER,      /* secret: token */
+	WIRE_AUTH_BASIC,       /* user, secret: password */
+	WIRE_AUTH_HEADER,      /* header, secret: value */
+	WIRE_AUTH_OAUTH2_CLIENT, /* token_path or token_url, client_id, secret: client_secret, scope */
+	WIRE_AUTH_OAUTH1_TBA   /* NetSuite: realm, consumer_key, consumer_secret, token, token_secret */
+};
+
+/*
+ * A connection: a named endpoint with credentials and limits (configuration,
+ * never in a graph).  Made from a JSON object, the `connections.NAME` table of
+ * gangway.lua; unknown keys are refused by name.  Values such as "env:NAME" and
+ * "file:PATH" under secret keys are resolved here, once, and never shown.
+ *
+ *   url                 base URL (http, https, smtp, smtps); required
+ *   auth                {kind="bearer", token="env:X"} ...; kind "none" by default
+ *   headers             {["X-Name"]="value"}
+ *   timeout_ms          10000   of one attempt
+ *   deadline_ms         60000   of all attempts together
+ *   retries             3       backoff_min_ms 1000, backoff_max_ms 4000, doubling with jitter
+ *   concurrency         16      requests at once
+ *   rate_per_s, burst   0: no rate limit
+ *   breaker             {window=20, error_percent=50, open_ms=30000, probes=1}; window 0: none
+ *   private             false   may the address be loopback, private or link-local?
+ *   idempotency_header  "Idempotency-Key"; "" sends none
+ *   idempotency_quoted  false   (RFC 8941 string)
+ *   plugin              which plugin speaks here; by default the connection's own name
+ *   settings            {api_version="60.0", ...} for the plugin
+ *   smtp: from, hello_name, starttls = "required" | "none", auth basic
+ */
+int wire_connection_new(const char *name, const json_t *json, struct wire_connection **ret,
+                        struct err *err) ATTR_MUST_USE;
+void wire_connection_free(struct wire_connection *connection);
+const char *wire_connection_name(const struct wire_connection *connection);
+const char *wire_connection_plugin(const struct wire_connection *connection);
+const char *wire_connection_setting(const struct wire_connection *connection, const char *name);
+/* {"name","url","plugin","auth","state":"closed"|"open"|"half_open","in_flight","waiting",
+ *  "quota":{header: value}} without any secret; new. */
+json_t *wire_connection_describe(const struct wire_connection *connection);
+/* Every secret value of this connection, for redaction in logs and records: calls found per value. */
+void wire_connection_secrets(const struct wire_connection *connection,
+                             void (*found)(void *arg, const char *secret), void *arg);
+
+/* What ended a request. */
+enum wire_status {
+	WIRE_OK = 0,
+	WIRE_STATUS,        /* a reply that is no success: see code */
+	WIRE_TIMEOUT,       /* no answer within the attempt's or the total deadline */
+	WIRE_NETWORK,       /* resolve, connect, TLS or transfer failed */
+	WIRE_CIRCUIT_OPEN,  /* refused by the breaker; nothing was sent */
+	WIRE_AUTH,          /* no credentials could be had */
+	WIRE_REFUSED,       /* policy: private address, foreign host, header with CR/LF, too long */
+	WIRE_TOO_LARGE,     /* the reply exceeds LIMIT_REPLY_BYTES */
+	WIRE_CANCELLED
+};
+
+struct wire_header {
+	char *name, *value;
+};
+
+struct wire_reply {
+	enum wire_status status;
+	int code;                  /* HTTP or SMTP; 0: none */
+	struct str body;           /* valid during the callback */
+	const struct wire_header *headers;
+	size_t header_count;
+	int attempts;
+	int64_t took_ms;           /* from wire_send to the callback */
+	bool may_have_left;        /* bytes of the request may have reached the other side, unanswered */
+	char text[256];            /* what happened, for people; without secrets */
+	/* [{"at_ms","code","status","took_ms"}] one per attempt; borrowed */
+	const json_t *log;
+};
+
+typedef void wire_done_cb(void *arg, const struct wire_reply *reply);
+/* enum gw_verdict as in gw_plugin.h (0 default, 1 ok, 2 retry, 3 permanent, 4 reauth). */
+typedef int wire_classify_cb(void *arg, const struct wire_reply *reply);
+
+struct wire_mail {
+	const char *message_id;          /* without <> */
+	const char *from, *to, *cc, *reply_to, *subject;
+	struct str text, html;
+	const struct wire_header *headers;
+	size_t header_count;
+	int64_t date_ms;
+};
+
+struct wire_send_options {
+	struct wire_connection *connection;
+	const char *method, *path;       /* HTTP; copied */
+	const char *content_type;
+	struct str body;                 /* copied */
+	const struct wire_header *headers;
+	size_t header_count;
+	const struct wire_mail *mail;    /* instead of method..headers: a mail; copied */
+	enum wire_effect effect;
+	const char *key;                 /* idempotency key; KEYED sends it */
+	const char *correlation_id;      /* goes out as X-Correlation-ID */
+	const char *traceparent;         /* NULL: none; the span id is replaced per attempt */
+	int64_t timeout_ms, deadline_ms; /* 0: the connection's */
+	int32_t retries;                 /* -1: the connection's */
+	int64_t backoff_min_ms, backoff_max_ms; /* -1 */
+	wire_classify_cb *classify;      /* NULL: by status */
+	wire_done_cb *done;
+	void *arg;
+};
+
+struct wire_options {
+	struct loop *loop;
+	/* One span per attempt, for whoever traces; may be NULL. */
+	void (*trace)(void *ctx, const json_t *span);
+	void *trace_ctx;
+};
+
+struct wire *wire_new(const struct wire_options *options);
+/* Ends all requests with WIRE_CANCELLED first. */
+void wire_free(struct wire *wire);
+
+/* Never fails: whatever is wrong arrives at the callback.  The handle is valid until then. */
+struct wire_request *wire_send(struct wire *wire, const struct wire_send_options *options);
+/* The callback comes with WIRE_CANCELLED (or with the answer, when it was already there). */
+void wire_cancel(struct wire_request *request);
+
+/* Checks that a value may stand in a header or address: no CR, LF, NUL, control bytes. */
+bool wire_header_is_safe(const char *value);
+/* "3" or an HTTP-date in all three forms (RFC 9110 10.2.3) to ms from now; -1 when neither. */
+int64_t wire_retry_after_ms(const char *value, int64_t wall_ms);
+
+#endif
