@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine: one process that owns a store and carries its runs (DESIGN.md 4:
+ * decide, record, act).  It has worker loops (a run stays on one of them) and
+ * one writer thread that commits what all of them have ready.
+ *
+ * Everything is asked for with engine_request(): a JSON object with "op"; the
+ * same requests travel over the owner's Unix socket (run/socket.h).  Replies are JSON
+ * objects; the last one has "last": true.  A failure is
+ *   {"last":true,"error":{"code","id","text","hint"}}.
+ *
+ *   {"op":"run.start","graph","input":{},"correlation_id"?,"wait":bool,"watch":bool,"by"?}
+ *       -> {"run":RUN,"is_new":bool} once durable; with watch a {"step":STEP} per record; with wait
+ *          {"last":true,"run":RUN} when the run ended, is blocked, or waits only for people.
+ *   {"op":"run.wait","run":ID,"watch":bool}
+ *   {"op":"run.list","graph"?,"status"?,"where":{name:value}?,"before"?,"since_ms"?,"until_ms"?,"limit"?} -> {"runs":[RUN],"next":no?}
+ *   {"op":"run.show","run":ID}            -> {"run":RUN with "data","calls","tasks","advice","timeline","pins"}
+ *   {"op":"run.events","run":ID,"from"?}  -> {"records":[...]} the journal
+ *   {"op":"run.cancel","run":ID,"by","reason"?}
+ *   {"op":"run.signal","run":ID,"event":NAME,"data"?,"id"?,"by"?}   id: the same id is taken once
+ *   {"op":"run.repin","run":ID,"by","reason"?}       to the files as they are now
+ *   {"op":"run.replay","run":ID}          -> {"replay":{"ok":bool,"records":N,"differs":[...]}}
+ *   {"op":"task.list","role"?,"owner"?,"status"?,"run"?,"overdue"?:bool,"limit"?} -> {"tasks":[TASK]}
+ *   {"op":"task.answer","task":ID,"outcome":"approved"|"rejected"|"done"|"happened"|"repeat"|"failed","by","comment"?}
+ *   {"op":"audit.show","run":ID}          -> {"audit":{...}}
+ *   {"op":"audit.verify","run":ID,"file"?:{...}} -> {"verify":{"ok","findings":[{"seq","text"}]}}
+ *   {"op":"doctor"}                       -> {"doctor":{...}}
+ *   {"op":"stop"}                         ends the owner (serve)
+ *
+ * RUN: {"id","no","graph","correlation_id","status","created_at","updated_at","wake_at","states",
+ *       "search":{"decision":...},"reason","waits_for","result","took_ms","artifacts":[path]}
+ */
+#ifndef RUN_ENGINE_H
+#define RUN_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "machine/datamodel.h"
+
+struct engine;
+struct plugins;
+
+/* What main hands in, so that run/ includes no Lua.  A script is per worker loop. */
+struct engine_hooks {
+	void *(*script_new)(const struct clock *clock);
+	void (*script_free)(void *script);
+	const struct datamodel_ops *datamodel; /* its factory is a script */
+	void *(*ruleset_new)(const char *name, const char *hash, const json_t *files);
+	void (*ruleset_unref)(void *ruleset);
+	int (*rules_evaluate)(void *script, void *ruleset, const json_t *params, int64_t now_ms,
+	                      uint64_t seed, json_t **ret, struct err *err);
+	int (*rules_call)(void *script, void *ruleset, const char *function, const json_t *params,
+	                  int64_t now_ms, uint64_t seed, json_t **ret, struct err *err);
+};
+
+struct engine_options {
+	const char *store_path;     /* "memory:" for a store that forgets */
+	const char *graphs, *rules, *prompts; /* folders */
+	const char *artifacts;      /* folder for reports, mails, audits */
+	const json_t *connections;  /* {name: {...}} as wire_connection_new takes them */
+	const char *version;        /* of the engine */
+	int workers;                /* 0: one per core */
+	struct clock clock;
+	const struct plugins *plugins; /* outlives the engine */
+	struct engine_hooks hooks;
+	/* One structured line per event worth an operator's attention; may be NULL. */
+	void (*log)(void *ctx, const json_t *line);
+	void *log_ctx;
+};
+
+/*
+ * Opens the store (ERR_BUSY: another process owns it), recovers every open run
+ * and starts the loops.  Recovery has happened when this returns.
+ */
+int engine_open(const struct engine_options *options, struct engine **ret, struct err *err)
+	ATTR_MUST_USE;
+/* Stops taking work, lets what is being committed finish, frees.  Open calls are left to recovery. */
+void engine_close(struct engine *engine);
+
+/* reply is borrowed; called on a thread of the engine's, once or more, the last time with is_last. */
+typedef void engine_reply_cb(void *arg, const json_t *reply, bool is_last);
+/* Thread-safe.  request is borrowed. */
+void engine_request(struct engine *engine, const json_t *request, engine_reply_cb *cb, void *arg);
+/* How many runs are resident or due within the given time; for a CLI that owns the store for a while. */
+bool engine_is_idle(struct engine *engine);
+
+/* The owner's door: a Unix socket beside the store; one JSON object per line each way. */
+int engine_listen(struct engine *engine, const char *socket_path, struct err *err) ATTR_MUST_USE;
+/* Client side, blocking: sends one request, gives each reply to cb until the last.  ERR_ABSENT: nobody listens. */
+int engine_ask(const char *socket_path, const json_t *request,
+               void (*cb)(void *arg, const json_t *reply, bool is_last), void *arg, struct err *err)
+	ATTR_MUST_USE;
+
+#endif
