@@ -266,6 +266,10 @@ struct chart_diags {
 	size_t error_count;
 };
 
+/* Adds a finding; hint may be NULL.  Beyond 500 of them the rest is only counted. */
+void chart_diags_add(struct chart_diags *diags, bool is_error, const char *code,
+                     struct chart_place at, const char *hint, const char *format, ...)
+	ATTR_PRINTF(6, 7);
 void chart_diags_release(struct chart_diags *diags);
 /* [{"level","code","file","line","column","text","hint"}]; new. */
 json_t *chart_diags_json(const struct chart_diags *diags, const char *file);
@@ -274,8 +278,9 @@ void chart_diags_text(const struct chart_diags *diags, const char *file, struct 
 
 /*
  * Compiles text.  file names it in messages; folder may be NULL (then nothing
- * can be included).  On ERR_INPUT or ERR_LIMIT diags holds every structural
- * finding and err the first.  *ret has one reference.
+ * can be included).  On ERR_INPUT or ERR_LIMIT diags (empty at first; may be
+ * NULL) holds every structural finding and err the first, with its place in
+ * front and its code as id.  *ret has one reference.
  */
 int chart_new(struct str text, const char *file, const struct chart_folder *folder,
               struct chart_diags *diags, struct chart **ret, struct err *err) ATTR_MUST_USE;
@@ -288,6 +293,21 @@ static inline bool chart_is_descendant(const struct chart *chart, int32_t state,
 {
 	return state > ancestor && state <= chart->states[ancestor].last;
 }
+
+/*
+ * A duration as delays and gw:timeout write it: "1s", "1.5s", ".5s", "10ms",
+ * "2m", "1h", "1d"; a bare number is milliseconds.  Blanks around it are fine.
+ * ERR_INPUT for anything else, negative ones, and more than 10 years.
+ */
+int chart_parse_delay(const char *text, int64_t *ret_ms, struct err *err) ATTR_MUST_USE;
+/*
+ * The file of the graph's folder that src names: "file:" and leading "./" are
+ * skipped; *ret points into src.  ERR_INPUT (scxml.foreign_src) for any other
+ * scheme, an absolute path, or one that leaves the folder.
+ */
+int chart_src_path(const char *src, const char **ret, struct err *err) ATTR_MUST_USE;
+/* Is this invoke type the built-in for charts: absent, "scxml", or the URI with or without last slash? */
+bool chart_is_scxml_type(const char *type);
 
 /* What the checker asks of the world: whether code compiles, what plugins offer.  Any may be NULL. */
 struct chart_world {
