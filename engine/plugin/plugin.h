@@ -43,10 +43,17 @@ int plugins_load(struct plugins *plugins, const char *path, const char *sha256, 
  * findings as {"file","text","hint"}. */
 int plugins_load_folder(struct plugins *plugins, const char *folder, json_t *findings,
                         struct err *err) ATTR_MUST_USE;
-/* A named plugin must not be used (it was inside a call at three deaths in a row). */
+/*
+ * A named plugin must not be used (it was inside a call at three deaths in a
+ * row): it is no longer found, also when it is loaded later.
+ */
 void plugins_quarantine(struct plugins *plugins, const char *name, const char *why);
+/* Why the plugin of that name must not be used; NULL when it may. */
+const char *plugins_quarantine_why(const struct plugins *plugins, const char *name);
 
+/* NULL when there is none, or when it is quarantined. */
 const struct plugin *plugins_find(const struct plugins *plugins, const char *name);
+/* Those that may be used, by name; at most max are written, all are counted. */
 size_t plugins_names(const struct plugins *plugins, const char **ret, size_t max);
 const char *plugin_name(const struct plugin *plugin);
 const char *plugin_version(const struct plugin *plugin);
@@ -63,10 +70,14 @@ enum wire_effect plugin_action_effect(const struct plugin_action *action); /* no
 /* 0, or ERR_INPUT with what the schema says. */
 int plugin_action_check(const struct plugin_action *action, const json_t *params, struct err *err)
 	ATTR_MUST_USE;
+/* 0, or ERR_INPUT with what the plugin's schema says of a connection's settings (NULL: none). */
+int plugin_settings_check(const struct plugin *plugin, const json_t *settings, struct err *err)
+	ATTR_MUST_USE;
 
 /* A request as it is recorded and sent: stable JSON
- * {"ordinal","effect","method","path","content_type","headers":[[n,v]],"body"} or
- * {"ordinal","effect","mail":{...}}; a body that is JSON stays text. */
+ * {"ordinal","effect","method","path","content_type","headers":[[n,v]],"body","timeout_ms"} or
+ * {"ordinal","effect","mail":{"message_id","from","to","cc","reply_to","subject","text","html",
+ * "headers":[[n,v]],"date_ms"}}; what is empty is absent; a body that is JSON stays text. */
 struct plugin_request {
 	uint32_t ordinal;       /* within the call, from 0 */
 	enum wire_effect effect;
@@ -93,6 +104,9 @@ struct plugin_call_hooks {
 	 */
 	json_t *(*prompt)(void *ctx, struct plugin_call *call, const char *name, const json_t *values,
 	                  struct err *err);
+	/* May be NULL.  The plugin's code is about to run (its name), or has returned (NULL): the
+	 * breadcrumb that names the culprit when the process dies in between. */
+	void (*on_enter)(void *ctx, const char *plugin);
 };
 
 struct plugin_call_options {
@@ -111,7 +125,8 @@ struct plugin_call_options {
 	/* Requests on record of an earlier life of this call, by ordinal (array of plugin_request
 	 * JSON, or NULL): they go out as recorded, whatever the plugin builds now. */
 	const json_t *recorded;
-	const struct plugin_call_hooks *hooks;
+	const struct plugin_call_hooks *hooks; /* NULL: none; outlives the call */
+	struct loop *loop;                  /* for later(); NULL: later() fails the call */
 };
 
 /* ERR_INPUT when the parameters do not satisfy the schema. */
@@ -127,12 +142,17 @@ struct plugin_request plugin_call_request(const struct plugin_call *call, size_t
 /* Sends all held requests up to and including this ordinal; timers asked for with later() begin
  * with the first release (release with UINT32_MAX also when there is no request). */
 void plugin_call_release(struct plugin_call *call, uint32_t ordinal);
-/* READ requests are aborted; others finish and are reported through on_answer and then on_end
- * with status cancelled unless they end by themselves. */
+/*
+ * Held requests and timers are dropped, READ requests are aborted; others finish
+ * and are reported through on_answer and then on_end with error_type cancelled
+ * unless the plugin ends the call by itself.  When nothing is in flight on_end
+ * comes from inside this function.
+ */
 void plugin_call_cancel(struct plugin_call *call);
 bool plugin_call_has_left(const struct plugin_call *call); /* has anything but READ been released? */
 /* Facts and notes of this call so far: {"facts":{...},"notes":[...]}; new. */
 json_t *plugin_call_facts(const struct plugin_call *call);
+/* At any time, also inside on_end; requests in flight are aborted and not reported. */
 void plugin_call_free(struct plugin_call *call);
 
 /* SHA-256 hex of (run, effect number, element, ordinal): DESIGN.md 4. */
