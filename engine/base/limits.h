@@ -55,6 +55,9 @@
 #define LIMIT_REPLY_BYTES (8 * 1024 * 1024) /* decoded */
 #define LIMIT_REQUEST_BYTES (4 * 1024 * 1024)
 #define LIMIT_REPLY_HEADERS_BYTES (256 * 1024)
+#define LIMIT_REPLY_HEADERS 1000           /* lines of one reply */
+#define LIMIT_WAITING 10000                /* requests waiting for one connection */
+#define LIMIT_MAIL_RECIPIENTS 100          /* of one mail */
 #define LIMIT_HEADERS 64                   /* that a plugin may set on one request */
 #define LIMIT_URL_BYTES 16384              /* what Salesforce accepts; WIRE.md 1 */
 #define LIMIT_REQUESTS_PER_CALL 100

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/str.h"
 
+#include <stdint.h>
 #include <string.h>
 
 struct str str_of(const char *text)
@@ -60,20 +61,25 @@ bool str_is_utf8(struct str text)
 
 enum { NEAREST_NAME_MAX = 64 };
 
-/* Levenshtein distance of two short names; one row is enough. */
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+/* Levenshtein distance of two short names without regard to case; one row is enough. */
 static size_t distance(const char *a, const char *b)
 {
 	size_t row[NEAREST_NAME_MAX + 1];
 	size_t a_len = strlen(a), b_len = strlen(b);
 	if (a_len > NEAREST_NAME_MAX || b_len > NEAREST_NAME_MAX)
-		return NEAREST_NAME_MAX;
+		return SIZE_MAX;
 	for (size_t j = 0; j <= b_len; j++)
 		row[j] = j;
 	for (size_t i = 1; i <= a_len; i++) {
 		size_t diagonal = row[0];
 		row[0] = i;
 		for (size_t j = 1; j <= b_len; j++) {
-			size_t replace = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+			size_t replace = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1);
 			size_t change = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
 			diagonal = row[j];
 			row[j] = replace < change ? replace : change;
@@ -85,10 +91,13 @@ static size_t distance(const char *a, const char *b)
 const char *str_nearest(const char *name, const char *const *candidates, size_t count)
 {
 	const char *best = NULL;
-	size_t best_distance = strlen(name) / 3 + 2;
+	size_t name_len = strlen(name);
+	size_t best_distance = name_len / 3 + 2;
 	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(candidates[i]);
 		size_t d = distance(name, candidates[i]);
-		if (d < best_distance) {
+		/* Names that share no character are not near, however short they are. */
+		if (d < best_distance && d < (len > name_len ? len : name_len)) {
 			best_distance = d;
 			best = candidates[i];
 		}
