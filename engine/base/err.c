@@ -7,6 +7,9 @@
 #include "base/must.h"
 
 static int set_va(struct err *err, int code, const char *id, const char *format, va_list args)
+	ATTR_PRINTF(4, 0);
+
+static int set_va(struct err *err, int code, const char *id, const char *format, va_list args)
 {
 	must(code < 0);
 	if (err->code != 0)

@@ -561,7 +561,7 @@ static void test_much_work(void)
 	/* Each $defs doubles the work of the next: 2^40 in all. */
 	json_t *defs = json_object();
 	for (int i = 0; i < 40; i++) {
-		char name[8], *body = mem_format("{'allOf':[{'$ref':'#/$defs/d%d'},{'$ref':'#/$defs/d%d'}]}",
+		char name[16], *body = mem_format("{'allOf':[{'$ref':'#/$defs/d%d'},{'$ref':'#/$defs/d%d'}]}",
 		                                 i + 1, i + 1);
 		snprintf(name, sizeof(name), "d%d", i);
 		json_object_set_new(defs, name, json(body));
