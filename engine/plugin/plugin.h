@@ -96,7 +96,8 @@ struct plugin_call_hooks {
 	void (*on_answer)(void *ctx, struct plugin_call *call, uint32_t ordinal,
 	                  const struct wire_reply *reply);
 	/* The end: result (new reference is the receiver's) or failure
-	 * {error_type, error_code, http_status, message, resolution, owner, attempts, retryable}. */
+	 * {error_type, error_code, http_status, message, resolution, owner, attempts, retryable};
+	 * http_status 0: no reply was had.  May free the call. */
 	void (*on_end)(void *ctx, struct plugin_call *call, bool ok, json_t *result_or_failure);
 	/*
 	 * Prompts: returns {"name","version","sha256","model","system","user","schema","max_tokens",

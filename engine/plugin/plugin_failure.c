@@ -258,8 +258,7 @@ json_t *plugin_failure_json(const struct plugin *plugin, const struct plugin_fai
 	json_t *json = json_object();
 	json_put_str(json, "error_type", type);
 	json_put(json, "error_code", json_text(code));
-	json_put(json, "http_status", failure->http_status > 0 ? json_integer(failure->http_status)
-	                                                       : json_null());
+	json_put_int(json, "http_status", failure->http_status > 0 ? failure->http_status : 0);
 	json_put(json, "message", json_text(cut(failure->message, MESSAGE_BYTES)));
 	json_put_str(json, "resolution", first_of(failure->resolution, row->resolution,
 	                                          about->resolution));

@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -183,6 +184,25 @@ static int image_seal(struct image *image, const char *path, struct str bytes, s
 	return 0;
 }
 
+/* Are all parts that will be mapped there?  The loader itself would die of a file cut short. */
+static bool is_whole(struct str bytes)
+{
+	ElfW(Ehdr) head;
+	if (bytes.len < sizeof(head))
+		return false;
+	memcpy(&head, bytes.ptr, sizeof(head));
+	size_t table = (size_t)head.e_phnum * sizeof(ElfW(Phdr));
+	if (head.e_phoff > bytes.len || table > bytes.len - head.e_phoff)
+		return false;
+	for (size_t i = 0; i < head.e_phnum; i++) {
+		ElfW(Phdr) part;
+		memcpy(&part, bytes.ptr + head.e_phoff + i * sizeof(part), sizeof(part));
+		if (part.p_offset > bytes.len || part.p_filesz > bytes.len - part.p_offset)
+			return false;
+	}
+	return true;
+}
+
 static int check_bytes(struct str bytes, const char *found, const char *pinned, struct err *err)
 {
 	if (pinned && strcasecmp(found, pinned) != 0) {
@@ -191,8 +211,10 @@ static int check_bytes(struct str bytes, const char *found, const char *pinned, 
 		return err_hint(err, "If the new build is meant, pin its hash; if not, find out who "
 		                "changed the file.");
 	}
-	if (bytes.len < 64 || memcmp(bytes.ptr, "\177ELF", 4) != 0)
+	if (bytes.len < SELFMAG || memcmp(bytes.ptr, ELFMAG, SELFMAG) != 0)
 		return err_set_id(err, ERR_INPUT, "plugin.file", "it is no shared object");
+	if (!is_whole(bytes))
+		return err_set_id(err, ERR_INPUT, "plugin.file", "it is cut short: copy it again");
 	return 0;
 }
 
