@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef RELEASE_INT_H
+#define RELEASE_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "release/release.h"
+
+/* A folder as it was when last read; stamp changes when any file in it does. */
+struct folder_cache {
+	char *path;
+	char stamp[65];
+	char sha256[65];
+	json_t *files; /* {name: text} */
+};
+
+struct releases {
+	char *graphs, *rules, *prompts, *engine_version;
+	json_t *plugins;
+	pthread_mutex_t lock;
+	struct map folders;   /* path -> struct folder_cache */
+	struct map by_hash;   /* pins' hash -> struct release, referenced */
+};
+
+struct release_int {
+	atomic_int refs;
+	pthread_mutex_t lock;
+	struct map children;  /* file -> struct chart, referenced */
+};
+
+/* Cached release_read_folder; files and hash are borrowed from the cache.  The lock is held. */
+int folder_read(struct releases *releases, const char *path, const struct folder_cache **ret,
+                struct err *err) ATTR_MUST_USE;
+void folder_cache_free(struct folder_cache *cache);
+
+/* Builds a release from its parts and compiles the chart; steals pins and the three tables. */
+int release_build(json_t *pins, json_t *graph_files, json_t *rules, json_t *prompts,
+                  struct release **ret, struct err *err) ATTR_MUST_USE;
+
+#endif

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The audit of a run, told from its journal alone: which versions, which calls,
+ * which rules saw what, who decided, and the hash chain.
+ *
+ * Verifying takes three looks.  The chain: every record continues the one
+ * before.  The decision: the run is replayed from its inputs with the pinned
+ * graph, and every PURE call is evaluated anew with the pinned rules; effects,
+ * answers and states must come out as recorded, so that a falsified decision
+ * is found even when the chain was hashed anew.  The file: an audit that was
+ * handed in must say what the journal says.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/crypto.h"
+#include "run/run_int.h"
+
+/* --- telling ------------------------------------------------------------------------------ */
+
+struct telling {
+	json_t *audit;
+	json_t *calls;     /* by "number.element" */
+	json_t *rules, *advice, *artifacts, *chain, *people, *blocks, *pins;
+	json_t *prompts_used;
+	json_t *decisions;
+};
+
+static void iso_put(json_t *object, const char *key, int64_t ms)
+{
+	char text[CLOCK_ISO_BYTES];
+	clock_iso(ms, text);
+	json_put_str(object, key, text);
+}
+
+static void call_key(const json_t *at, const char *number, const char *element, char ret[48])
+{
+	snprintf(ret, 48, "%lld.%lld", (long long)json_int(at, number, 0),
+	         (long long)json_int(at, element, 0));
+}
+
+static void tell_effects(struct telling *telling, const json_t *record)
+{
+	const json_t *effects = json_at(record, "effects");
+	const char *run_id = json_str(telling->audit, "run", "");
+	for (size_t i = 0; i < json_array_size(effects); i++) {
+		const json_t *effect = json_array_get(effects, i);
+		const char *kind = json_str(effect, "kind", "");
+		if (strcmp(kind, "call") != 0 && strcmp(kind, "send") != 0)
+			continue;
+		char at[48], key[65];
+		call_key(effect, "number", "element", at);
+		plugin_key(run_id, (uint64_t)json_int(effect, "number", 0),
+		           (uint32_t)json_int(effect, "element", 0), 0, key);
+		json_t *call = json_pack("{s:O,s:s,s:s,s:s,s:s,s:s}", "number", json_at(effect, "number"),
+		                         "kind", kind, "type", json_str(effect, "type", ""), "action",
+		                         json_str(effect, "action", ""), "key", key, "outcome", "open");
+		if (json_at(effect, "element"))
+			json_put(call, "element", json_incref(json_at(effect, "element")));
+		json_put_str(call, "state", json_str(effect, "state", NULL));
+		json_put_str(call, "advisory", json_str(json_at(effect, "dispatch"), "advisory", NULL));
+		iso_put(call, "asked_at", json_int(record, "at", 0));
+		json_put(telling->calls, at, call);
+	}
+}
+
+static void tell_result(struct telling *telling, const json_t *record)
+{
+	const json_t *input = json_at(record, "input");
+	if (strcmp(json_str(input, "kind", ""), "result") != 0)
+		return;
+	char at[48];
+	call_key(input, "number", "element", at);
+	json_t *call = json_at(telling->calls, at);
+	if (!call)
+		return;
+	bool ok = json_truth(input, "ok", false);
+	bool is_late = strcmp(json_str(record, "kind", ""), "late") == 0;
+	json_put_str(call, "outcome", is_late ? "late" : ok ? "ok" : "failed");
+	iso_put(call, "answered_at", json_int(record, "at", 0));
+	if (!ok)
+		json_put(call, "failure", json_incref(json_at(input, "failure")));
+	const json_t *extra = json_at(record, "call");
+	static const char *const members[] = { "attempts", "took_ms", "plugin", "facts", "notes", "requests" };
+	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
+		json_put(call, members[i], json_incref(json_at(extra, members[i])));
+	if (strcmp(json_str(call, "type", ""), "approval") == 0 && ok)
+		json_push(telling->people, json_deep_copy(json_at(input, "data")));
+}
+
+/* Rules: every outcome with the values it saw, and the decision with its reasons. */
+static void tell_inline(struct telling *telling, const json_t *record)
+{
+	const json_t *made = json_at(record, "inline");
+	for (size_t i = 0; i < json_array_size(made); i++) {
+		const json_t *row = json_array_get(made, i);
+		const json_t *result = json_at(json_array_get(row, 1), "result");
+		if (!json_at(result, "outcomes"))
+			continue;
+		json_t *rules = json_deep_copy(result);
+		json_put(rules, "number", json_incref(json_array_get(row, 0)));
+		json_put(rules, "seq", json_incref(json_at(record, "seq")));
+		json_push(telling->rules, rules);
+	}
+}
+
+static void tell_advice(struct telling *telling, const json_t *record)
+{
+	const char *name;
+	json_t *advice;
+	json_object_foreach(json_at(record, "advice"), name, advice) {
+		json_t *row = json_pack("{s:s,s:O}", "name", name, "source", json_at(advice, "source"));
+		json_t *data = json_at(advice, "data");
+		json_put(row, "data", json_incref(data));
+		json_put_str(row, "model", json_str(data, "model", NULL));
+		json_put(row, "prompt", json_incref(json_at(data, "prompt")));
+		json_put(row, "error", json_incref(json_at(advice, "error")));
+		json_push(telling->advice, row);
+	}
+}
+
+static void tell_people(struct telling *telling, const json_t *record)
+{
+	const char *kind = json_str(record, "kind", "");
+	if (strcmp(kind, "task") == 0)
+		json_push(telling->people, json_deep_copy(json_at(record, "answer")));
+	if (strcmp(kind, "repin") == 0 || strcmp(kind, "repeat") == 0 ||
+	    strcmp(json_path(record, "input.kind") ? json_string_value(json_path(record, "input.kind")) : "",
+	           "cancel") == 0) {
+		json_t *row = json_pack("{s:s,s:O,s:s}", "what", kind, "seq", json_at(record, "seq"), "by",
+		                        json_str(record, "by", "someone"));
+		json_put(row, "release", json_incref(json_at(record, "release")));
+		json_push(telling->people, row);
+	}
+	if (strcmp(kind, "blocked") == 0)
+		json_push(telling->blocks, json_pack("{s:O,s:O}", "seq", json_at(record, "seq"), "reason",
+		                                     json_at(record, "reason")));
+}
+
+static void tell_artifacts(struct telling *telling, const json_t *record)
+{
+	const json_t *artifacts = json_at(record, "artifacts");
+	for (size_t i = 0; i < json_array_size(artifacts); i++) {
+		const json_t *row = json_array_get(artifacts, i);
+		const json_t *text = json_at(row, "text");
+		char hash[SHA256_HEX];
+		crypto_sha256_hex((struct str){ json_string_value(text), json_string_length(text) }, hash);
+		json_push(telling->artifacts,
+		          json_pack("{s:O,s:s}", "name", json_at(row, "name"), "sha256", hash));
+	}
+}
+
+struct chain_reading {
+	struct telling *telling;
+	struct journal_head head;
+	struct err *err;
+	int status;
+};
+
+static void tell_record(struct telling *telling, const json_t *record)
+{
+	const json_t *start = json_at(record, "start");
+	if (start) {
+		json_put(telling->audit, "release", json_incref(json_at(start, "release")));
+		json_put(telling->audit, "pins", json_incref(json_at(start, "pins")));
+		json_put(telling->audit, "input", json_incref(json_path(record, "input.data")));
+		iso_put(telling->audit, "started_at", json_int(record, "at", 0));
+	}
+	tell_effects(telling, record);
+	tell_result(telling, record);
+	tell_inline(telling, record);
+	tell_advice(telling, record);
+	tell_people(telling, record);
+	tell_artifacts(telling, record);
+}
+
+static bool tell_stored(void *arg, int64_t seq, const unsigned char hash[32], struct str body)
+{
+	struct chain_reading *reading = arg;
+	json_t *record;
+	reading->status = journal_open(&reading->head, seq, hash, body, &record, reading->err);
+	if (reading->status < 0)
+		return false;
+	tell_record(reading->telling, record);
+	char hex[2 * JOURNAL_HASH_BYTES + 1];
+	crypto_hex(hash, JOURNAL_HASH_BYTES, hex);
+	json_push(reading->telling->chain,
+	          json_pack("{s:I,s:O,s:O,s:s}", "seq", (json_int_t)seq, "kind", json_at(record, "kind"), "at",
+	                    json_at(record, "at"), "hash", hex));
+	json_decref(record);
+	return true;
+}
+
+static void tell_row(void *arg, const struct store_run *row)
+{
+	json_t *audit = arg;
+	json_t *json = run_row_json(row);
+	json_put_str(audit, "run", row->id);
+	json_put_str(audit, "graph", row->graph);
+	json_put_str(audit, "correlation_id", row->correlation_id);
+	json_put_str(audit, "status", status_name(row->status));
+	json_put(audit, "search", json_incref(json_at(json, "search")));
+	json_put(audit, "result", json_incref(json_at(json, "result")));
+	iso_put(audit, "created_at", row->created_ms);
+	json_decref(json);
+}
+
+static json_t *call_list(const json_t *calls)
+{
+	json_t *ret = json_array();
+	const char *key;
+	json_t *call;
+	json_object_foreach((json_t *)(uintptr_t)calls, key, call)
+		json_push(ret, json_incref(call));
+	return ret;
+}
+
+/* The last verdict decides; who approved stands beside it. */
+static void put_decision(json_t *audit, const struct telling *telling)
+{
+	size_t count = json_array_size(telling->rules);
+	if (count == 0)
+		return;
+	const json_t *last = json_array_get(telling->rules, count - 1);
+	json_t *decision = json_pack("{s:O,s:O}", "decision", json_at(last, "decision"), "reasons",
+	                             json_at(last, "reasons"));
+	json_put(decision, "ruleset", json_incref(json_at(last, "ruleset")));
+	json_put(audit, "decision", decision);
+}
+
+json_t *run_audit(struct engine *engine, int64_t no, struct err *err)
+{
+	json_t *audit = json_object();
+	if (engine->store->ops->run_by_no(engine->store, no, tell_row, audit, err) < 0) {
+		json_decref(audit);
+		return NULL;
+	}
+	struct telling telling = { .audit = audit,
+		                   .calls = json_object(),
+		                   .rules = json_array(),
+		                   .advice = json_array(),
+		                   .artifacts = json_array(),
+		                   .chain = json_array(),
+		                   .people = json_array(),
+		                   .blocks = json_array() };
+	struct chain_reading reading = { .telling = &telling, .err = err };
+	int status = engine->store->ops->records(engine->store, no, 1, tell_stored, &reading, err);
+	if (status == 0)
+		status = reading.status;
+	json_put(audit, "format", json_string("gangway-audit-1"));
+	json_put(audit, "engine", json_pack("{s:s}", "version", engine->options.version));
+	put_decision(audit, &telling);
+	json_put(audit, "calls", call_list(telling.calls));
+	json_decref(telling.calls);
+	json_put(audit, "rules", telling.rules);
+	json_put(audit, "advice", telling.advice);
+	json_put(audit, "people", telling.people);
+	json_put(audit, "blocked", telling.blocks);
+	json_put(audit, "artifacts", telling.artifacts);
+	json_put(audit, "chain", telling.chain);
+	char head[2 * JOURNAL_HASH_BYTES + 1];
+	crypto_hex(reading.head.hash, JOURNAL_HASH_BYTES, head);
+	json_put(audit, "head", json_pack("{s:I,s:s}", "seq", (json_int_t)reading.head.seq, "hash", head));
+	if (status < 0) {
+		json_decref(audit);
+		return NULL;
+	}
+	return audit;
+}
+
+void run_write_audit(struct run *run)
+{
+	struct engine *engine = run->worker->engine;
+	struct err err = { 0 };
+	json_t *audit = run_audit(engine, run->no, &err);
+	if (!audit) {
+		engine_log(engine, "error", "audit.failed",
+		           json_pack("{s:s,s:s}", "run", run->id, "text", err.text));
+		return;
+	}
+	char *text = json_dumps(audit, JSON_INDENT(2) | JSON_SORT_KEYS);
+	char *name = mem_format("audit_%s.json", run->id);
+	run_write_file(engine, name, str_of(text));
+	free(name);
+	free(text);
+	json_decref(audit);
+}
+
+/* --- verifying ------------------------------------------------------------------------------- */
+
+struct verifying {
+	json_t *findings;
+	struct run *run;
+	int64_t records;
+};
+
+static void find(struct verifying *v, int64_t seq, const char *format, const char *what)
+{
+	char text[400];
+	snprintf(text, sizeof(text), format, what);
+	json_push(v->findings, json_pack("{s:I,s:o}", "seq", (json_int_t)seq, "text", json_text(str_of(text))));
+}
+
+static bool same(const json_t *a, const json_t *b)
+{
+	if (!a || !b)
+		return json_array_size(a ? a : b) == 0;
+	char *x = json_canon(a), *y = json_canon(b);
+	bool ret = strcmp(x, y) == 0;
+	free(x);
+	free(y);
+	return ret;
+}
+
+/*
+ * Sees each replayed step before the run goes on: what the machine asked for
+ * and where it stands must be what the record says.
+ */
+static void compare_step(void *arg, const json_t *record, const struct effects *effects)
+{
+	struct verifying *v = arg;
+	int64_t seq = json_int(record, "seq", 0);
+	json_t *asked = json_array();
+	for (size_t i = 0; i < effects->len; i++)
+		json_push(asked, effect_to_json(&effects->at[i]));
+	if (!same(asked, json_at(record, "effects")))
+		find(v, seq, "%s", "the graph asks for something else than is recorded");
+	json_decref(asked);
+	json_t *states = machine_states(v->run->machine, true);
+	if (!same(states, json_at(record, "states")))
+		find(v, seq, "%s", "the graph stands in other states than are recorded");
+	json_decref(states);
+}
+
+/* In verify, inline calls are answered anew and compared with the record. */
+static int verify_record(void *arg, const json_t *record, struct err *err)
+{
+	struct verifying *v = arg;
+	struct run *run = v->run;
+	v->records++;
+	run->verify_findings = v->findings;
+	run->verify_seq = json_int(record, "seq", 0);
+	return run_replay_record(run, record, err);
+}
+
+static void compare_file(struct verifying *v, const json_t *file, const json_t *now)
+{
+	const char *key;
+	json_t *value;
+	if (!file || !now)
+		return;
+	json_object_foreach((json_t *)(uintptr_t)now, key, value) {
+		/* The run may have gone on since: then its chain is longer, and that is all. */
+		if (!same(json_at(file, key), value))
+			find(v, json_int(json_at(now, "head"), "seq", 0),
+			     "the audit file's '%s' is not what the journal says", key);
+	}
+	json_object_foreach((json_t *)(uintptr_t)file, key, value)
+		if (!json_at(now, key))
+			find(v, 0, "the audit file has a member '%s' that no audit has", key);
+}
+
+struct row_values {
+	char *id, *graph, *correlation_id;
+	int64_t created_ms;
+	int status;
+	json_t *json;
+};
+
+static void copy_row(void *arg, const struct store_run *row)
+{
+	struct row_values *values = arg;
+	values->id = mem_dup_str(row->id);
+	values->graph = mem_dup_str(row->graph);
+	values->correlation_id = mem_dup_str(row->correlation_id);
+	values->created_ms = row->created_ms;
+	values->status = row->status;
+	values->json = run_row_json(row);
+}
+
+/* The row is only an index: what people see in lists must follow from the journal too. */
+static void compare_row(struct verifying *v, const struct row_values *row)
+{
+	json_t *summary = run_summary(v->run);
+	static const char *const members[] = { "search", "result" };
+	for (size_t i = 0; row->status >= STORE_ENDED && i < 2; i++)
+		if (!same(json_at(summary, members[i]), json_at(row->json, members[i])))
+			find(v, v->run->head.seq, "the run's row has another '%s' than its journal gives",
+			     members[i]);
+	json_decref(summary);
+}
+
+json_t *run_verify(struct worker *worker, int64_t no, const json_t *file, struct err *err)
+{
+	struct engine *engine = worker->engine;
+	struct row_values row = { 0 };
+	if (engine->store->ops->run_by_no(engine->store, no, copy_row, &row, err) < 0)
+		return NULL;
+	struct verifying v = { .findings = json_array() };
+	/* A second run object of the same number, seen by nobody: it is not in the worker's map. */
+	v.run = run_new_detached(worker, no, row.id, row.graph, row.correlation_id);
+	v.run->created_ms = row.created_ms;
+	v.run->status = row.status;
+	v.run->on_replayed = compare_step;
+	v.run->on_replayed_arg = &v;
+	struct err broken = { 0 };
+	if (journal_read(engine->store, no, &v.run->head, verify_record, &v, &broken) < 0)
+		find(&v, v.run->head.seq + (broken.code == ERR_STORE ? 1 : 0), "%s", broken.text);
+	else
+		compare_row(&v, &row);
+	json_t *now = json_array_size(v.findings) == 0 ? run_audit(engine, no, err) : NULL;
+	compare_file(&v, file, now);
+	json_t *ret = json_pack("{s:b,s:s,s:I,s:o}", "ok", json_array_size(v.findings) == 0, "run", row.id,
+	                        "records", (json_int_t)v.records, "findings", v.findings);
+	if (now)
+		json_put(ret, "head", json_incref(json_at(now, "head")));
+	json_decref(now);
+	run_free(v.run);
+	json_decref(row.json);
+	free(row.id);
+	free(row.graph);
+	free(row.correlation_id);
+	return ret;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of run/ share: the engine, its workers, the writer, resident
+ * runs and their calls.  Who touches what: a struct run and everything below it
+ * belongs to its worker's loop; the writer sees only struct commit; the engine's
+ * shared parts say how they are guarded.
+ */
+#ifndef RUN_INT_H
+#define RUN_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "base/arena.h"
+#include "base/limits.h"
+#include "base/loop.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/vec.h"
+#include "journal/journal.h"
+#include "machine/machine.h"
+#include "plugin/plugin.h"
+#include "release/release.h"
+#include "schema/schema.h"
+#include "run/engine.h"
+#include "store/store.h"
+#include "wire/wire.h"
+
+struct run;
+struct worker;
+
+/* --- the loop (run_loop.c) -------------------------------------------------- */
+
+struct uv_loop_adapter {
+	struct loop base;
+	uv_loop_t uv;
+};
+void run_loop_init(struct uv_loop_adapter *loop, struct clock clock);
+void run_loop_release(struct uv_loop_adapter *loop); /* closes what is still open */
+
+/* --- messages between threads ------------------------------------------------ */
+
+enum message_kind {
+	MESSAGE_REQUEST,   /* of engine_request */
+	MESSAGE_COMMITTED, /* from the writer */
+	MESSAGE_WAKE,      /* look for due runs */
+	MESSAGE_STOP
+};
+
+/* Somebody who waits for replies. */
+struct asker {
+	engine_reply_cb *cb;
+	void *arg;
+};
+
+struct commit;
+
+struct message {
+	struct message *next;
+	enum message_kind kind;
+	json_t *request;
+	struct asker asker;
+	int64_t run_no;          /* REQUEST: the run it is about, or 0 */
+	struct commit *commit;   /* COMMITTED */
+};
+
+struct message_queue {
+	pthread_mutex_t lock;
+	pthread_cond_t filled;   /* the writer waits on it */
+	struct message *first, **last;
+	size_t len;
+};
+void message_queue_init(struct message_queue *queue);
+void message_queue_release(struct message_queue *queue);
+bool message_queue_push(struct message_queue *queue, struct message *message); /* true: it was empty */
+struct message *message_queue_take_all(struct message_queue *queue, bool wait);
+
+/* --- commits ------------------------------------------------------------------ */
+
+/* One run's next durable item: made by the worker, committed by the writer, handed back. */
+struct commit {
+	struct message message;   /* its way there and back */
+	struct run *run;
+	struct worker *worker;
+	VEC(struct store_op) ops;      /* the item points here once it is complete */
+	VEC(char *) owned;        /* freed with the commit */
+	VEC(json_t *) owned_json;
+	struct store_item item;
+	struct asker asker;       /* told once it is durable; cb NULL: nobody */
+	/* What to do once it is durable, decided when it was made. */
+	json_t *artifacts;        /* [{"name","text"}] to write, or NULL */
+	json_t *line;             /* what watchers are shown, or NULL */
+	bool is_start;
+	json_t *start_input;      /* of a start, for the case that it is refused */
+	bool ends_run;            /* status is final in this commit */
+};
+
+struct writer {
+	pthread_t thread;
+	struct message_queue queue;
+	struct engine *engine;
+};
+int writer_start(struct writer *writer, struct engine *engine);
+void writer_stop(struct writer *writer);
+
+/* --- calls ---------------------------------------------------------------------- */
+
+enum call_state {
+	CALL_HELD,      /* on its way to the record */
+	CALL_OPEN,      /* released, or waiting for a person */
+	CALL_UNSURE,    /* may have happened; a person must look */
+	CALL_ENDED
+};
+
+/* One invocation of an action, or of a built-in that takes time. */
+struct call {
+	struct run *run;
+	uint64_t number;
+	uint32_t element;
+	bool is_send;
+	bool is_cancelled;        /* the chart no longer wants it */
+	bool is_built_in;         /* approval, checklist, tasks, gw:run */
+	enum call_state state;
+	json_t *effect;           /* as effect_to_json gave it */
+	json_t *requests;         /* recorded ones by ordinal: [plugin_request JSON] */
+	struct plugin_call *plugin; /* NULL when not running here */
+	int64_t opened_ms;
+	json_t *answers;          /* what came back per request; NULL: nothing yet */
+	bool may_have_happened;
+	struct plugin_call_hooks hooks;
+	struct call *next_dead;   /* in the worker's list of those to be freed */
+};
+
+/* --- a run ------------------------------------------------------------------------ */
+
+enum intake_kind {
+	INTAKE_INPUT,    /* an input of the machine */
+	INTAKE_REQUEST,  /* a later request of a call: to be recorded, then released */
+	INTAKE_TASK,     /* a checklist item was answered */
+	INTAKE_REPIN,
+	INTAKE_UNSURE,   /* a call turned out to be unsure */
+	INTAKE_REPEAT    /* a person says that an unsure call is to be repeated */
+};
+
+/* Something that waits to be decided; one at a time, in order. */
+struct intake {
+	struct intake *next;
+	enum intake_kind kind;
+	struct input input;       /* data, failure, event are owned */
+	uint64_t number;
+	uint32_t element, ordinal;
+	json_t *extra;            /* REQUEST: the request; TASK: the answer; RESULT: {"attempts","took_ms",...} */
+	struct asker asker;       /* cb NULL: nobody waits */
+	char *label;              /* id of a signal that is taken once; NULL: none */
+	const char *by;           /* who asked; points into extra; NULL: nobody */
+	const char *task;         /* the task this result answers; points into extra */
+};
+
+struct watcher {
+	struct watcher *next;
+	struct asker asker;
+	bool wants_steps, wants_end;
+};
+
+struct run {
+	struct worker *worker;
+	int64_t no;
+	char *id, *graph, *correlation_id, *exclusive;
+	int status;               /* enum store_status as stored */
+	int64_t wake_ms;          /* as stored; -1: none */
+	bool is_cancelled;        /* somebody cancelled it: it ends as STORE_CANCELLED */
+	int64_t created_ms, updated_ms;
+	uint64_t seed;
+	struct release *release;
+	struct machine *machine;  /* NULL while blocked */
+	struct machine_env env;
+	struct journal_head head;
+	int64_t snapshot_seq;
+	struct arena step;        /* cleared after each step */
+	VEC(struct call *) calls; /* open ones */
+	json_t *advice;           /* {name: {"source","data","error"}} */
+	json_t *checklists;       /* {number: {"items":[...]}} */
+	json_t *tasks;            /* {task id: body} open ones */
+	json_t *signals;          /* {id: true} of signals taken, for at-most-once */
+	json_t *artifacts;        /* [name] */
+	json_t *reason;           /* why it is blocked: {"id","text"}; NULL */
+	json_t *blocked_input;    /* to be retried after a repin; NULL */
+	json_t *result;           /* of the ended run; NULL */
+	struct intake *first, **last; /* what waits to be decided */
+	size_t intake_count;
+	bool is_committing;
+	bool is_replaying;
+	const json_t *replay;     /* the record being replayed: refusals come from it */
+	json_t *refused;          /* of the step being decided: [[number, code, text]] */
+	json_t *step_artifacts;   /* of the step being decided */
+	struct watcher *watchers;
+	struct loop_timer *timer; /* for the next due delayed send */
+	int64_t timer_due_ms;
+	int64_t last_step_ms;
+	bool is_evicting;
+	bool is_detached;         /* made for verify: in no map, acts on nothing */
+	json_t *verify_findings;  /* of verify: inline answers are made anew and compared; borrowed */
+	int64_t verify_seq;
+	/* For verify: sees each step as it is replayed. */
+	void (*on_replayed)(void *arg, const json_t *record, const struct effects *effects);
+	void *on_replayed_arg;
+};
+
+/* --- workers and the engine --------------------------------------------------------- */
+
+struct worker {
+	struct engine *engine;
+	int index;
+	pthread_t thread;
+	struct uv_loop_adapter loop;
+	uv_async_t wake;
+	struct message_queue inbox;
+	struct wire *wire;
+	void *script;
+	struct map runs;          /* resident: decimal no -> struct run */
+	struct loop_timer *due_timer;
+	int64_t due_at_ms;        /* what it is armed for */
+	struct call *dead_calls;  /* ended inside a callback of their own; freed outside it */
+	bool is_stopping;
+	size_t commits_open;
+};
+
+struct engine {
+	struct engine_options options;
+	struct store *store;
+	struct releases *releases;
+	struct map connections;   /* name -> struct wire_connection; read-only after opening */
+	struct map rulesets;      /* hash -> void *; guarded by lock */
+	struct map known_blobs;   /* hashes the store has; guarded by lock */
+	pthread_mutex_t lock;
+	struct worker *workers;
+	int worker_count;
+	struct writer writer;
+	atomic_llong next_no;
+	atomic_llong resident;    /* runs in memory, all workers */
+	atomic_uint round_robin;
+	bool is_running;
+	struct run_door *door;    /* the Unix socket, or NULL */
+};
+
+int64_t engine_now(const struct engine *engine);
+void engine_log(struct engine *engine, const char *level, const char *event, json_t *fields_taken);
+/* The compiled rule set of a release, made once per hash; borrowed. */
+void *engine_ruleset(struct engine *engine, const struct release *release, const char *set);
+void worker_post(struct worker *worker, struct message *message);
+struct worker *engine_worker(struct engine *engine, int64_t run_no);
+void worker_bury(struct worker *worker, struct call *call);
+/* A run of this worker went to sleep until then (-1: for good). */
+void worker_mind(struct worker *worker, int64_t wake_ms);
+/* run_view.c: what needs no worker: lists, doctor. */
+void engine_query(struct engine *engine, const json_t *request, const struct asker *asker);
+
+/* Replies; each makes one JSON object and calls back. */
+void reply_last(const struct asker *asker, json_t *reply_taken);
+void reply_error(const struct asker *asker, const struct err *err);
+
+/* run_life.c: resident runs. */
+struct run *run_new(struct worker *worker, int64_t no, const char *id, const char *graph,
+                    const char *correlation_id);
+/* The same outside the worker's map: for looking at a run without being it. */
+struct run *run_new_detached(struct worker *worker, int64_t no, const char *id, const char *graph,
+                             const char *correlation_id);
+void run_free(struct run *run);
+int run_rebuild(struct run *run, struct err *err) ATTR_MUST_USE; /* after a block or before a repin */
+struct run *run_resident(struct worker *worker, int64_t no); /* NULL: not in memory */
+int run_load(struct worker *worker, int64_t no, struct run **ret, struct err *err) ATTR_MUST_USE;
+void run_evict(struct run *run);
+struct call *run_call(struct run *run, uint64_t number, uint32_t element);
+void run_call_drop(struct run *run, struct call *call); /* it is freed a little later */
+void call_free(struct call *call);
+struct call *run_call_add(struct run *run, json_t *effect_taken);
+json_t *run_summary(const struct run *run);          /* new */
+json_t *run_state_save(const struct run *run);       /* for snapshots; new */
+int run_state_restore(struct run *run, const json_t *saved, struct err *err) ATTR_MUST_USE;
+
+/* run_env.c: machine_env of a run, and the machine's making. */
+void run_env_init(struct run *run);
+struct machine_options run_machine_options(struct run *run);
+
+/* run_step.c: decide, record, act. */
+void run_intake(struct run *run, struct intake *intake_taken);
+struct intake *intake_new(enum intake_kind kind);
+void intake_free(struct intake *intake);
+void run_turn(struct run *run);
+/* After a turn: arms the timer, tells who waits, or lets the run leave memory (run is gone then). */
+void run_settle(struct run *run);
+void run_committed(struct commit *commit);
+void commit_free(struct commit *commit);
+/* Applies what a record says to the run's own state; used live and in replay. */
+void run_apply(struct run *run, const json_t *record);
+int run_replay_record(struct run *run, const json_t *record, struct err *err) ATTR_MUST_USE;
+int run_repin_machine(struct run *run, struct release *release, struct err *err) ATTR_MUST_USE;
+void run_retry(struct run *run, const json_t *input);
+
+/* run_call.c: calls of plugin actions. */
+void call_begin(struct call *call);         /* builds; nothing leaves */
+void calls_release_reads(struct run *run);  /* the exception for READ: while the commit is under way */
+void call_release(struct call *call);       /* it is on record: act */
+/* A prompt of the pinned release, rendered and masked; NULL with err. */
+json_t *run_prompt(struct run *run, const char *name, const json_t *values, struct err *err);
+void call_recover(struct call *call);       /* after a restart */
+void call_begin_again(struct call *call);   /* a person said so; released with the next commit */
+/* Hands the end of a call to the run: *failure as plugin.h says; both are taken. */
+void call_answer(struct call *call, bool ok, json_t *value_taken, json_t *extra_taken);
+
+/* run_task.c: what people do, and the other built-in actions. */
+bool built_in_is(const char *type);
+int built_in_check(struct run *run, const struct effect *effect, struct err *err) ATTR_MUST_USE;
+void built_in_begin(struct call *call, struct commit *commit, json_t *body);
+void built_in_release(struct call *call);
+void built_in_withdraw(struct call *call, struct commit *commit, json_t *body);
+/* A call that may have happened: a person must look. */
+void unsure_open(struct call *call, struct commit *commit, json_t *body);
+/* The intake that an answer makes; ERR_* when it may not be given. */
+int task_answer(struct run *run, const json_t *request, struct intake **ret, struct err *err)
+	ATTR_MUST_USE;
+void task_close(struct commit *commit, json_t *body, const char *task_id);
+void checklist_answer(struct run *run, const json_t *answer, struct commit *commit, json_t *body,
+                      int64_t at_ms);
+
+/* run_request.c */
+void worker_request(struct worker *worker, struct message *message);
+void run_refused(struct commit *commit);    /* a start that met an older one */
+json_t *run_start_json(const struct run *run);
+/* Starts a run of a graph on behalf of another one (gw:run). */
+void worker_start_child(struct worker *worker, const char *graph, const char *correlation_id,
+                        const json_t *input, const char *by, engine_reply_cb *cb, void *arg);
+
+/* run_view.c: what people and programs see. */
+json_t *run_row_json(const struct store_run *row);
+json_t *run_json(const struct run *run);
+json_t *run_show(struct worker *worker, int64_t no, struct err *err);
+json_t *run_line(const struct run *run, const json_t *record);
+const char *status_name(int status);
+json_t *task_json(const struct store_task *task);
+
+/* run_audit.c */
+json_t *run_audit(struct engine *engine, int64_t no, struct err *err);
+void run_write_audit(struct run *run);
+json_t *run_verify(struct worker *worker, int64_t no, const json_t *file, struct err *err);
+/* run_file.c: artifacts; written whole or not at all. */
+void run_write_file(struct engine *engine, const char *name, struct str text);
+
+#endif

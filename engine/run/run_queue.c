@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hand-over queues between threads, and the writer: it takes what all
+ * workers have ready, commits it as one transaction, and hands each item back.
+ * The batch grows with the load by itself: while one commit syncs, the next
+ * items gather.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "run/run_int.h"
+
+enum { BATCH_ITEMS_MAX = 512 };
+
+void message_queue_init(struct message_queue *queue)
+{
+	pthread_mutex_init(&queue->lock, NULL);
+	pthread_cond_init(&queue->filled, NULL);
+	queue->first = NULL;
+	queue->last = &queue->first;
+	queue->len = 0;
+}
+
+void message_queue_release(struct message_queue *queue)
+{
+	pthread_mutex_destroy(&queue->lock);
+	pthread_cond_destroy(&queue->filled);
+}
+
+bool message_queue_push(struct message_queue *queue, struct message *message)
+{
+	message->next = NULL;
+	pthread_mutex_lock(&queue->lock);
+	bool was_empty = queue->first == NULL;
+	*queue->last = message;
+	queue->last = &message->next;
+	queue->len++;
+	if (was_empty)
+		pthread_cond_signal(&queue->filled);
+	pthread_mutex_unlock(&queue->lock);
+	return was_empty;
+}
+
+struct message *message_queue_take_all(struct message_queue *queue, bool wait)
+{
+	pthread_mutex_lock(&queue->lock);
+	while (wait && !queue->first)
+		pthread_cond_wait(&queue->filled, &queue->lock);
+	struct message *ret = queue->first;
+	queue->first = NULL;
+	queue->last = &queue->first;
+	queue->len = 0;
+	pthread_mutex_unlock(&queue->lock);
+	return ret;
+}
+
+/*
+ * A commit that failed leaves nothing to trust in memory: what was decided is
+ * not on record and must not be acted on.  Stop; the store keeps the truth and
+ * recovery goes on from it (RELIABILITY P17).
+ */
+static void stop_process(const struct err *err)
+{
+	fprintf(stderr, "gangway: the store failed, stopping: %s%s%s\n", err->text,
+	        err->hint[0] ? "; " : "", err->hint);
+	fflush(stderr);
+	_exit(74);
+}
+
+static void commit_batch(struct writer *writer, struct message *first)
+{
+	struct store_item items[BATCH_ITEMS_MAX];
+	while (first) {
+		size_t count = 0;
+		struct message *end = first;
+		for (; end && count < BATCH_ITEMS_MAX; end = end->next)
+			items[count++] = end->commit->item;
+		struct err err = { 0 };
+		if (writer->engine->store->ops->apply(writer->engine->store, items, count, &err) < 0)
+			stop_process(&err);
+		for (size_t i = 0; i < count; i++) {
+			struct message *next = first->next;
+			first->commit->item = items[i];
+			first->kind = MESSAGE_COMMITTED;
+			worker_post(first->commit->worker, first);
+			first = next;
+		}
+	}
+}
+
+static void *writer_main(void *arg)
+{
+	struct writer *writer = arg;
+	for (;;) {
+		struct message *first = message_queue_take_all(&writer->queue, true);
+		struct message **at = &first;
+		bool is_stopping = false;
+		while (*at) {
+			if ((*at)->kind == MESSAGE_STOP) {
+				struct message *stop = *at;
+				*at = stop->next;
+				free(stop);
+				is_stopping = true;
+			} else {
+				at = &(*at)->next;
+			}
+		}
+		commit_batch(writer, first);
+		if (is_stopping)
+			return NULL;
+	}
+}
+
+int writer_start(struct writer *writer, struct engine *engine)
+{
+	writer->engine = engine;
+	message_queue_init(&writer->queue);
+	return pthread_create(&writer->thread, NULL, writer_main, writer);
+}
+
+void writer_stop(struct writer *writer)
+{
+	struct message *stop = mem_alloc(sizeof(*stop));
+	stop->kind = MESSAGE_STOP;
+	message_queue_push(&writer->queue, stop);
+	pthread_join(writer->thread, NULL);
+	message_queue_release(&writer->queue);
+}

@@ -1,0 +1,864 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decide, record, act: the commit protocol of DESIGN.md 4, for one run.
+ *
+ *   run_intake()     something arrived: it waits its turn
+ *   run_turn()       the run is stable and nothing of it is being committed: take the next
+ *   decide_...()     DECIDE: the machine steps, calls are built; RECORD: handed to the writer
+ *   run_committed()  it is durable: ACT
+ *
+ * One commit of a run is under way at a time.  Nothing below run_committed()
+ * may let anything leave the process, with one exception: the first request of
+ * a READ call may go out while its record is being committed.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run_commit.h"
+
+/* --- intake -------------------------------------------------------------------- */
+
+struct intake *intake_new(enum intake_kind kind)
+{
+	struct intake *intake = mem_alloc(sizeof(*intake));
+	intake->kind = kind;
+	return intake;
+}
+
+void intake_free(struct intake *intake)
+{
+	json_decref(intake->input.data);
+	json_decref(intake->input.failure);
+	event_release(&intake->input.event);
+	json_decref(intake->extra);
+	free(intake->label);
+	free(intake);
+}
+
+void run_intake(struct run *run, struct intake *intake_taken)
+{
+	intake_taken->next = NULL;
+	*run->last = intake_taken;
+	run->last = &intake_taken->next;
+	run->intake_count++;
+	run_turn(run);
+}
+
+/* A blocked run takes no input of its machine, but people and plugins go on around it. */
+static bool may_take(const struct run *run, const struct intake *intake)
+{
+	return !run->reason || intake->kind != INTAKE_INPUT || intake->input.kind == INPUT_CANCEL;
+}
+
+static struct intake *unlink_intake(struct run *run, struct intake **at)
+{
+	struct intake *intake = *at;
+	*at = intake->next;
+	if (run->last == &intake->next)
+		run->last = at;
+	run->intake_count--;
+	intake->next = NULL;
+	return intake;
+}
+
+/* What was sent earlier comes first: the machine's own queue, then arrivals, then what is due. */
+static struct intake *next_intake(struct run *run)
+{
+	if (!run->reason && machine_has_queued(run->machine)) {
+		struct intake *intake = intake_new(INTAKE_INPUT);
+		intake->input.kind = INPUT_QUEUED;
+		return intake;
+	}
+	for (struct intake **at = &run->first; *at; at = &(*at)->next)
+		if (may_take(run, *at))
+			return unlink_intake(run, at);
+	uint64_t number;
+	if (!run->reason && machine_next_due(run->machine, &number) <= engine_now(run->worker->engine)) {
+		struct intake *intake = intake_new(INTAKE_INPUT);
+		intake->input.kind = INPUT_TIMER;
+		intake->input.number = number;
+		return intake;
+	}
+	return NULL;
+}
+
+/* --- the parts of a step that live and replay share ------------------------------- */
+
+/* Calls the step asked for, and those it no longer wants. */
+static void take_effects(struct run *run, const struct effects *effects, int64_t at_ms)
+{
+	for (size_t i = 0; i < effects->len; i++) {
+		const struct effect *effect = &effects->at[i];
+		if (effect->kind == EFFECT_CALL || effect->kind == EFFECT_SEND) {
+			struct call *call = run_call_add(run, effect_to_json(effect));
+			call->opened_ms = at_ms;
+		} else if (effect->kind == EFFECT_CANCEL) {
+			for (size_t j = 0; j < run->calls.len; j++)
+				if (run->calls.at[j]->number == effect->number)
+					run->calls.at[j]->is_cancelled = true;
+		} else if (effect->kind == EFFECT_DONE) {
+			json_decref(run->result);
+			run->result = effect->data ? json_incref(effect->data) : json_null();
+		}
+	}
+}
+
+/* Effects as they stand in the record.  What a KEYED or ONCE request carries stands there already. */
+static json_t *effects_json(const struct effects *effects)
+{
+	json_t *ret = json_array();
+	for (size_t i = 0; i < effects->len; i++)
+		json_push(ret, effect_to_json(&effects->at[i]));
+	return ret;
+}
+
+void run_apply(struct run *run, const json_t *record)
+{
+	json_object_update(run->advice, json_at(record, "advice"));
+	const json_t *artifacts = json_at(record, "artifacts");
+	for (size_t i = 0; i < json_array_size(artifacts); i++) {
+		const char *name = json_str(json_array_get(artifacts, i), "name", "");
+		bool is_known = false;
+		for (size_t j = 0; j < json_array_size(run->artifacts); j++)
+			is_known = is_known ||
+			           strcmp(json_string_value(json_array_get(run->artifacts, j)), name) == 0;
+		if (!is_known)
+			json_push(run->artifacts, json_string(name));
+	}
+	if (json_at(record, "signal"))
+		json_put(run->signals, json_str(record, "signal", ""), json_true());
+	const json_t *tasks = json_at(record, "tasks");
+	for (size_t i = 0; i < json_array_size(tasks); i++) {
+		json_t *task = json_array_get(tasks, i);
+		const char *status = json_str(task, "status", "");
+		if (strcmp(status, "open") == 0 || strcmp(status, "waiting") == 0)
+			json_put(run->tasks, json_str(task, "id", ""), json_incref(task));
+		else
+			json_object_del(run->tasks, json_str(task, "id", ""));
+	}
+	json_object_update(run->checklists, json_at(record, "checklists"));
+}
+
+/* --- deciding an input ---------------------------------------------------------------- */
+
+/* The advice that a call's end gives (DESIGN 3): its result, or what the fallback rules say. */
+static int file_advice(struct run *run, const struct call *call, const struct input *input, json_t *body,
+                       struct err *err)
+{
+	const json_t *dispatch = json_at(call->effect, "dispatch");
+	const char *name = json_str(dispatch, "advisory", NULL);
+	if (!name)
+		return 0;
+	json_t *advice = json_object();
+	json_put_str(advice, "source", input->ok ? json_str(call->effect, "type", "") : "rules");
+	if (input->ok) {
+		json_put(advice, "data", json_incref(input->data));
+	} else {
+		json_put(advice, "error", json_incref(input->failure));
+		const char *fallback = json_str(dispatch, "fallback", NULL);
+		const char *hash = fallback ? strchr(fallback, '#') : NULL;
+		json_t *data = NULL;
+		if (hash) {
+			char *set = mem_dup(fallback, (size_t)(hash - fallback));
+			struct engine *engine = run->worker->engine;
+			const json_t *params = json_at(call->effect, "data");
+			const json_t *values = json_at(params, "values");
+			int status = engine->options.hooks.rules_call(
+				run->worker->script, engine_ruleset(engine, run->release, set), hash + 1,
+				values ? values : params, run->last_step_ms, run->seed ^ call->number, &data,
+				err);
+			free(set);
+			if (status < 0) {
+				json_decref(advice);
+				err->code = ERR_BLOCKED;
+				return err_wrap(err, "fallback '%s' of the advice '%s'", fallback, name);
+			}
+		}
+		json_put(advice, "data", data);
+	}
+	json_t *all = json_object();
+	json_put(all, name, advice);
+	json_object_update(run->advice, all);
+	json_put(body, "advice", all);
+	return 0;
+}
+
+/* Calls of this step are built; their KEYED and ONCE requests go on record with it. */
+static void begin_calls(struct run *run, struct commit *commit, json_t *body)
+{
+	json_t *calls = json_array();
+	for (size_t i = 0; i < run->calls.len; i++) {
+		struct call *call = run->calls.at[i];
+		if (call->state != CALL_HELD)
+			continue;
+		if (call->is_built_in) {
+			built_in_begin(call, commit, body);
+			continue;
+		}
+		call_begin(call);
+		if (json_array_size(call->requests) > 0)
+			json_push(calls, json_pack("{s:I,s:I,s:O}", "n", (json_int_t)call->number, "e",
+			                           (json_int_t)call->element, "requests", call->requests));
+	}
+	if (json_array_size(calls) > 0)
+		json_put(body, "calls", json_incref(calls));
+	json_decref(calls);
+}
+
+static void cancel_calls(struct run *run, const struct effects *effects, struct commit *commit,
+                         json_t *body)
+{
+	for (size_t i = 0; i < effects->len; i++) {
+		if (effects->at[i].kind != EFFECT_CANCEL)
+			continue;
+		for (size_t j = run->calls.len; j-- > 0;) {
+			struct call *call = run->calls.at[j];
+			if (call->number != effects->at[i].number)
+				continue;
+			if (call->is_built_in)
+				built_in_withdraw(call, commit, body);
+			else if (call->state == CALL_HELD || !call->plugin ||
+			         !plugin_call_has_left(call->plugin))
+				run_call_drop(run, call); /* nothing left that anybody must wait for */
+		}
+	}
+}
+
+/* The machine could not decide: the step is discarded and the run waits for a mended version. */
+static void block(struct run *run, struct intake *intake, const struct err *why)
+{
+	json_t *body = json_object();
+	json_t *reason = json_pack("{s:s,s:s}", "id", why->id[0] ? why->id : "run.blocked", "text", why->text);
+	json_put_str(reason, "hint", why->hint[0] ? why->hint : NULL);
+	json_put(body, "reason", json_incref(reason));
+	json_put(body, "input", input_to_json(&intake->input));
+	if (intake->extra)
+		json_put(body, "call", json_incref(intake->extra));
+	json_put_str(body, "signal", intake->label);
+	struct commit *commit = commit_new(run);
+	commit->is_start = intake->input.kind == INPUT_START;
+	commit->asker = intake->asker;
+	if (commit->is_start) {
+		json_put(body, "start", run_start_json(run));
+		commit->start_input = json_incref(intake->input.data);
+	}
+	run->reason = reason;
+	run->blocked_input = json_incref(json_at(body, "input"));
+	machine_free(run->machine); /* spoiled (machine.h) */
+	run->machine = NULL;
+	if (intake->input.kind == INPUT_RESULT) {
+		struct call *call = run_call(run, intake->input.number, intake->input.element);
+		if (call)
+			call->state = CALL_ENDED;
+	}
+	commit_record(commit, "blocked", intake->input.at_ms, body);
+	commit->line = run_line(run, body);
+	commit_submit(commit);
+	json_decref(body);
+}
+
+/* One step of the machine, into body; the effects stay in the run's step arena. */
+static int step_machine(struct run *run, const struct input *input, json_t *body,
+                        struct effects *effects, struct err *err)
+{
+	json_t *inline_made = NULL;
+	run->refused = json_array();
+	run->step_artifacts = json_array();
+	int status = machine_is_done(run->machine) ?
+	                     0 : /* only the ends of sends that outlive it are filed */
+	                     machine_step(run->machine, input, NULL, &inline_made, effects, err);
+	if (status == 0) {
+		if (json_array_size(inline_made) > 0)
+			json_put(body, "inline", json_incref(inline_made));
+		if (json_array_size(run->refused) > 0)
+			json_put(body, "refused", json_incref(run->refused));
+		if (json_array_size(run->step_artifacts) > 0)
+			json_put(body, "artifacts", json_incref(run->step_artifacts));
+		if (effects->len > 0)
+			json_put(body, "effects", effects_json(effects));
+		json_put(body, "states", machine_states(run->machine, true));
+	}
+	json_decref(inline_made);
+	json_decref(run->refused);
+	json_decref(run->step_artifacts);
+	run->refused = run->step_artifacts = NULL;
+	return status;
+}
+
+static void file_late(struct run *run, struct intake *intake, struct call *call)
+{
+	json_t *body = json_object();
+	json_put(body, "input", input_to_json(&intake->input));
+	if (intake->extra)
+		json_put(body, "call", json_incref(intake->extra));
+	struct commit *commit = commit_new(run);
+	run_call_drop(run, call);
+	commit_record(commit, "late", intake->input.at_ms, body);
+	commit->line = run_line(run, body);
+	commit_submit(commit);
+	json_decref(body);
+}
+
+static void decide_input(struct run *run, struct intake *intake)
+{
+	struct input *input = &intake->input;
+	struct call *call = NULL;
+	if (input->kind == INPUT_RESULT) {
+		call = run_call(run, input->number, input->element);
+		if (!call)
+			return; /* it was answered already, or withdrawn */
+		if (call->is_cancelled && !machine_is_done(run->machine)) {
+			file_late(run, intake, call);
+			return;
+		}
+	}
+	struct err err = { 0 };
+	struct effects effects;
+	effects_init(&effects, &run->step);
+	json_t *body = json_object();
+	if (call && file_advice(run, call, input, body, &err) < 0) {
+		block(run, intake, &err);
+		goto out;
+	}
+	if (input->kind == INPUT_CANCEL)
+		run->is_cancelled = true;
+	if (step_machine(run, input, body, &effects, &err) < 0) {
+		block(run, intake, &err);
+		goto out;
+	}
+	json_put(body, "input", input_to_json(input));
+	if (intake->extra)
+		json_put(body, "call", json_incref(intake->extra));
+	json_put_str(body, "signal", intake->label);
+	json_put_str(body, "by", intake->by);
+	struct commit *commit = commit_new(run);
+	commit->is_start = input->kind == INPUT_START;
+	commit->asker = intake->asker;
+	if (commit->is_start) {
+		json_put(body, "start", run_start_json(run));
+		commit->start_input = json_incref(input->data);
+	}
+	if (intake->task)
+		task_close(commit, body, intake->task);
+	if (call)
+		run_call_drop(run, call);
+	take_effects(run, &effects, input->at_ms);
+	cancel_calls(run, &effects, commit, body);
+	begin_calls(run, commit, body);
+	run_apply(run, body);
+	commit->artifacts = json_incref(json_at(body, "artifacts"));
+	commit_record(commit, commit->is_start ? "start" : "step", input->at_ms, body);
+	commit->line = run_line(run, body);
+	commit_submit(commit);
+	calls_release_reads(run);
+out:
+	effects_release(&effects);
+	json_decref(body);
+	arena_clear(&run->step);
+}
+
+/* --- deciding what is no input of the machine ----------------------------------------------- */
+
+static void submit_plain(struct run *run, struct intake *intake, const char *kind, json_t *body)
+{
+	struct commit *commit = commit_new(run);
+	commit->asker = intake->asker;
+	run_apply(run, body);
+	commit_record(commit, kind, intake->input.at_ms, body);
+	commit->line = run_line(run, body);
+	commit_submit(commit);
+}
+
+static void decide_request(struct run *run, struct intake *intake)
+{
+	struct call *call = run_call(run, intake->number, intake->element);
+	if (!call)
+		return;
+	json_push(call->requests, json_incref(intake->extra));
+	call->state = CALL_HELD;
+	json_t *body = json_pack("{s:I,s:I,s:O}", "n", (json_int_t)intake->number, "e",
+	                         (json_int_t)intake->element, "request", intake->extra);
+	submit_plain(run, intake, "request", body);
+	json_decref(body);
+}
+
+static void decide_unsure(struct run *run, struct intake *intake)
+{
+	struct call *call = run_call(run, intake->number, intake->element);
+	if (!call)
+		return;
+	call->state = CALL_UNSURE;
+	json_t *body = json_pack("{s:I,s:I}", "n", (json_int_t)intake->number, "e",
+	                         (json_int_t)intake->element);
+	struct commit *commit = commit_new(run);
+	unsure_open(call, commit, body);
+	run_apply(run, body);
+	commit_record(commit, "unsure", intake->input.at_ms, body);
+	commit->line = run_line(run, body);
+	commit_submit(commit);
+	json_decref(body);
+}
+
+/* A person took the risk: the call goes out again, with the key it had. */
+static void decide_repeat(struct run *run, struct intake *intake)
+{
+	struct call *call = run_call(run, intake->number, intake->element);
+	if (!call)
+		return;
+	json_t *body = json_pack("{s:I,s:I}", "n", (json_int_t)intake->number, "e",
+	                         (json_int_t)intake->element);
+	json_put_str(body, "by", intake->by);
+	struct commit *commit = commit_new(run);
+	commit->asker = intake->asker;
+	task_close(commit, body, intake->task);
+	run_apply(run, body);
+	plugin_call_free(call->plugin);
+	call->plugin = NULL;
+	call_begin_again(call);
+	commit_record(commit, "repeat", intake->input.at_ms, body);
+	commit->line = run_line(run, body);
+	commit_submit(commit);
+	json_decref(body);
+}
+
+static void decide_task(struct run *run, struct intake *intake)
+{
+	json_t *body = json_object();
+	struct commit *commit = commit_new(run);
+	commit->asker = intake->asker;
+	checklist_answer(run, intake->extra, commit, body, intake->input.at_ms);
+	run_apply(run, body);
+	commit_record(commit, "task", intake->input.at_ms, body);
+	commit->line = run_line(run, body);
+	commit_submit(commit);
+	json_decref(body);
+}
+
+/* Moves the run to the files as they are now; what could not be decided is tried again. */
+static void decide_repin(struct run *run, struct intake *intake)
+{
+	struct err err = { 0 };
+	struct release *release = NULL;
+	if (release_current(run->worker->engine->releases, run->graph, &release, &err) < 0 ||
+	    (!run->machine && run_rebuild(run, &err) < 0) || run_repin_machine(run, release, &err) < 0) {
+		reply_error(&intake->asker, &err);
+		release_unref(release);
+		/* Rebuilding forgot why it is blocked only if it succeeded; read it back either way. */
+		return;
+	}
+	json_t *retry = run->blocked_input;
+	run->blocked_input = NULL;
+	json_decref(run->reason);
+	run->reason = NULL;
+	json_t *body = json_pack("{s:s,s:O}", "release", release->sha256, "pins", release->pins);
+	json_put_str(body, "by", intake->by);
+	json_put_str(body, "reason", json_str(intake->extra, "reason", NULL));
+	struct commit *commit = commit_new(run);
+	commit->asker = intake->asker;
+	commit_pins(commit);
+	if (retry)
+		run_retry(run, retry);
+	commit_record(commit, "repin", intake->input.at_ms, body);
+	commit->line = run_line(run, body);
+	commit_submit(commit);
+	json_decref(body);
+	json_decref(retry);
+	release_unref(release);
+}
+
+int run_repin_machine(struct run *run, struct release *release, struct err *err)
+{
+	json_t *saved = machine_save(run->machine);
+	struct release *before = run->release;
+	run->release = release_ref(release);
+	struct machine_options options = run_machine_options(run);
+	struct machine *machine = NULL;
+	int status = machine_restore(&options, saved, &machine, err);
+	json_decref(saved);
+	if (status < 0) {
+		release_unref(run->release);
+		run->release = before;
+		return err_wrap(err, "run %s cannot move to the new version", run->id);
+	}
+	machine_free(run->machine);
+	run->machine = machine;
+	release_unref(before);
+	return 0;
+}
+
+/* The input that could not be taken goes first. */
+void run_retry(struct run *run, const json_t *input)
+{
+	struct intake *intake = intake_new(INTAKE_INPUT);
+	struct arena arena;
+	arena_init(&arena);
+	struct err err = { 0 };
+	struct input read;
+	if (input_from_json(input, &arena, &read, &err) == 0) {
+		intake->input = read;
+		intake->input.data = json_incref(read.data);
+		intake->input.failure = json_incref(read.failure);
+		intake->input.session = NULL;
+		intake->input.at_ms = 0; /* tried again now: now() must not go back */
+		memset(&intake->input.event, 0, sizeof(intake->input.event));
+		if (read.kind == INPUT_EVENT)
+			event_copy(&intake->input.event, &read.event);
+		if (read.kind == INPUT_RESULT) {
+			struct call *call = run_call(run, read.number, read.element);
+			if (call)
+				call->state = CALL_OPEN;
+		}
+		intake->next = run->first;
+		run->first = intake;
+		if (run->last == &run->first)
+			run->last = &intake->next;
+		run->intake_count++;
+	} else {
+		intake_free(intake);
+	}
+	arena_release(&arena);
+}
+
+static void decide(struct run *run, struct intake *intake)
+{
+	int64_t now = engine_now(run->worker->engine);
+	if (intake->input.at_ms == 0)
+		intake->input.at_ms = now > run->last_step_ms ? now : run->last_step_ms;
+	run->last_step_ms = intake->input.at_ms;
+	switch (intake->kind) {
+	case INTAKE_INPUT: decide_input(run, intake); return;
+	case INTAKE_REQUEST: decide_request(run, intake); return;
+	case INTAKE_TASK: decide_task(run, intake); return;
+	case INTAKE_REPIN: decide_repin(run, intake); return;
+	case INTAKE_UNSURE: decide_unsure(run, intake); return;
+	case INTAKE_REPEAT: decide_repeat(run, intake); return;
+	}
+	must_not_reach();
+}
+
+void run_turn(struct run *run)
+{
+	while (!run->is_committing && !run->is_evicting && !run->worker->is_stopping) {
+		struct intake *intake = next_intake(run);
+		if (!intake)
+			return;
+		decide(run, intake);
+		intake_free(intake);
+	}
+}
+
+/* --- acting --------------------------------------------------------------------------------- */
+
+static void due_fired(void *arg)
+{
+	struct run *run = arg;
+	run->timer = NULL;
+	run->timer_due_ms = -1;
+	run_turn(run);
+	run_settle(run);
+}
+
+static void arm_timer(struct run *run)
+{
+	const struct loop *loop = &run->worker->loop.base;
+	int64_t due = run->machine ? machine_next_due(run->machine, NULL) : INT64_MAX;
+	if (due == run->timer_due_ms || (due == INT64_MAX && !run->timer))
+		return;
+	if (run->timer)
+		loop->ops->timer_stop(&run->worker->loop.base, run->timer);
+	run->timer = NULL;
+	run->timer_due_ms = -1;
+	if (due == INT64_MAX)
+		return;
+	int64_t delay = due - engine_now(run->worker->engine);
+	enum { TIMER_MAX_MS = 24 * 3600 * 1000 };
+	run->timer = loop->ops->timer_start(&run->worker->loop.base,
+	                                    delay > TIMER_MAX_MS ? TIMER_MAX_MS : delay, due_fired, run);
+	run->timer_due_ms = due;
+}
+
+static void tell_watchers(struct run *run, struct commit *commit)
+{
+	for (struct watcher *watcher = run->watchers; watcher && commit->line; watcher = watcher->next) {
+		if (!watcher->wants_steps)
+			continue;
+		json_t *reply = json_pack("{s:O}", "step", commit->line);
+		watcher->asker.cb(watcher->asker.arg, reply, false);
+		json_decref(reply);
+	}
+}
+
+static bool is_resting(const struct run *run)
+{
+	return run->status >= STORE_ENDED || run->status == STORE_BLOCKED || run->status == STORE_PEOPLE;
+}
+
+static void end_watchers(struct run *run)
+{
+	if (!run->watchers || !is_resting(run))
+		return;
+	json_t *row = run_json(run);
+	while (run->watchers) {
+		struct watcher *watcher = run->watchers;
+		run->watchers = watcher->next;
+		reply_last(&watcher->asker, json_pack("{s:O}", "run", row));
+		free(watcher);
+	}
+	json_decref(row);
+}
+
+/* A run that waits only for people, time or a repin leaves memory; the store will bring it back. */
+void run_settle(struct run *run)
+{
+	if (run->is_committing || run->intake_count > 0 || run->is_evicting)
+		return;
+	if (run->status == STORE_RUNNING) {
+		arm_timer(run);
+		return;
+	}
+	end_watchers(run);
+	bool has_late = false; /* calls that still finish, for the record only */
+	for (size_t i = 0; i < run->calls.len; i++)
+		has_late = has_late || run->calls.at[i]->plugin;
+	if (run->watchers || has_late) {
+		arm_timer(run);
+		return;
+	}
+	struct worker *worker = run->worker;
+	int64_t wake_ms = run->status < STORE_ENDED ? run->wake_ms : -1;
+	run_evict(run);
+	worker_mind(worker, wake_ms);
+}
+
+static void answer_asker(struct run *run, struct commit *commit)
+{
+	if (!commit->asker.cb)
+		return;
+	json_t *reply = json_pack("{s:o}", "run", run_json(run));
+	if (commit->is_start)
+		json_put(reply, "is_new", json_true());
+	bool waits = false; /* the same asker also waits for the end */
+	for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)
+		waits = waits || (watcher->asker.arg == commit->asker.arg &&
+		                  watcher->asker.cb == commit->asker.cb);
+	if (waits) {
+		commit->asker.cb(commit->asker.arg, reply, false);
+		json_decref(reply);
+	} else {
+		reply_last(&commit->asker, reply);
+	}
+}
+
+static void write_artifacts(struct run *run, const json_t *artifacts)
+{
+	for (size_t i = 0; i < json_array_size(artifacts); i++) {
+		const json_t *row = json_array_get(artifacts, i);
+		const json_t *text = json_at(row, "text");
+		run_write_file(run->worker->engine, json_str(row, "name", "artifact"),
+		               (struct str){ json_string_value(text), json_string_length(text) });
+	}
+}
+
+void run_committed(struct commit *commit)
+{
+	struct run *run = commit->run;
+	run->is_committing = false;
+	run->worker->commits_open--;
+	if (commit->item.result < 0) {
+		run_refused(commit);
+		return;
+	}
+	commit_blobs_known(commit);
+	tell_watchers(run, commit);
+	answer_asker(run, commit);
+	write_artifacts(run, commit->artifacts);
+	for (size_t i = 0; i < run->calls.len; i++)
+		if (run->calls.at[i]->state == CALL_HELD)
+			call_release(run->calls.at[i]);
+	if (commit->ends_run)
+		run_write_audit(run);
+	commit_free(commit);
+	run_turn(run);
+	run_settle(run);
+}
+
+/* --- replay ----------------------------------------------------------------------------------- */
+
+static void attach_requests(struct run *run, const json_t *record)
+{
+	const json_t *calls = json_at(record, "calls");
+	for (size_t i = 0; i < json_array_size(calls); i++) {
+		const json_t *row = json_array_get(calls, i);
+		struct call *call = run_call(run, (uint64_t)json_int(row, "n", 0),
+		                             (uint32_t)json_int(row, "e", 0));
+		if (call)
+			json_array_extend(call->requests, json_at(row, "requests"));
+	}
+}
+
+static void drop_cancelled(struct run *run, const json_t *record)
+{
+	for (size_t j = run->calls.len; j-- > 0;) {
+		struct call *call = run->calls.at[j];
+		/* READ calls and built-ins are forgotten; a KEYED or ONCE one may still answer. */
+		if (call->is_cancelled && (call->is_built_in || json_array_size(call->requests) == 0))
+			run_call_drop(run, call);
+	}
+	(void)record;
+}
+
+/* Rules and templates of the pinned versions against what is recorded of them. */
+static void compare_inline(struct run *run, const json_t *recorded, const json_t *made)
+{
+	char *a = json_canon(recorded), *b = json_canon(made ? made : recorded);
+	if (strcmp(a, b) != 0)
+		json_push(run->verify_findings,
+		          json_pack("{s:I,s:s}", "seq", (json_int_t)run->verify_seq, "text",
+		                    "the pinned rules and templates give another answer than is recorded"));
+	free(a);
+	free(b);
+	const json_t *artifacts = json_at(run->replay, "artifacts");
+	json_t *none = json_array();
+	char *c = json_canon(artifacts ? artifacts : none), *d = json_canon(run->step_artifacts);
+	if (strcmp(c, d) != 0)
+		json_push(run->verify_findings,
+		          json_pack("{s:I,s:s}", "seq", (json_int_t)run->verify_seq, "text",
+		                    "a report or mail is not what the pinned templates give"));
+	free(c);
+	free(d);
+	json_decref(none);
+}
+
+static int replay_step(struct run *run, const json_t *record, struct err *err)
+{
+	struct effects effects;
+	effects_init(&effects, &run->step);
+	struct input input;
+	int status = input_from_json(json_at(record, "input"), &run->step, &input, err);
+	run->last_step_ms = json_int(record, "at", 0);
+	if (status == 0 && input.kind == INPUT_CANCEL)
+		run->is_cancelled = true;
+	/* Advice is filed before the step: its templates see it. */
+	json_object_update(run->advice, json_at(record, "advice"));
+	if (status == 0 && !machine_is_done(run->machine)) {
+		json_t *made = NULL;
+		json_t *none = json_array();
+		json_t *recorded = json_at(record, "inline");
+		const json_t *answers = recorded ? recorded : none;
+		run->is_replaying = true;
+		run->replay = record;
+		run->step_artifacts = json_array();
+		/* Verify answers PURE calls anew: the rules must say again what is recorded. */
+		status = machine_step(run->machine, &input, run->verify_findings ? NULL : answers, &made,
+		                      &effects, err);
+		if (status == 0 && run->verify_findings)
+			compare_inline(run, answers, made);
+		run->is_replaying = false;
+		run->replay = NULL;
+		json_decref(run->step_artifacts);
+		run->step_artifacts = NULL;
+		json_decref(made);
+		json_decref(none);
+	}
+	if (status == 0) {
+		struct call *call = input.kind == INPUT_RESULT ?
+		                            run_call(run, input.number, input.element) :
+		                            NULL;
+		if (call)
+			run_call_drop(run, call);
+		take_effects(run, &effects, run->last_step_ms);
+		attach_requests(run, record);
+		drop_cancelled(run, record);
+		run_apply(run, record);
+		if (run->on_replayed)
+			run->on_replayed(run->on_replayed_arg, record, &effects);
+	}
+	effects_release(&effects);
+	arena_clear(&run->step);
+	return status;
+}
+
+static int replay_start(struct run *run, const json_t *record, struct err *err)
+{
+	struct engine *engine = run->worker->engine;
+	const json_t *start = json_at(record, "start");
+	if (release_load(engine->releases, engine->store, json_str(start, "release", ""), &run->release,
+	                 err) < 0)
+		return err->code;
+	struct machine_options options = run_machine_options(run);
+	return machine_new(&options, &run->machine, err);
+}
+
+static int replay_repin(struct run *run, const json_t *record, struct err *err)
+{
+	struct engine *engine = run->worker->engine;
+	struct release *release;
+	if (release_load(engine->releases, engine->store, json_str(record, "release", ""), &release, err) < 0)
+		return err->code;
+	int status = run_repin_machine(run, release, err);
+	release_unref(release);
+	json_decref(run->reason);
+	json_decref(run->blocked_input);
+	run->reason = run->blocked_input = NULL;
+	return status;
+}
+
+static void replay_blocked(struct run *run, const json_t *record)
+{
+	json_decref(run->reason);
+	json_decref(run->blocked_input);
+	run->reason = json_incref(json_at(record, "reason"));
+	run->blocked_input = json_incref(json_at(record, "input"));
+	if (strcmp(json_str(run->blocked_input, "kind", ""), "result") == 0) {
+		struct call *call = run_call(run, (uint64_t)json_int(run->blocked_input, "number", 0),
+		                             (uint32_t)json_int(run->blocked_input, "element", 0));
+		if (call)
+			call->state = CALL_ENDED;
+	}
+}
+
+static void replay_call_record(struct run *run, const json_t *record, const char *kind)
+{
+	const json_t *input = json_at(record, "input");
+	const json_t *at = input ? input : record;
+	struct call *call = run_call(run, (uint64_t)json_int(at, input ? "number" : "n", 0),
+	                             (uint32_t)json_int(at, input ? "element" : "e", 0));
+	if (!call)
+		return;
+	if (strcmp(kind, "request") == 0)
+		json_push(call->requests, json_incref(json_at(record, "request")));
+	else if (strcmp(kind, "unsure") == 0)
+		call->state = CALL_UNSURE;
+	else if (strcmp(kind, "repeat") == 0)
+		call->state = CALL_OPEN;
+	else if (strcmp(kind, "late") == 0)
+		run_call_drop(run, call);
+}
+
+int run_replay_record(struct run *run, const json_t *record, struct err *err)
+{
+	const char *kind = json_str(record, "kind", "");
+	int status = 0;
+	if (json_at(record, "start"))
+		status = replay_start(run, record, err);
+	if (status < 0)
+		return status;
+	if (strcmp(kind, "start") == 0 || strcmp(kind, "step") == 0) {
+		/* What was blocked is being retried, or something else came first. */
+		json_decref(run->reason);
+		json_decref(run->blocked_input);
+		run->reason = run->blocked_input = NULL;
+		status = replay_step(run, record, err);
+	} else if (strcmp(kind, "blocked") == 0) {
+		replay_blocked(run, record);
+	} else if (strcmp(kind, "repin") == 0) {
+		status = replay_repin(run, record, err);
+	} else {
+		replay_call_record(run, record, kind);
+		run_apply(run, record);
+	}
+	run->last_step_ms = json_int(record, "at", run->last_step_ms);
+	if (status < 0)
+		return err_wrap(err, "record %lld", (long long)json_int(record, "seq", 0));
+	return 0;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* What people and programs see of runs, tasks and the engine: JSON, never the insides. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "run/run_int.h"
+
+enum { LIST_DEFAULT = 50, LIST_MAX = 1000 };
+
+const char *status_name(int status)
+{
+	switch ((enum store_status)status) {
+	case STORE_RUNNING: return "running";
+	case STORE_WAITING: return "waiting";
+	case STORE_PEOPLE: return "waiting_for_people";
+	case STORE_BLOCKED: return "blocked";
+	case STORE_ENDED: return "ended";
+	case STORE_CANCELLED: return "cancelled";
+	}
+	return "unknown";
+}
+
+static int status_of_name(const char *name)
+{
+	static const int all[] = { STORE_RUNNING, STORE_WAITING, STORE_PEOPLE,
+		                   STORE_BLOCKED, STORE_ENDED,   STORE_CANCELLED };
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+		if (strcmp(status_name(all[i]), name) == 0)
+			return all[i];
+	return -1;
+}
+
+static void put_time(json_t *object, const char *key, int64_t ms)
+{
+	char text[CLOCK_ISO_BYTES];
+	if (ms < 0)
+		return;
+	clock_iso(ms, text);
+	json_put_str(object, key, text);
+}
+
+json_t *run_row_json(const struct store_run *row)
+{
+	json_t *ret = json_loads(row->summary ? row->summary : "{}", 0, NULL);
+	if (!ret)
+		ret = json_object();
+	json_put_str(ret, "id", row->id);
+	json_put_int(ret, "no", row->no);
+	json_put_str(ret, "graph", row->graph);
+	json_put_str(ret, "correlation_id", row->correlation_id);
+	json_put_str(ret, "status", status_name(row->status));
+	put_time(ret, "created_at", row->created_ms);
+	put_time(ret, "updated_at", row->updated_ms);
+	put_time(ret, "wake_at", row->wake_ms);
+	json_put_int(ret, "took_ms", row->updated_ms - row->created_ms);
+	return ret;
+}
+
+/* A resident run as it is now, in the same form. */
+json_t *run_json(const struct run *run)
+{
+	json_t *summary = run_summary(run);
+	char *text = json_canon(summary);
+	json_decref(summary);
+	struct store_run row = { run->no,         run->id,         run->graph,   run->correlation_id, run->status,
+		                 run->created_ms, run->updated_ms, run->wake_ms, NULL,                text };
+	json_t *ret = run_row_json(&row);
+	free(text);
+	if (json_object_size(run->tasks) > 0) {
+		json_t *tasks = json_array();
+		const char *id;
+		json_t *task;
+		json_object_foreach(run->tasks, id, task)
+			json_push(tasks, json_incref(task));
+		json_put(ret, "tasks", tasks);
+	}
+	const char *folder = run->worker->engine->options.artifacts;
+	json_t *paths = json_array();
+	for (size_t i = 0; folder && i < json_array_size(run->artifacts); i++)
+		json_push(paths, json_sprintf("%s/%s", folder,
+		                              json_string_value(json_array_get(run->artifacts, i))));
+	json_put(ret, "artifact_paths", paths);
+	return ret;
+}
+
+static json_t *calls_json(const struct run *run)
+{
+	static const char *const states[] = { "held", "open", "unsure", "ended" };
+	json_t *ret = json_array();
+	for (size_t i = 0; i < run->calls.len; i++) {
+		const struct call *call = run->calls.at[i];
+		json_t *row = json_pack("{s:I,s:I,s:s,s:b}", "number", (json_int_t)call->number, "element",
+		                        (json_int_t)call->element, "state", states[call->state], "cancelled",
+		                        (int)call->is_cancelled);
+		json_put_str(row, "type", json_str(call->effect, "type", NULL));
+		json_put_str(row, "action", json_str(call->effect, "action", NULL));
+		put_time(row, "since", call->opened_ms);
+		json_push(ret, row);
+	}
+	return ret;
+}
+
+json_t *run_show(struct worker *worker, int64_t no, struct err *err)
+{
+	struct run *run;
+	bool was_resident = run_resident(worker, no) != NULL;
+	if (run_load(worker, no, &run, err) < 0)
+		return NULL;
+	json_t *ret = run_json(run);
+	if (run->machine)
+		json_put(ret, "data", machine_data(run->machine));
+	json_put(ret, "advice", json_incref(run->advice));
+	json_put(ret, "calls", calls_json(run));
+	json_put(ret, "pins", json_incref(run->release->pins));
+	json_put_int(ret, "records", run->head.seq);
+	if (!was_resident)
+		run_evict(run);
+	return ret;
+}
+
+/* One record as a line for whoever watches a run go by. */
+json_t *run_line(const struct run *run, const json_t *record)
+{
+	json_t *ret = json_pack("{s:O,s:O,s:O}", "seq", json_at(record, "seq"), "at", json_at(record, "at"),
+	                        "kind", json_at(record, "kind"));
+	const json_t *input = json_at(record, "input");
+	json_put_str(ret, "run", run->id);
+	json_put(ret, "states", json_incref(json_at(record, "states")));
+	json_put(ret, "reason", json_incref(json_at(record, "reason")));
+	json_put_str(ret, "input", json_str(input, "kind", NULL));
+	if (json_at(input, "number"))
+		json_put(ret, "number", json_incref(json_at(input, "number")));
+	if (json_at(input, "failure"))
+		json_put(ret, "failure", json_incref(json_at(input, "failure")));
+	json_put(ret, "took_ms", json_incref(json_path(record, "call.took_ms")));
+	json_t *asks = json_array();
+	const json_t *effects = json_at(record, "effects");
+	for (size_t i = 0; i < json_array_size(effects); i++) {
+		const json_t *effect = json_array_get(effects, i);
+		const char *kind = json_str(effect, "kind", "");
+		if (strcmp(kind, "call") == 0 || strcmp(kind, "send") == 0)
+			json_push(asks, json_pack("{s:O,s:s,s:s,s:s}", "number", json_at(effect, "number"),
+			                          "kind", kind, "type", json_str(effect, "type", ""),
+			                          "action", json_str(effect, "action", "")));
+	}
+	json_put(ret, "asks", asks);
+	const json_t *artifacts = json_at(record, "artifacts");
+	json_t *names = json_array();
+	for (size_t i = 0; i < json_array_size(artifacts); i++)
+		json_push(names, json_incref(json_at(json_array_get(artifacts, i), "name")));
+	json_put(ret, "artifacts", names);
+	if (run->release) {
+		json_t *titles = json_array();
+		const json_t *states = json_at(record, "states");
+		for (size_t i = 0; i < json_array_size(states); i++) {
+			int32_t s = chart_find(run->release->chart, json_string_value(json_array_get(states, i)));
+			while (s > 0 && !run->release->chart->states[s].title)
+				s = run->release->chart->states[s].parent;
+			if (s > 0)
+				json_push(titles, json_string(run->release->chart->states[s].title));
+		}
+		json_put(ret, "titles", titles);
+	}
+	return ret;
+}
+
+/* --- lists -------------------------------------------------------------------------------- */
+
+struct row_list {
+	json_t *rows;
+	int64_t last_no;
+};
+
+static void add_row(void *arg, const struct store_run *row)
+{
+	struct row_list *list = arg;
+	list->last_no = row->no;
+	json_push(list->rows, run_row_json(row));
+}
+
+static int list_runs(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
+{
+	struct row_list list = { json_array(), 0 };
+	int64_t limit = json_int(request, "limit", LIST_DEFAULT);
+	struct store_filter filter = {
+		.graph = json_str(request, "graph", NULL),
+		.before_no = json_int(request, "before", 0),
+		.since_ms = json_int(request, "since_ms", 0),
+		.until_ms = json_int(request, "until_ms", 0),
+		.limit = (int)(limit < 1 ? 1 : limit > LIST_MAX ? LIST_MAX : limit),
+	};
+	const char *status = json_str(request, "status", NULL);
+	if (status && (filter.status = status_of_name(status)) < 0) {
+		json_decref(list.rows);
+		err_set_id(err, ERR_INPUT, "run.status", "'%.40s' is no status", status);
+		return err_hint(err, "running, waiting, waiting_for_people, blocked, ended, cancelled");
+	}
+	const char *name;
+	json_t *value;
+	char *text = NULL;
+	json_object_foreach(json_at(request, "where"), name, value) {
+		filter.search_name = name;
+		free(text);
+		text = json_is_string(value) ? mem_dup_str(json_string_value(value)) : json_canon(value);
+		filter.search_value = text;
+	}
+	int code = engine->store->ops->runs(engine->store, &filter, add_row, &list, err);
+	free(text);
+	if (code < 0) {
+		json_decref(list.rows);
+		return code;
+	}
+	bool is_full = (int)json_array_size(list.rows) == filter.limit;
+	*ret = json_pack("{s:o}", "runs", list.rows);
+	if (is_full)
+		json_put_int(*ret, "next", list.last_no);
+	return 0;
+}
+
+json_t *task_json(const struct store_task *task)
+{
+	json_t *ret = json_loads(task->body, 0, NULL);
+	if (!ret)
+		ret = json_object();
+	put_time(ret, "due_at", json_int(ret, "due_ms", -1));
+	put_time(ret, "created_at", json_int(ret, "created_ms", -1));
+	return ret;
+}
+
+static void add_task(void *arg, const struct store_task *task)
+{
+	json_push(arg, task_json(task));
+}
+
+static int task_status(const char *name)
+{
+	static const char *const names[] = { "waiting", "open", "done", "withdrawn" };
+	for (int i = 0; i < 4; i++)
+		if (strcmp(names[i], name) == 0)
+			return i + 1;
+	return -1;
+}
+
+static int list_tasks(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
+{
+	struct store_task_filter filter = { .role = json_str(request, "role", NULL),
+		                            .owner = json_str(request, "owner", NULL),
+		                            .run = json_int(request, "run_no", 0),
+		                            .limit = (int)json_int(request, "limit", LIST_MAX) };
+	const char *status = json_str(request, "status", NULL);
+	if (status && (filter.status = task_status(status)) < 0)
+		return err_set_id(err, ERR_INPUT, "task.status",
+		                  "'%.40s' is no status of a task (waiting, open, done, withdrawn)", status);
+	if (json_truth(request, "overdue", false))
+		filter.due_before_ms = engine_now(engine);
+	json_t *tasks = json_array();
+	if (engine->store->ops->tasks(engine->store, &filter, add_task, tasks, err) < 0) {
+		json_decref(tasks);
+		return err->code;
+	}
+	const char *run = json_str(request, "run", NULL);
+	for (size_t i = json_array_size(tasks); run && i-- > 0;)
+		if (strcmp(json_str(json_array_get(tasks, i), "run", ""), run) != 0)
+			json_array_remove(tasks, i);
+	*ret = json_pack("{s:o}", "tasks", tasks);
+	return 0;
+}
+
+/* --- the journal ----------------------------------------------------------------------------- */
+
+static void keep_no(void *arg, const struct store_run *row)
+{
+	*(int64_t *)arg = row->no;
+}
+
+struct record_list {
+	json_t *records;
+	int64_t from;
+};
+
+static int add_record(void *arg, const json_t *record, struct err *err)
+{
+	struct record_list *list = arg;
+	(void)err;
+	if (json_int(record, "seq", 0) >= list->from)
+		json_push(list->records, json_incref((json_t *)(uintptr_t)record));
+	return 0;
+}
+
+static int show_events(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
+{
+	int64_t no;
+	const char *id = json_str(request, "run", "");
+	if (engine->store->ops->run_by_id(engine->store, id, keep_no, &no, err) < 0) {
+		if (err->code == ERR_ABSENT) {
+			err_clear(err);
+			err_set_id(err, ERR_ABSENT, "run.absent", "there is no run '%s'", id);
+		}
+		return err->code;
+	}
+	struct record_list list = { json_array(), json_int(request, "from", 1) };
+	struct journal_head head = { 0 };
+	if (journal_read(engine->store, no, &head, add_record, &list, err) < 0) {
+		json_decref(list.records);
+		return err->code;
+	}
+	*ret = json_pack("{s:o}", "records", list.records);
+	return 0;
+}
+
+static int show_audit(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
+{
+	int64_t no;
+	const char *id = json_str(request, "run", "");
+	if (engine->store->ops->run_by_id(engine->store, id, keep_no, &no, err) < 0) {
+		if (err->code == ERR_ABSENT) {
+			err_clear(err);
+			err_set_id(err, ERR_ABSENT, "run.absent", "there is no run '%s'", id);
+		}
+		return err->code;
+	}
+	json_t *audit = run_audit(engine, no, err);
+	if (!audit)
+		return err->code;
+	*ret = json_pack("{s:o}", "audit", audit);
+	return 0;
+}
+
+static json_t *doctor(struct engine *engine)
+{
+	json_t *connections = json_array();
+	struct map_entry *entry;
+	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
+		json_push(connections, wire_connection_describe(entry->value));
+	return json_pack("{s:{s:s,s:i,s:s,s:I,s:o,s:o}}", "doctor", "engine", engine->options.version,
+	                 "workers", engine->worker_count, "store", engine->options.store_path, "resident",
+	                 (json_int_t)atomic_load(&engine->resident), "connections", connections, "graphs",
+	                 release_graphs(engine->releases));
+}
+
+void engine_query(struct engine *engine, const json_t *request, const struct asker *asker)
+{
+	const char *op = json_str(request, "op", "");
+	struct err err = { 0 };
+	json_t *reply = NULL;
+	if (strcmp(op, "run.list") == 0)
+		(void)list_runs(engine, request, &reply, &err);
+	else if (strcmp(op, "task.list") == 0)
+		(void)list_tasks(engine, request, &reply, &err);
+	else if (strcmp(op, "run.events") == 0)
+		(void)show_events(engine, request, &reply, &err);
+	else if (strcmp(op, "audit.show") == 0)
+		(void)show_audit(engine, request, &reply, &err);
+	else if (strcmp(op, "doctor") == 0)
+		reply = doctor(engine);
+	else
+		err_set_id(&err, ERR_INPUT, "request.op", "the engine knows no request '%.60s'", op);
+	if (reply)
+		reply_last(asker, reply);
+	else
+		reply_error(asker, &err);
+}
