@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The little SELECT of the sandbox: Salesforce's SOQL and NetSuite's SuiteQL
+ * share one parser (sandbox_soql.c) and one evaluator (sandbox_select.c) over
+ * lists of JSON rows.
+ *
+ *   SELECT column [AS name], ... FROM table [alias] [WHERE condition]
+ *   [ORDER BY expression [ASC|DESC] [NULLS FIRST|LAST], ...] [LIMIT n] [OFFSET n]
+ *
+ * Conditions: = != <> < <= > >= LIKE IN, NOT, AND, OR, parentheses, IS [NOT]
+ * NULL, and IN (SELECT one column ...).  SOQL writes strings with backslash
+ * escapes and refuses AND beside OR without parentheses; SuiteQL doubles the
+ * quote, calls functions, and has no LIMIT.  Joins and groups are refused.
+ */
+#ifndef SANDBOX_SOQL_H
+#define SANDBOX_SOQL_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+
+enum soql_dialect { DIALECT_SOQL, DIALECT_SUITEQL };
+
+enum soql_kind {
+	SOQL_COLUMN, /* text: "Account.Name" */
+	SOQL_STRING,
+	SOQL_NUMBER,
+	SOQL_DATE, /* SOQL: 2026-01-31 or a date with time, not quoted */
+	SOQL_TRUE,
+	SOQL_FALSE,
+	SOQL_NULL,
+	SOQL_CALL, /* text: "BUILTIN.DF" in capitals, args */
+	SOQL_AND,
+	SOQL_OR,
+	SOQL_NOT,
+	SOQL_EQUAL,
+	SOQL_UNEQUAL,
+	SOQL_LESS,
+	SOQL_LESS_EQUAL,
+	SOQL_GREATER,
+	SOQL_GREATER_EQUAL,
+	SOQL_LIKE,
+	SOQL_IN, /* args[0] IN the rest, or IN inner */
+	SOQL_IS_NULL
+};
+
+struct soql_query;
+
+struct soql_expr {
+	enum soql_kind kind;
+	const char *text;
+	double number;
+	struct soql_expr **args;
+	size_t count;
+	struct soql_query *inner;
+};
+
+struct soql_column {
+	struct soql_expr *expr;
+	const char *name; /* after AS, or NULL */
+};
+
+struct soql_order {
+	struct soql_expr *expr;
+	bool is_descending, nulls_first;
+};
+
+enum { SOQL_COLUMNS_MAX = 200, SOQL_ORDERS_MAX = 16 };
+
+struct soql_query {
+	enum soql_dialect dialect;
+	const char *from, *alias; /* alias may be NULL */
+	struct soql_column *columns;
+	size_t column_count;
+	struct soql_expr *where; /* or NULL */
+	struct soql_order orders[SOQL_ORDERS_MAX];
+	size_t order_count;
+	int64_t limit; /* -1: none */
+	int64_t offset;
+	bool is_count; /* SELECT COUNT() */
+};
+
+/* Everything lives in the arena.  The error's text says what was not understood. */
+int soql_parse(enum soql_dialect dialect, const char *text, struct arena *arena,
+               struct soql_query **ret, struct err *err) ATTR_MUST_USE;
+
+/* How a dialect reads a row; inner queries are run by it, too. */
+struct soql_reader {
+	void *ctx;
+	/* New value of a column or a call. */
+	json_t *(*value_new)(void *ctx, const json_t *row, const struct soql_expr *expr);
+	/* New list of the values of the inner query's only column. */
+	json_t *(*inner_new)(void *ctx, const struct soql_query *inner);
+	/* What a comparison uses in place of value_new's answer; NULL: the same. */
+	json_t *(*filter_new)(void *ctx, const json_t *row, const struct soql_expr *expr);
+};
+
+/* The rows that fulfil the condition, sorted; LIMIT and OFFSET are the caller's. */
+json_t *soql_select_new(const struct soql_query *query, json_t *rows,
+                        const struct soql_reader *reader);
+/* Calls visit for every column and call of the query's expressions until it returns < 0. */
+int soql_each(const struct soql_query *query,
+              int (*visit)(void *ctx, const struct soql_expr *expr, struct err *err), void *ctx,
+              struct err *err);
+
+#endif
