@@ -361,7 +361,7 @@ static json_t *unmask_text(const json_t *masks, const json_t *value)
 	const char *text = json_string_value(value), *meant = NULL;
 	size_t len = json_string_length(value);
 	struct buf out;
-	buf_init(&out, SIZE_MAX);
+	buf_init(&out, SIZE_MAX / 8); /* bounded where it is used */
 	for (size_t i = 0; i < len;) {
 		const char *mask = mask_at(masks, text + i, len - i, &meant);
 		if (mask)

@@ -389,7 +389,7 @@ static void put_text(const json_t *json, struct buf *out)
 struct gw_str plugin_json_text(struct plugin_call *call, const json_t *json)
 {
 	struct buf out;
-	buf_init(&out, SIZE_MAX);
+	buf_init(&out, SIZE_MAX / 8); /* bounded where it is used */
 	put_text(json, &out);
 	char *text = arena_dup(&call->arena, out.bytes, out.len);
 	struct gw_str ret = { text, out.len };
