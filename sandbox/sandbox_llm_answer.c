@@ -7,6 +7,7 @@
  */
 #include "sandbox/sandbox_llm.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -268,6 +269,25 @@ json_t *llm_value_new(const json_t *schema, const json_t *hint, const char *ques
 
 /* --- answers -------------------------------------------------------------------- */
 
+/* Does the question contain the words, whatever white space stands in either? */
+static bool contains(const char *question, const char *words)
+{
+	for (; *question; question++) {
+		const char *at = question, *want = words;
+		while (*want) {
+			at += strspn(at, " \t\r\n");
+			want += strspn(want, " ");
+			if (!*want || tolower((unsigned char)*at) != tolower((unsigned char)*want))
+				break;
+			at++;
+			want++;
+		}
+		if (!*want)
+			return true;
+	}
+	return false;
+}
+
 /* The first of a file's answers whose "when" the question contains; one without "when" always fits. */
 static json_t *fitting(const json_t *file, const char *question)
 {
@@ -275,7 +295,7 @@ static json_t *fitting(const json_t *file, const char *question)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *one = json_array_get(list, i);
 		const char *when = json_str(one, "when", "");
-		if (!*when || strcasestr(question, when))
+		if (!*when || contains(question, when))
 			return json_at(one, "answer");
 	}
 	return json_at(file, "answer");
