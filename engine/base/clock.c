@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 
+#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 static int64_t system_wall_ms(void *ctx)
@@ -56,15 +56,21 @@ int64_t clock_monotonic_ms(const struct clock *clock)
 	return clock_monotonic_ns(clock) / 1000000;
 }
 
+/* The calendar of a time and its milliseconds, also before 1970. */
+static int split(int64_t wall_ms, struct tm *ret)
+{
+	int64_t seconds = wall_ms / 1000 - (wall_ms % 1000 < 0);
+	time_t at = (time_t)seconds;
+	gmtime_r(&at, ret);
+	return (int)(wall_ms - seconds * 1000);
+}
+
 void clock_iso(int64_t wall_ms, char ret[CLOCK_ISO_BYTES])
 {
-	int64_t seconds = wall_ms >= 0 ? wall_ms / 1000 : -((999 - wall_ms) / 1000);
-	time_t at = (time_t)seconds;
 	struct tm tm;
-	gmtime_r(&at, &tm);
-	char date[24];
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(ret, CLOCK_ISO_BYTES, "%s.%03dZ", date, (int)(wall_ms - seconds * 1000));
+	int ms = split(wall_ms, &tm);
+	snprintf(ret, CLOCK_ISO_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
+	         tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms);
 }
 
 void clock_rfc5322(int64_t wall_ms, char ret[CLOCK_ISO_BYTES])
@@ -72,13 +78,11 @@ void clock_rfc5322(int64_t wall_ms, char ret[CLOCK_ISO_BYTES])
 	static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 		                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-	time_t at = (time_t)(wall_ms / 1000);
 	struct tm tm;
-	gmtime_r(&at, &tm);
-	char clock_text[16];
-	strftime(clock_text, sizeof(clock_text), "%H:%M:%S", &tm);
-	snprintf(ret, CLOCK_ISO_BYTES, "%s, %02d %s %04d %s +0000", days[tm.tm_wday % 7],
-	         tm.tm_mday % 100, months[tm.tm_mon % 12], (tm.tm_year + 1900) % 10000, clock_text);
+	split(wall_ms, &tm);
+	snprintf(ret, CLOCK_ISO_BYTES, "%s, %02d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday % 7],
+	         tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+	         tm.tm_sec);
 }
 
 /* Reads `digits` decimal digits; -1 when they are none. */
@@ -101,60 +105,73 @@ static int read_field(const char **text, char before, int digits)
 	return read_digits(text, digits);
 }
 
-/* "Z", "+01:00", "+0100" (Salesforce) in minutes; -10000 when it is none. */
+enum { NO_ZONE = -10000 };
+
+/* "Z", "+01:00", "+0100" (Salesforce) in minutes east of UTC. */
 static int read_zone(const char **text)
 {
-	if (**text == 'Z') {
+	if (**text == 'Z' || **text == 'z') {
 		(*text)++;
 		return 0;
 	}
 	char sign = **text;
 	if (sign != '+' && sign != '-')
-		return -10000;
+		return NO_ZONE;
 	(*text)++;
 	int hours = read_digits(text, 2);
-	if (**text == ':')
+	if (hours >= 0 && **text == ':')
 		(*text)++;
-	int minutes = read_digits(text, 2);
+	int minutes = hours < 0 ? -1 : read_digits(text, 2);
 	if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
-		return -10000;
+		return NO_ZONE;
 	return (sign == '-' ? -1 : 1) * (hours * 60 + minutes);
+}
+
+/* ".5" in milliseconds, cut off; 0 when there is no fraction, -1 when it has no digit. */
+static int read_fraction_ms(const char **text)
+{
+	int ret = 0, scale = 100;
+	if (**text != '.')
+		return 0;
+	(*text)++;
+	if (**text < '0' || **text > '9')
+		return -1;
+	for (; **text >= '0' && **text <= '9'; (*text)++, scale /= 10)
+		ret += (**text - '0') * scale;
+	return ret;
+}
+
+/* "05:22:52.123Z" as milliseconds of the day in UTC; false when it is none. */
+static bool read_time(const char **text, int64_t *ret)
+{
+	int hour = read_digits(text, 2);
+	int minute = hour < 0 ? -1 : read_field(text, ':', 2);
+	int second = minute < 0 ? -1 : read_field(text, ':', 2);
+	int fraction_ms = second < 0 ? -1 : read_fraction_ms(text);
+	int zone = fraction_ms < 0 ? NO_ZONE : read_zone(text);
+	/* A leap second is the first of the next minute, as the epoch has it. */
+	if (zone == NO_ZONE || hour > 23 || minute > 59 || second > 60)
+		return false;
+	*ret = (((int64_t)hour * 60 + minute - zone) * 60 + second) * 1000 + fraction_ms;
+	return true;
 }
 
 int64_t clock_parse_iso(const char *text)
 {
-	struct tm tm = { 0 };
 	int year = read_digits(&text, 4);
 	int month = year < 0 ? -1 : read_field(&text, '-', 2);
-	int day = month < 1 || month > 12 ? -1 : read_field(&text, '-', 2);
-	if (day < 1 || day > 31)
+	int day = month < 0 ? -1 : read_field(&text, '-', 2);
+	if (month < 1 || month > 12 || day < 1)
 		return -1;
-	tm.tm_year = year - 1900;
-	tm.tm_mon = month - 1;
-	tm.tm_mday = day;
-	int64_t fraction_ms = 0;
-	int zone = 0;
-	if (*text == 'T' || *text == ' ') {
+	struct tm tm = { .tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day };
+	int64_t midnight = (int64_t)timegm(&tm);
+	int64_t of_day_ms = 0;
+	if (tm.tm_mday != day)
+		return -1; /* 31 February */
+	if (*text == 'T' || *text == 't' || *text == ' ') {
 		text++;
-		tm.tm_hour = read_digits(&text, 2);
-		tm.tm_min = tm.tm_hour < 0 ? -1 : read_field(&text, ':', 2);
-		tm.tm_sec = tm.tm_min < 0 ? -1 : read_field(&text, ':', 2);
-		if (tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec < 0 || tm.tm_sec > 60)
-			return -1;
-		if (*text == '.') {
-			text++;
-			for (int64_t scale = 100; *text >= '0' && *text <= '9'; text++, scale /= 10)
-				fraction_ms += (*text - '0') * scale;
-		}
-		zone = read_zone(&text);
-		if (zone == -10000)
+		if (!read_time(&text, &of_day_ms))
 			return -1;
 	}
-	if (*text != '\0')
-		return -1;
-	struct tm check = tm;
-	int64_t seconds = (int64_t)timegm(&check);
-	if (check.tm_mday != day)
-		return -1; /* 31 February */
-	return (seconds - zone * 60) * 1000 + fraction_ms;
+	return *text == '\0' ? midnight * 1000 + of_day_ms : -1;
 }

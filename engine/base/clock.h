@@ -25,7 +25,10 @@ enum { CLOCK_ISO_BYTES = 64 };
 void clock_iso(int64_t wall_ms, char ret[CLOCK_ISO_BYTES]);
 /* "Tue, 13 Jan 2026 10:30:00 +0000" (RFC 5322). */
 void clock_rfc5322(int64_t wall_ms, char ret[CLOCK_ISO_BYTES]);
-/* "2026-11-21" or a full RFC 3339 time to milliseconds; -1 when it is neither. */
+/*
+ * "2026-11-21" (midnight UTC) or a full RFC 3339 time to milliseconds; -1 when it is
+ * neither.  Times before 1970 are negative, the last millisecond of 1969 is lost.
+ */
 int64_t clock_parse_iso(const char *text);
 
 #endif

@@ -5,6 +5,21 @@
 #include <string.h>
 
 #include "base/must.h"
+#include "base/str.h"
+
+/* A text that did not fit must not end in half a character. */
+static void end_whole(char *text, size_t size)
+{
+	size_t len = strlen(text), start = len;
+	if (len + 1 < size)
+		return;
+	while (start > 0 && len - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
+		start--;
+	if (start > 0 && (unsigned char)text[start - 1] >= 0xc0)
+		start--;
+	if (!str_is_utf8((struct str){ text + start, len - start }))
+		text[start] = '\0';
+}
 
 static int set_va(struct err *err, int code, const char *id, const char *format, va_list args)
 	ATTR_PRINTF(4, 0);
@@ -17,6 +32,7 @@ static int set_va(struct err *err, int code, const char *id, const char *format,
 	err->code = code;
 	snprintf(err->id, sizeof(err->id), "%s", id);
 	vsnprintf(err->text, sizeof(err->text), format, args);
+	end_whole(err->text, sizeof(err->text));
 	return code;
 }
 
@@ -50,6 +66,7 @@ int err_wrap(struct err *err, const char *format, ...)
 	snprintf(whole, sizeof(whole), "%s: %s", place, err->text);
 	whole[sizeof(err->text) - 1] = '\0';
 	memcpy(err->text, whole, sizeof(err->text));
+	end_whole(err->text, sizeof(err->text));
 	return err->code;
 }
 
@@ -60,6 +77,7 @@ int err_hint(struct err *err, const char *format, ...)
 		va_list args;
 		va_start(args, format);
 		vsnprintf(err->hint, sizeof(err->hint), format, args);
+		end_whole(err->hint, sizeof(err->hint));
 		va_end(args);
 	}
 	return err->code;

@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,35 +16,101 @@
 
 /*
  * One pass over the text before jansson builds anything: a tree can take 79
- * times its text (RELIABILITY M7), so depth and nodes are counted here.  It
+ * times its text (RELIABILITY M7), so depth and nodes are counted here, and
+ * numbers that jansson would round to something else are found (row 33).  It
  * need not be exact about grammar; jansson refuses what is no JSON.
  */
-static int scan(struct str text, struct err *err)
+struct scan {
+	struct str text;
+	size_t at, depth, nodes;
+};
+
+static void skip_string(struct scan *scan)
 {
-	size_t depth = 0, nodes = 1;
-	bool in_string = false;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
-		if (in_string) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				in_string = false;
-			continue;
-		}
+	for (scan->at++; scan->at < scan->text.len; scan->at++) {
+		char c = scan->text.ptr[scan->at];
 		if (c == '"')
-			in_string = true;
-		else if (c == '[' || c == '{')
-			depth++, nodes++;
-		else if ((c == ']' || c == '}') && depth > 0)
-			depth--;
-		else if (c == ',')
-			nodes++;
-		if (depth > LIMIT_JSON_DEPTH)
+			return;
+		if (c == '\\')
+			scan->at++;
+	}
+}
+
+static bool is_numeral(char c)
+{
+	return (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.' || c == 'e' || c == 'E';
+}
+
+/* Does the double keep the number, but for digits beyond its precision? */
+static bool real_is_kept(const char *number)
+{
+	double value = strtod(number, NULL);
+	bool is_zero = true;
+	for (const char *p = number; *p && *p != 'e' && *p != 'E'; p++)
+		is_zero = is_zero && !(*p >= '1' && *p <= '9');
+	return isfinite(value) && (value != 0 || is_zero);
+}
+
+static bool integer_is_kept(const char *number)
+{
+	errno = 0;
+	(void)strtoll(number, NULL, 10); /* asked for ERANGE only */
+	return errno == 0 && strcmp(number, "-0") != 0;
+}
+
+static int scan_number(struct scan *scan, struct err *err)
+{
+	const char *start = scan->text.ptr + scan->at;
+	size_t len = 0;
+	char number[64];
+	while (scan->at + len < scan->text.len && is_numeral(start[len]))
+		len++;
+	if (len >= sizeof(number))
+		return err_set_id(err, ERR_INPUT, "json.number",
+		                  "a JSON number of %zu characters cannot be kept exactly", len);
+	memcpy(number, start, len);
+	number[len] = '\0';
+	if (strpbrk(number, ".eE") ? !real_is_kept(number) : !integer_is_kept(number))
+		return err_set_id(err, ERR_INPUT, "json.number",
+		                  "the JSON number %s cannot be kept exactly", number);
+	scan->at += len - 1;
+	return 0;
+}
+
+static int scan_one(struct scan *scan, struct err *err)
+{
+	char c = scan->text.ptr[scan->at];
+	char before = scan->at > 0 ? scan->text.ptr[scan->at - 1] : ' ';
+	if (c == '"') {
+		scan->nodes++;
+		skip_string(scan);
+	} else if (c == '[' || c == '{') {
+		scan->depth++;
+		scan->nodes++;
+	} else if ((c == ']' || c == '}') && scan->depth > 0) {
+		scan->depth--;
+	} else if (c == ':' && scan->nodes > 0) {
+		scan->nodes--; /* the string before it was a key */
+	} else if (c == '-' || (c >= '0' && c <= '9')) {
+		scan->nodes++;
+		return scan_number(scan, err);
+	} else if (c >= 'a' && c <= 'z' && !(before >= 'a' && before <= 'z')) {
+		scan->nodes++; /* true, false, null */
+	}
+	return 0;
+}
+
+static int scan_text(struct str text, struct err *err)
+{
+	struct scan scan = { .text = text };
+	for (; scan.at < text.len; scan.at++) {
+		if (scan_one(&scan, err) < 0)
+			return err->code;
+		if (scan.depth > LIMIT_JSON_DEPTH)
 			return err_set_id(err, ERR_LIMIT, "json.depth",
 			                  "JSON nested deeper than %d (LIMIT_JSON_DEPTH)",
 			                  LIMIT_JSON_DEPTH);
-		if (nodes > LIMIT_JSON_NODES)
+		if (scan.nodes > LIMIT_JSON_NODES)
 			return err_set_id(err, ERR_LIMIT, "json.nodes",
 			                  "JSON with more than %d values (LIMIT_JSON_NODES)",
 			                  LIMIT_JSON_NODES);
@@ -51,60 +118,23 @@ static int scan(struct str text, struct err *err)
 	return 0;
 }
 
-/* A real that jansson rounded to 0 or to infinity was not the number written (row 33). */
-static int check_numbers(struct str text, struct err *err)
-{
-	bool in_string = false;
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
-		if (in_string) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				in_string = false;
-			continue;
-		}
-		if (c == '"') {
-			in_string = true;
-			continue;
-		}
-		if (c != '-' && (c < '0' || c > '9'))
-			continue;
-		size_t start = i;
-		bool nonzero = false, in_exponent = false;
-		for (; i < text.len && strchr("+-.eE0123456789", text.ptr[i]); i++) {
-			if (text.ptr[i] == 'e' || text.ptr[i] == 'E')
-				in_exponent = true;
-			if (!in_exponent && text.ptr[i] >= '1' && text.ptr[i] <= '9')
-				nonzero = true;
-		}
-		char number[64];
-		if (i - start >= sizeof(number))
-			return err_set_id(err, ERR_INPUT, "json.number",
-			                  "a JSON number of %zu characters cannot be kept exactly",
-			                  i - start);
-		memcpy(number, text.ptr + start, i - start);
-		number[i - start] = '\0';
-		double value = strtod(number, NULL);
-		if (!isfinite(value) || (value == 0 && nonzero))
-			return err_set_id(err, ERR_INPUT, "json.number",
-			                  "the JSON number %s cannot be kept exactly", number);
-		i--;
-	}
-	return 0;
-}
-
 int json_read(struct str text, size_t max_bytes, json_t **ret, struct err *err)
 {
+	static const char byte_order_mark[] = "\xef\xbb\xbf";
 	if (text.len > max_bytes)
 		return err_set_id(err, ERR_LIMIT, "json.bytes", "JSON of more than %zu bytes", max_bytes);
+	if (text.len >= 3 && memcmp(text.ptr, byte_order_mark, 3) == 0)
+		return err_set_id(err, ERR_INPUT, "json.bom",
+		                  "JSON that begins with a byte order mark");
 	if (!str_is_utf8(text))
 		return err_set_id(err, ERR_INPUT, "json.utf8", "JSON that is not valid UTF-8");
-	if (scan(text, err) < 0 || check_numbers(text, err) < 0)
+	if (text.len > 0 && memchr(text.ptr, '\0', text.len)) /* jansson takes it for the end */
+		return err_set_id(err, ERR_INPUT, "json.nul", "JSON with a NUL byte in it");
+	if (scan_text(text, err) < 0)
 		return err->code;
 	json_error_t at;
-	json_t *value =
-		json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);
+	json_t *value = json_loadb(text.len > 0 ? text.ptr : "", text.len,
+	                           JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);
 	if (!value)
 		return err_set_id(err, ERR_INPUT, "json.syntax", "not JSON: line %d, column %d: %s",
 		                  at.line, at.column, at.text);
@@ -161,11 +191,14 @@ static void put_string(const char *text, size_t len, struct buf *out)
 	buf_put_len(out, "\"", 1);
 }
 
-/* The shortest of 15, 16, 17 digits that reads back the same; always marked as a real. */
+/*
+ * The fewest digits that read back the same; always marked as a real.  Every
+ * number of 15 digits is kept by a double, but for the very smallest.
+ */
 static void put_real(double value, struct buf *out)
 {
 	char text[40];
-	for (int digits = 15; digits <= 17; digits++) {
+	for (int digits = fabs(value) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, value);
 		if (strtod(text, NULL) == value)
 			break;
@@ -242,29 +275,38 @@ json_t *json_at(const json_t *value, const char *key)
 	return json_is_object(value) ? json_object_get(value, key) : NULL;
 }
 
+/* "[n]" at *path: the item; *path moves past it. */
+static json_t *path_item(const json_t *at, const char **path)
+{
+	size_t digits = strspn(*path + 1, "0123456789");
+	if (digits == 0 || digits > 9 || (*path)[1 + digits] != ']' || !json_is_array(at))
+		return NULL;
+	size_t index = strtoul(*path + 1, NULL, 10);
+	*path += digits + 2;
+	return json_array_get(at, index);
+}
+
+static json_t *path_member(const json_t *at, const char **path)
+{
+	size_t len = strcspn(*path, ".[");
+	if (len == 0 || !json_is_object(at))
+		return NULL;
+	const char *key = *path;
+	*path += len;
+	return json_object_getn(at, key, len);
+}
+
 json_t *json_path(const json_t *value, const char *path)
 {
 	const json_t *at = value;
-	while (at && *path) {
-		if (*path == '[') {
-			char *end;
-			unsigned long index = strtoul(path + 1, &end, 10);
-			if (*end != ']' || !json_is_array(at))
-				return NULL;
-			at = json_array_get(at, index);
-			path = end + 1;
-		} else {
-			size_t len = strcspn(path, ".[");
-			char key[256];
-			if (len >= sizeof(key) || !json_is_object(at))
-				return NULL;
-			memcpy(key, path, len);
-			key[len] = '\0';
-			at = json_object_get(at, key);
-			path += len;
+	for (const char *p = path; at && *p;) {
+		if (*p == '[') {
+			at = path_item(at, &p);
+			continue;
 		}
-		if (*path == '.')
-			path++;
+		if (p > path && *p++ != '.')
+			return NULL; /* "a[0]b" */
+		at = path_member(at, &p);
 	}
 	return (json_t *)(uintptr_t)at;
 }
@@ -309,25 +351,34 @@ void json_push(json_t *array, json_t *value)
 	must(value && json_array_append_new(array, value) == 0);
 }
 
+/* How many bytes at p are one character that JSON text may hold; 0 for none. */
+static size_t good_len(const char *p, size_t left)
+{
+	if (*p == '\0')
+		return 0; /* json_read() refuses NUL, and what is written must be readable */
+	for (size_t len = 1; len <= 4 && len <= left; len++)
+		if (str_is_utf8((struct str){ p, len }))
+			return len;
+	return 0;
+}
+
 json_t *json_text(struct str bytes)
 {
-	if (str_is_utf8(bytes))
-		return json_stringn(bytes.ptr ? bytes.ptr : "", bytes.len);
+	if (bytes.len == 0)
+		return json_string("");
+	if (str_is_utf8(bytes) && !memchr(bytes.ptr, '\0', bytes.len))
+		return json_stringn(bytes.ptr, bytes.len);
 	struct buf clean;
-	buf_init(&clean, bytes.len * 3 + 1);
+	buf_init(&clean, bytes.len * 3);
 	for (size_t i = 0; i < bytes.len;) {
-		size_t len = 1;
-		while (len < 4 && i + len < bytes.len &&
-		       !str_is_utf8((struct str){ bytes.ptr + i, len }))
-			len++;
-		bool good = str_is_utf8((struct str){ bytes.ptr + i, len });
-		if (good)
+		size_t len = good_len(bytes.ptr + i, bytes.len - i);
+		if (len > 0)
 			buf_put_len(&clean, bytes.ptr + i, len);
 		else
 			buf_put(&clean, "\xef\xbf\xbd");
-		i += good ? len : 1;
+		i += len > 0 ? len : 1;
 	}
-	json_t *ret = json_stringn(clean.bytes ? clean.bytes : "", clean.len);
+	json_t *ret = json_stringn(clean.bytes, clean.len);
 	buf_release(&clean);
 	return ret;
 }

@@ -5,12 +5,14 @@
  * steals).
  *
  * json_read() refuses before a tree is built what RELIABILITY.md rows 31-36
- * name: duplicate keys, depth, size, node count, invalid UTF-8, BOM, trailing
- * bytes, numbers that would lose digits silently.
+ * name: duplicate keys, depth, size, node count, invalid UTF-8, NUL, BOM,
+ * trailing bytes, integers beyond 64 bits, "-0", reals that a double would
+ * make infinite or zero.  (Digits beyond a double's precision are rounded.)
  *
  * The canonical dump (json_canon) sorts keys, has no spaces, and prints reals
- * in their shortest form that reads back the same; equal values give equal
- * bytes, whatever their history.  It is what records and hashes are made of.
+ * in their shortest form that reads back the same (-0.0 stays -0.0); equal
+ * values give equal bytes, whatever their history, and what json_read() took
+ * comes back as it was.  It is what records and hashes are made of.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -46,7 +48,7 @@ void json_put(json_t *object, const char *key, json_t *value);
 void json_put_str(json_t *object, const char *key, const char *text); /* NULL sets nothing */
 void json_put_int(json_t *object, const char *key, int64_t number);
 void json_push(json_t *array, json_t *value); /* steals */
-/* A string value from bytes that need not be UTF-8: bad bytes become U+FFFD. */
+/* A string value from bytes that need not be UTF-8: bad bytes and NUL become U+FFFD. */
 json_t *json_text(struct str bytes);
 
 #endif
