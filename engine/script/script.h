@@ -79,4 +79,8 @@ int script_template(struct script *script, const char *name, struct str source, 
 /* Does it compile? */
 int script_template_check(const char *name, struct str source, struct err *err);
 
+/* A configuration file (gangway.lua): Lua that returns one table; no functions are there to call. */
+int script_config(struct script *script, const char *name, struct str source, json_t **ret,
+                  struct err *err) ATTR_MUST_USE;
+
 #endif
