@@ -18,6 +18,7 @@ struct driver_options {
 	/* {"plugin.action":[{"result":..}|{"error":..}]} or NULL; the last one repeats; missing: stays open */
 	const json_t *answers;
 	int64_t until_ms;                   /* virtual; -1: no end */
+	bool restarts;                      /* save and restore after every step: tests */
 	/* Called for each stable configuration with
 	 * {"at_ms","event","configuration","atomic","final","data"}; borrowed. */
 	void (*on_stable)(void *ctx, const json_t *line);
