@@ -328,10 +328,25 @@ struct chart_world {
 void chart_check(const struct chart *chart, const struct chart_folder *folder,
                  const struct chart_world *world, struct chart_diags *diags);
 
+/*
+ * Pictures and text.  out needs room: 128 MiB are enough for any graph within the limits.
+ */
 /* The tables as text, for people and golden tests. */
 void chart_dump(const struct chart *chart, struct buf *out);
 /* Graphviz dot: nesting, regions, transitions with event and guard, invokes, tasks marked. */
 void chart_dot(const struct chart *chart, struct buf *out);
 void chart_mermaid(const struct chart *chart, struct buf *out);
+
+/* How one state of a run is to look; NULL members keep the usual look. */
+struct chart_look {
+	const char *fill, *border; /* colours as "#rrggbb" */
+	const char *note;          /* a line under the name: a duration, an error */
+};
+struct chart_paint {
+	void *ctx;
+	struct chart_look (*look)(void *ctx, int32_t state);
+};
+/* chart_dot with the colours of a run; paint may be NULL. */
+void chart_dot_painted(const struct chart *chart, const struct chart_paint *paint, struct buf *out);
 
 #endif

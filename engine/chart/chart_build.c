@@ -328,6 +328,13 @@ static void read_history(struct build *b, int32_t index)
 		return; /* reported by the rules */
 	state->initial = read_transition(b, transition, index);
 	check_below(b, state->initial, state->parent, "graph.history_outside", transition->at);
+	/* Two histories that default to each other would have no end. */
+	const struct chart_transition *t = &b->transitions.at[state->initial];
+	for (size_t i = 0; i < t->target_count; i++)
+		if (b->states[t->targets[i]].kind == STATE_HISTORY)
+			compile_error(b->c, "scxml.history_transition", transition->at, "name a state",
+			              "the default of a history cannot be the history '%.80s'",
+			              b->states[t->targets[i]].id);
 }
 
 static size_t count_kind(const struct xml_node *node, enum element kind)

@@ -151,6 +151,77 @@ struct chart_data content_data(struct compile *c, const struct xml_node *node);
 struct chart_dispatch content_dispatch(struct compile *c, const struct xml_node *node);
 bool read_truth(struct compile *c, const struct xml_attr *attr); /* absent: false */
 
+/* chart_walk.c: every piece of code of a chart, in the order of the tables. */
+enum code_kind {
+	CODE_VALUE,    /* an expression */
+	CODE_COND,
+	CODE_PLACE,    /* a location that is written: <assign>, idlocation, <foreach item> */
+	CODE_READ,     /* a location that is read: namelist, <param location> */
+	CODE_SCRIPT
+};
+
+struct code {
+	enum code_kind kind;
+	const struct chart_expr *expr;
+	int32_t state;                             /* where it stands; 0 for top-level scripts */
+	const struct chart_transition *transition; /* NULL outside transitions */
+};
+
+struct walker {
+	void *ctx;
+	void (*code)(void *ctx, const struct code *code);       /* any of the three may be NULL */
+	void (*op)(void *ctx, int32_t state, const struct chart_op *op);
+	void (*invoke)(void *ctx, const struct chart_invoke *invoke);
+};
+void walk_chart(const struct chart *chart, const struct walker *walker);
+
+/* The checker: chart_check.c and its parts. */
+struct checker {
+	const struct chart *chart;
+	const struct chart_folder *folder;
+	const struct chart_world *world; /* never NULL; its members may be */
+	struct arena arena;
+	VEC(struct chart_diag) found;    /* text and hint in arena */
+	size_t nearest_asked;
+};
+void check_error(struct checker *k, const char *code, struct chart_place at, const char *hint,
+                 const char *format, ...) ATTR_PRINTF(5, 6);
+void check_warn(struct checker *k, const char *code, struct chart_place at, const char *hint,
+                const char *format, ...) ATTR_PRINTF(5, 6);
+const char *check_nearest(struct checker *k, const char *name, const char *const *names, size_t count);
+/* 0, or what the folder says; without a folder ERR_ABSENT.  text is to be released. */
+int check_read(struct checker *k, const char *name, struct buf *text, struct err *err);
+void check_flow(struct checker *k);   /* chart_check_flow.c: unreachable, trap, shadowed */
+void check_cycles(struct checker *k); /* chart_check_cycle.c */
+void check_calls(struct checker *k);  /* chart_check_calls.c: invokes and sends */
+void check_params(struct checker *k, const struct chart_payload *payload, const json_t *action,
+                  const char *what, struct chart_place at); /* chart_check_params.c */
+void check_results(struct checker *k);
+void check_code(struct checker *k);   /* chart_check_code.c: Lua */
+
+/* chart_tree.c: questions about states that several parts ask. */
+/* The compound state or root that a transition with targets does not leave (appendix A). */
+int32_t tree_domain(const struct chart *chart, const struct chart_transition *transition);
+/* The innermost state that contains both or is one of them. */
+int32_t tree_common(const struct chart *chart, int32_t a, int32_t z);
+/* In different regions of one parallel? */
+bool tree_is_orthogonal(const struct chart *chart, int32_t a, int32_t z);
+/* Does the descriptor take events of this name (SCXML 3.12.1)? */
+bool tree_matches(const char *descriptor, const char *name);
+
+/* chart_label.c: what pictures say; each appends to out, cut to what fits. */
+const char *label_name(const struct chart_state *state); /* its title, else its id */
+/* "event other [guard]" */
+void label_transition(const struct chart_transition *transition, struct buf *out);
+/* "salesforce.onboarding", "approval legal", "chart child.scxml" */
+void label_invoke(const struct chart_invoke *invoke, struct buf *out);
+/* "slack.post" for each send of the block to a plugin, blank-separated. */
+void label_sends(const struct chart_block *block, struct buf *out);
+bool invoke_is_task(const struct chart_invoke *invoke);
+bool state_has_task(const struct chart_state *state);
+/* Appends text with at most max characters, blanks folded, "..." where it was cut. */
+void label_cut(const char *text, size_t max, struct buf *out);
+
 /* chart_build.c: fills c->chart. */
 void build_chart(struct compile *c, const struct xml_node *root);
 
