@@ -505,10 +505,12 @@ static int on_wire_classify(void *arg, const struct wire_reply *wire)
 	if (call->hooks->on_enter)
 		call->hooks->on_enter(call->hooks->ctx, NULL);
 	call->is_looking = was_looking;
-	if (verdict >= GW_REPLY_DEFAULT && verdict <= GW_REPLY_REAUTH)
-		return verdict;
-	plugin_note(call, "classify() answered %d, which is no verdict", verdict);
-	return GW_REPLY_DEFAULT;
+	if (verdict < GW_REPLY_DEFAULT || verdict > GW_REPLY_REAUTH) {
+		plugin_note(call, "classify() answered %d, which is no verdict", verdict);
+		verdict = GW_REPLY_DEFAULT;
+	}
+	sending->verdict = verdict;
+	return verdict;
 }
 
 /* --- timers ------------------------------------------------------------- */

@@ -87,6 +87,7 @@ struct plugin_sending {
 	json_t *json;             /* as recorded */
 	gw_http_cb *then;
 	struct wire_request *wire; /* in flight */
+	int verdict;              /* what classify said last: enum gw_verdict */
 };
 
 struct plugin_timer {

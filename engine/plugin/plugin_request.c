@@ -574,6 +574,20 @@ static int status_of_smtp(int code)
 	return code >= 400 ? GW_E_BUSY : GW_E_REPLY;
 }
 
+/* A reply that the plugin knows better than its code says, such as 200 {"ok":false}. */
+static int status_of_reply(const struct plugin_sending *sending, int code)
+{
+	if (sending->verdict == GW_REPLY_RETRY)
+		return GW_E_BUSY;
+	if (sending->verdict == GW_REPLY_REAUTH)
+		return GW_E_DENIED;
+	if (plugin_request_is_mail(sending))
+		return status_of_smtp(code);
+	if (sending->verdict == GW_REPLY_PERMANENT && code >= 200 && code < 300)
+		return GW_E_INPUT;
+	return status_of_http(code);
+}
+
 int plugin_status(const struct plugin_sending *sending, const struct wire_reply *reply)
 {
 	if (reply->status == WIRE_OK)
@@ -585,8 +599,7 @@ int plugin_status(const struct plugin_sending *sending, const struct wire_reply 
 	case WIRE_OK:
 		return GW_OK;
 	case WIRE_STATUS:
-		return plugin_request_is_mail(sending) ? status_of_smtp(reply->code)
-		                                       : status_of_http(reply->code);
+		return status_of_reply(sending, reply->code);
 	case WIRE_TIMEOUT:
 		return GW_E_TIMEOUT;
 	case WIRE_NETWORK:
