@@ -266,6 +266,7 @@ static int recover(struct engine *engine, struct err *err)
 		message->kind = MESSAGE_REQUEST;
 		message->run_no = open.nos.at[i];
 		message->request = json_pack("{s:s}", "op", "internal.recover");
+		engine_count(engine, 1); /* until it is taken up: nobody may think there is nothing to do */
 		worker_post(engine_worker(engine, open.nos.at[i]), message);
 	}
 	if (status == 0 && open.nos.len > 0)
@@ -300,6 +301,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->options = *options;
 	engine->worker_count = worker_count(options);
 	pthread_mutex_init(&engine->lock, NULL);
+	pthread_cond_init(&engine->rested, NULL);
 	map_init(&engine->connections);
 	map_init(&engine->rulesets);
 	map_init(&engine->known_blobs);
@@ -367,12 +369,25 @@ void engine_close(struct engine *engine)
 	if (engine->store)
 		engine->store->ops->close(engine->store);
 	pthread_mutex_destroy(&engine->lock);
+	pthread_cond_destroy(&engine->rested);
 	free(engine);
 }
 
-bool engine_is_idle(struct engine *engine)
+void engine_count(struct engine *engine, int change)
 {
-	return atomic_load(&engine->resident) == 0;
+	if (atomic_fetch_add(&engine->resident, change) + change > 0)
+		return;
+	pthread_mutex_lock(&engine->lock);
+	pthread_cond_broadcast(&engine->rested);
+	pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_wait_rest(struct engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	while (atomic_load(&engine->resident) > 0)
+		pthread_cond_wait(&engine->rested, &engine->lock);
+	pthread_mutex_unlock(&engine->lock);
 }
 
 /* --- requests ---------------------------------------------------------------------------------- */

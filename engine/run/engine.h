@@ -86,8 +86,8 @@ void engine_close(struct engine *engine);
 typedef void engine_reply_cb(void *arg, const json_t *reply, bool is_last);
 /* Thread-safe.  request is borrowed. */
 void engine_request(struct engine *engine, const json_t *request, engine_reply_cb *cb, void *arg);
-/* How many runs are resident or due within the given time; for a CLI that owns the store for a while. */
-bool engine_is_idle(struct engine *engine);
+/* Returns when no run is in memory: what is open waits for people, time or a repin. */
+void engine_wait_rest(struct engine *engine);
 
 /* The owner's door: a Unix socket beside the store; one JSON object per line each way. */
 int engine_listen(struct engine *engine, const char *socket_path, struct err *err) ATTR_MUST_USE;

@@ -239,7 +239,8 @@ struct engine {
 	int worker_count;
 	struct writer writer;
 	atomic_llong next_no;
-	atomic_llong resident;    /* runs in memory, all workers */
+	atomic_llong resident;    /* runs in memory or about to be taken up, all workers */
+	pthread_cond_t rested;    /* with lock: resident has become 0 */
 	atomic_uint round_robin;
 	bool is_running;
 	struct run_door *door;    /* the Unix socket, or NULL */
@@ -251,6 +252,8 @@ void engine_log(struct engine *engine, const char *level, const char *event, jso
 void *engine_ruleset(struct engine *engine, const struct release *release, const char *set);
 void worker_post(struct worker *worker, struct message *message);
 struct worker *engine_worker(struct engine *engine, int64_t run_no);
+/* Counts a run in and out of memory; whoever waits for rest is told. */
+void engine_count(struct engine *engine, int change);
 void worker_bury(struct worker *worker, struct call *call);
 /* A run of this worker went to sleep until then (-1: for good). */
 void worker_mind(struct worker *worker, int64_t wake_ms);

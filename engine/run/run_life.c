@@ -57,7 +57,7 @@ struct run *run_new(struct worker *worker, int64_t no, const char *id, const cha
 	run->is_detached = false;
 	map_key(no, key);
 	map_set(&worker->runs, key, run);
-	atomic_fetch_add(&worker->engine->resident, 1);
+	engine_count(worker->engine, 1);
 	return run;
 }
 
@@ -104,7 +104,7 @@ void run_free(struct run *run)
 		char key[24];
 		map_key(run->no, key);
 		map_remove(&run->worker->runs, key);
-		atomic_fetch_sub(&run->worker->engine->resident, 1);
+		engine_count(run->worker->engine, -1);
 	}
 	if (run->timer)
 		run->worker->loop.base.ops->timer_stop(&run->worker->loop.base, run->timer);

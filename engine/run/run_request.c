@@ -423,7 +423,12 @@ static void about_run(struct worker *worker, struct message *message)
 	struct err err = { 0 };
 	struct run *run;
 	bool was_resident = run_resident(worker, message->run_no) != NULL;
-	if (run_load(worker, message->run_no, &run, &err) < 0) {
+	int status = run_load(worker, message->run_no, &run, &err);
+	if (strcmp(op, "internal.recover") == 0)
+		engine_count(worker->engine, -1); /* from here on the run counts for itself */
+	if (status < 0) {
+		engine_log(worker->engine, "error", "run.load_failed",
+		           json_pack("{s:I,s:s}", "no", (json_int_t)message->run_no, "text", err.text));
 		reply_error(&message->asker, &err);
 		return;
 	}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Talking to the engine: over the owner's socket when somebody owns the store,
+ * else by owning it for as long as the command takes.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli_int.h"
+#include "plugin/plugin.h"
+#include "run/engine.h"
+#include "script/script.h"
+
+enum { OWNER_TRIES = 200, OWNER_PAUSE_MS = 25 };
+
+int cli_config(struct cli *cli, struct err *err)
+{
+	if (cli->has_config)
+		return 0;
+	if (config_read(cli->config_path, &cli->config, err) < 0)
+		return err->code;
+	cli->has_config = true;
+	return 0;
+}
+
+int cli_plugins(struct cli *cli, struct err *err)
+{
+	if (cli->plugins)
+		return 0;
+	if (cli_config(cli, err) < 0)
+		return err->code;
+	cli->plugins = plugins_new();
+	json_t *findings = json_array();
+	int status = 0;
+	for (size_t i = 0; status == 0 && i < json_array_size(cli->config.plugin_folders); i++)
+		status = plugins_load_folder(
+			cli->plugins, json_string_value(json_array_get(cli->config.plugin_folders, i)),
+			findings, err);
+	for (size_t i = 0; i < json_array_size(findings); i++) {
+		const json_t *finding = json_array_get(findings, i);
+		char *text = cli_clean(json_str(finding, "text", ""));
+		fprintf(stderr, "gangway: plugin left out: %s\n", text);
+		free(text);
+	}
+	json_decref(findings);
+	return status;
+}
+
+/* --- what run/ is handed so that it needs no Lua --------------------------------------------- */
+
+static void *hook_script_new(const struct clock *clock)
+{
+	const struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES, LIMIT_LUA_MS };
+	return script_new(&limits, clock);
+}
+
+static void hook_script_free(void *script)
+{
+	script_free(script);
+}
+
+static void *hook_ruleset_new(const char *name, const char *hash, const json_t *files)
+{
+	return ruleset_new(name, hash, files);
+}
+
+static void hook_ruleset_unref(void *ruleset)
+{
+	ruleset_unref(ruleset);
+}
+
+static int hook_evaluate(void *script, void *ruleset, const json_t *params, int64_t now_ms, uint64_t seed,
+                         json_t **ret, struct err *err)
+{
+	const struct rule_inputs in = { params, now_ms, seed };
+	return script_rules_evaluate(script, ruleset, &in, ret, err);
+}
+
+static int hook_call(void *script, void *ruleset, const char *function, const json_t *params,
+                     int64_t now_ms, uint64_t seed, json_t **ret, struct err *err)
+{
+	const struct rule_inputs in = { params, now_ms, seed };
+	return script_rules_call(script, ruleset, function, &in, ret, err);
+}
+
+static void log_line(void *ctx, const json_t *line)
+{
+	(void)ctx;
+	if (strcmp(json_str(line, "level", ""), "error") != 0)
+		return;
+	char *text = json_canon(line);
+	fprintf(stderr, "%s\n", text);
+	free(text);
+}
+
+static int make_folder(const char *file, struct err *err)
+{
+	char *folder = mem_dup_str(file);
+	char *slash = strrchr(folder, '/');
+	int status = 0;
+	if (slash && slash != folder) {
+		*slash = '\0';
+		if (mkdir(folder, 0700) < 0 && errno != EEXIST) {
+			err_set_id(err, ERR_SYSTEM, "store.folder", "%s: %s", folder, strerror(errno));
+			status = err_hint(err, "set 'store' in gangway.lua to a place that can be written");
+		}
+	}
+	free(folder);
+	return status;
+}
+
+int cli_engine_open(struct cli *cli, struct engine **ret, struct err *err)
+{
+	if (cli_plugins(cli, err) < 0 ||
+	    (strcmp(cli->config.store, "memory:") != 0 && make_folder(cli->config.store, err) < 0))
+		return err->code;
+	struct engine_options options = {
+		.store_path = cli->config.store,
+		.graphs = cli->config.graphs,
+		.rules = cli->config.rules,
+		.prompts = cli->config.prompts,
+		.artifacts = cli->config.artifacts,
+		.connections = cli->connections ? cli->connections : cli->config.connections,
+		.version = GANGWAY_VERSION,
+		.workers = cli->config.workers,
+		.clock = clock_system(),
+		.plugins = cli->plugins,
+		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops, hook_ruleset_new,
+		           hook_ruleset_unref, hook_evaluate, hook_call },
+		.log = log_line,
+	};
+	struct engine *engine;
+	if (engine_open(&options, &engine, err) < 0)
+		return err->code;
+	if (strcmp(cli->config.store, "memory:") != 0 && engine_listen(engine, cli->config.socket, err) < 0) {
+		engine_close(engine);
+		return err->code;
+	}
+	*ret = engine;
+	return 0;
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+/* Replies come on the engine's threads; the command's thread takes them one by one. */
+struct mailbox {
+	pthread_mutex_t lock;
+	pthread_cond_t filled;
+	json_t *replies;
+	bool has_last;
+};
+
+static void put_reply(void *arg, const json_t *reply, bool is_last)
+{
+	struct mailbox *box = arg;
+	pthread_mutex_lock(&box->lock);
+	json_push(box->replies, json_deep_copy(reply));
+	box->has_last = box->has_last || is_last;
+	pthread_cond_signal(&box->filled);
+	pthread_mutex_unlock(&box->lock);
+}
+
+static json_t *take_reply(struct mailbox *box)
+{
+	pthread_mutex_lock(&box->lock);
+	while (json_array_size(box->replies) == 0)
+		pthread_cond_wait(&box->filled, &box->lock);
+	json_t *ret = json_incref(json_array_get(box->replies, 0));
+	json_array_remove(box->replies, 0);
+	pthread_mutex_unlock(&box->lock);
+	return ret;
+}
+
+static void ask_engine(struct engine *engine, const json_t *request, cli_reply_cb *cb, void *arg,
+                       json_t **last)
+{
+	struct mailbox box = { .replies = json_array() };
+	pthread_mutex_init(&box.lock, NULL);
+	pthread_cond_init(&box.filled, NULL);
+	engine_request(engine, request, put_reply, &box);
+	for (;;) {
+		json_t *reply = take_reply(&box);
+		if (cb)
+			cb(arg, reply);
+		if (json_truth(reply, "last", false)) {
+			*last = reply;
+			break;
+		}
+		json_decref(reply);
+	}
+	json_decref(box.replies);
+	pthread_mutex_destroy(&box.lock);
+	pthread_cond_destroy(&box.filled);
+}
+
+struct socket_reply {
+	cli_reply_cb *cb;
+	void *arg;
+	json_t **last;
+};
+
+static void on_socket_reply(void *arg, const json_t *reply, bool is_last)
+{
+	struct socket_reply *to = arg;
+	if (to->cb)
+		to->cb(to->arg, reply);
+	if (is_last)
+		*to->last = json_deep_copy(reply);
+}
+
+static void pause_briefly(void)
+{
+	const struct timespec pause = { 0, OWNER_PAUSE_MS * 1000000L };
+	nanosleep(&pause, NULL); /* the owner holds the lock but does not listen yet, or is leaving */
+}
+
+static int own_and_ask(struct cli *cli, const json_t *request, cli_reply_cb *cb, void *arg, json_t **last,
+                       struct err *err)
+{
+	struct engine *engine;
+	if (cli_engine_open(cli, &engine, err) < 0)
+		return err->code;
+	ask_engine(engine, request, cb, arg, last);
+	engine_wait_rest(engine);
+	engine_close(engine);
+	return 0;
+}
+
+int cli_ask(struct cli *cli, const json_t *request, cli_reply_cb *cb, void *arg, json_t **last,
+            struct err *err)
+{
+	*last = NULL;
+	if (cli_config(cli, err) < 0)
+		return err->code;
+	struct socket_reply to = { cb, arg, last };
+	for (int i = 0; i < OWNER_TRIES; i++) {
+		err_clear(err);
+		int status = engine_ask(cli->config.socket, request, on_socket_reply, &to, err);
+		if (status == 0 || status != ERR_ABSENT)
+			return status;
+		err_clear(err);
+		status = own_and_ask(cli, request, cb, arg, last, err);
+		if (status == 0 || strcmp(err->id, "store.owned") != 0)
+			return status;
+		pause_briefly();
+	}
+	return err->code;
+}
+
+int cli_read_json(const char *text, json_t **ret, struct err *err)
+{
+	if (text[0] == '@')
+		return json_read_file(text + 1, LIMIT_JSON_BYTES, ret, err);
+	if (strcmp(text, "-") == 0)
+		return json_read_file("/dev/stdin", LIMIT_JSON_BYTES, ret, err);
+	return json_read(str_of(text), LIMIT_JSON_BYTES, ret, err);
+}
+
+const char *cli_by(const struct cli *cli)
+{
+	const char *by = cli_option(cli, "by");
+	if (!by)
+		by = getenv("GANGWAY_USER");
+	if (!by) {
+		const struct passwd *user = getpwuid(getuid());
+		by = user ? user->pw_name : "someone";
+	}
+	return by;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading gangway.lua into a plain struct.  One table of keys; everything else is refused. */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "script/script.h"
+
+static const char *const known_keys[] = { "store",   "graphs",       "rules",   "prompts",     "artifacts",
+	                                  "plugins", "plugin_pins",  "workers", "connections", NULL };
+
+static int read_file(const char *path, struct buf *ret, struct err *err)
+{
+	FILE *file = fopen(path, "rbe");
+	if (!file)
+		return err_set_id(err, errno == ENOENT ? ERR_ABSENT : ERR_SYSTEM, "config.file", "%s: %s", path,
+		                  strerror(errno));
+	char chunk[8192];
+	size_t got;
+	int status = 0;
+	while (status == 0 && (got = fread(chunk, 1, sizeof(chunk), file)) > 0)
+		status = buf_add(ret, chunk, got, err);
+	if (status == 0 && ferror(file))
+		status = err_set_id(err, ERR_SYSTEM, "config.file", "cannot be read: %s", strerror(errno));
+	fclose(file);
+	return status < 0 ? err_wrap(err, "%s", path) : 0;
+}
+
+static int check_keys(const char *file, const json_t *table, struct err *err)
+{
+	const char *key;
+	json_t *value;
+	size_t count = sizeof(known_keys) / sizeof(*known_keys) - 1;
+	json_object_foreach((json_t *)(uintptr_t)table, key, value) {
+		size_t i = 0;
+		while (i < count && strcmp(known_keys[i], key) != 0)
+			i++;
+		if (i < count)
+			continue;
+		err_set_id(err, ERR_INPUT, "config.unknown_key", "%s: there is no setting '%.60s'", file, key);
+		const char *nearest = str_nearest(key, known_keys, count);
+		return nearest ? err_hint(err, "did you mean '%s'?", nearest) : err->code;
+	}
+	return 0;
+}
+
+static char *resolve(const struct config *config, const char *path)
+{
+	return *path == '/' || strcmp(path, "memory:") == 0 ? mem_dup_str(path) :
+	                                                      mem_format("%s/%s", config->folder, path);
+}
+
+static int take_path(const struct config *config, const json_t *table, const char *key,
+                     const char *fallback, char **ret, struct err *err)
+{
+	const json_t *value = json_at(table, key);
+	if (value && !json_is_string(value))
+		return err_set_id(err, ERR_INPUT, "config.type", "%s: '%s' must be a path in quotes",
+		                  config->file, key);
+	*ret = resolve(config, value ? json_string_value(value) : fallback);
+	return 0;
+}
+
+/* Where plugins are when the configuration does not say: beside the program, or where it was installed. */
+static char *default_plugins(void)
+{
+	const char *from_env = getenv("GANGWAY_PLUGIN_DIR");
+	if (from_env)
+		return mem_dup_str(from_env);
+	char exe[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	if (len > 0) {
+		exe[len] = '\0';
+		char *slash = strrchr(exe, '/');
+		*slash = '\0';
+		char *beside = mem_format("%s/plugins/.libs", exe);
+		if (access(beside, R_OK) == 0)
+			return beside;
+		free(beside);
+	}
+	return mem_dup_str(GANGWAY_PLUGIN_DIR);
+}
+
+static int take_plugins(struct config *config, const json_t *table, struct err *err)
+{
+	const json_t *value = json_at(table, "plugins");
+	config->plugin_folders = json_array();
+	if (!value) {
+		char *folder = default_plugins();
+		json_push(config->plugin_folders, json_text(str_of(folder)));
+		free(folder);
+	}
+	for (size_t i = 0; i < (json_is_array(value) ? json_array_size(value) : value ? 1 : 0); i++) {
+		const json_t *one = json_is_array(value) ? json_array_get(value, i) : value;
+		if (!json_is_string(one))
+			return err_set_id(err, ERR_INPUT, "config.type",
+			                  "%s: 'plugins' must be a folder or a list of folders", config->file);
+		char *path = resolve(config, json_string_value(one));
+		json_push(config->plugin_folders, json_text(str_of(path)));
+		free(path);
+	}
+	const json_t *pins = json_at(table, "plugin_pins");
+	config->plugin_pins = pins ? json_deep_copy(pins) : json_object();
+	return 0;
+}
+
+static int take(struct config *config, const json_t *table, struct err *err)
+{
+	if (check_keys(config->file ? config->file : "gangway.lua", table, err) < 0 ||
+	    take_path(config, table, "store", "state/gangway.db", &config->store, err) < 0 ||
+	    take_path(config, table, "graphs", "graphs", &config->graphs, err) < 0 ||
+	    take_path(config, table, "rules", "rules", &config->rules, err) < 0 ||
+	    take_path(config, table, "prompts", "prompts", &config->prompts, err) < 0 ||
+	    take_path(config, table, "artifacts", "out", &config->artifacts, err) < 0 ||
+	    take_plugins(config, table, err) < 0)
+		return err->code;
+	const json_t *workers = json_at(table, "workers");
+	if (workers && (!json_is_integer(workers) || json_integer_value(workers) < 0 ||
+	                json_integer_value(workers) > 64))
+		return err_set_id(err, ERR_INPUT, "config.type", "%s: 'workers' must be 0 (one per core) to 64",
+		                  config->file);
+	config->workers = (int)json_integer_value(workers);
+	const json_t *connections = json_at(table, "connections");
+	if (connections && !json_is_object(connections) && json_array_size(connections) > 0)
+		return err_set_id(err, ERR_INPUT, "config.type", "%s: 'connections' must be a table by name",
+		                  config->file);
+	config->connections = json_is_object(connections) ? json_deep_copy(connections) : json_object();
+	config->socket = mem_format("%s.sock", config->store);
+	return 0;
+}
+
+static char *folder_of(const char *file)
+{
+	char *absolute = file ? realpath(file, NULL) : NULL;
+	char cwd[PATH_MAX];
+	if (!absolute)
+		return mem_dup_str(getcwd(cwd, sizeof(cwd)) ? cwd : ".");
+	char *slash = strrchr(absolute, '/');
+	char *ret = slash == absolute ? mem_dup_str("/") : mem_dup(absolute, (size_t)(slash - absolute));
+	free(absolute);
+	return ret;
+}
+
+static int evaluate(const char *file, struct str text, json_t **ret, struct err *err)
+{
+	const struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES, LIMIT_LUA_MS };
+	const struct clock clock = clock_system();
+	struct script *script = script_new(&limits, &clock);
+	int status = script_config(script, file, text, ret, err);
+	script_free(script);
+	return status;
+}
+
+int config_read(const char *path, struct config *ret, struct err *err)
+{
+	*ret = (struct config){ 0 };
+	const char *file = path ? path : getenv("GANGWAY_CONFIG");
+	bool is_asked = file != NULL;
+	if (!file)
+		file = "gangway.lua";
+	struct buf text;
+	buf_init(&text, LIMIT_CONFIG_BYTES);
+	json_t *table = NULL;
+	int status = read_file(file, &text, err);
+	if (status == 0) {
+		ret->file = mem_dup_str(file);
+		status = evaluate(file, buf_str(&text), &table, err);
+	} else if (status == ERR_ABSENT && !is_asked) {
+		err_clear(err);
+		status = 0;
+	}
+	buf_release(&text);
+	if (status == 0) {
+		ret->folder = folder_of(ret->file);
+		json_t *none = json_object();
+		status = take(ret, table ? table : none, err);
+		json_decref(none);
+	}
+	json_decref(table);
+	if (status < 0)
+		config_release(ret);
+	return status;
+}
+
+void config_release(struct config *config)
+{
+	free(config->file);
+	free(config->folder);
+	free(config->store);
+	free(config->socket);
+	free(config->graphs);
+	free(config->rules);
+	free(config->prompts);
+	free(config->artifacts);
+	json_decref(config->plugin_folders);
+	json_decref(config->plugin_pins);
+	json_decref(config->connections);
+	*config = (struct config){ 0 };
+}
