@@ -80,9 +80,9 @@ void clock_rfc5322(int64_t wall_ms, char ret[CLOCK_ISO_BYTES])
 		                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 	struct tm tm;
 	split(wall_ms, &tm);
-	snprintf(ret, CLOCK_ISO_BYTES, "%s, %02d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday % 7],
-	         tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-	         tm.tm_sec);
+	snprintf(ret, CLOCK_ISO_BYTES, "%s, %02d %s %04d %02d:%02d:%02d +0000",
+	         days[tm.tm_wday % 7], tm.tm_mday, months[tm.tm_mon % 12], tm.tm_year + 1900,
+	         tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 /* Reads `digits` decimal digits; -1 when they are none. */

@@ -122,7 +122,8 @@ int json_read(struct str text, size_t max_bytes, json_t **ret, struct err *err)
 {
 	static const char byte_order_mark[] = "\xef\xbb\xbf";
 	if (text.len > max_bytes)
-		return err_set_id(err, ERR_LIMIT, "json.bytes", "JSON of more than %zu bytes", max_bytes);
+		return err_set_id(err, ERR_LIMIT, "json.bytes", "JSON of more than %zu bytes",
+		                  max_bytes);
 	if (text.len >= 3 && memcmp(text.ptr, byte_order_mark, 3) == 0)
 		return err_set_id(err, ERR_INPUT, "json.bom",
 		                  "JSON that begins with a byte order mark");
@@ -250,8 +251,12 @@ void json_canon_put(const json_t *value, struct buf *out)
 		}
 		buf_put_len(out, "]", 1);
 		return;
-	case JSON_STRING: put_string(json_string_value(value), json_string_length(value), out); return;
-	case JSON_INTEGER: buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value)); return;
+	case JSON_STRING:
+		put_string(json_string_value(value), json_string_length(value), out);
+		return;
+	case JSON_INTEGER:
+		buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		return;
 	case JSON_REAL: put_real(json_real_value(value), out); return;
 	case JSON_TRUE: buf_put(out, "true"); return;
 	case JSON_FALSE: buf_put(out, "false"); return;

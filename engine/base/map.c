@@ -57,7 +57,8 @@ static void rebuild(struct map *map)
 	map->slots = mem_alloc(want * sizeof(*map->slots));
 	map->slot_count = want;
 	for (size_t i = 0; i < len; i++)
-		map->slots[slot_of(map, map->entries[i].key, map->entries[i].hash)] = (uint32_t)i + 1;
+		map->slots[slot_of(map, map->entries[i].key, map->entries[i].hash)] = (uint32_t)i +
+		                                                                      1;
 }
 
 void *map_get(const struct map *map, const char *key)

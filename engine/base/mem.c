@@ -79,7 +79,10 @@ static void *json_alloc(size_t bytes)
 void mem_install(void)
 {
 	json_set_alloc_funcs(json_alloc, free);
-	/* Nobody can prepare colliding keys (row 36); jansson's order is insertion, whatever the seed. */
+	/*
+	 * Nobody can prepare colliding keys (row 36).  The order of members is that of
+	 * insertion, whatever the seed.
+	 */
 	size_t seed;
 	crypto_random(&seed, sizeof(seed));
 	json_object_seed(seed | 1);

@@ -296,8 +296,8 @@ static bool check_other_members(struct check *check, const struct node *node,
 	json_object_foreach((json_t *)(uintptr_t)object, key, value) {
 		struct place inner = member_place(at, key);
 		if (!bits_has(seen->bits, i++))
-			ok &= check_extra(check, node, rule->as.node, "unevaluatedProperties", value,
-			                  &inner);
+			ok &= check_extra(check, node, rule->as.node, "unevaluatedProperties",
+			                  value, &inner);
 		if (!ok && !goes_on(check))
 			break;
 	}

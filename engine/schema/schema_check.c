@@ -269,15 +269,16 @@ static void find_reasons(const struct schema *schema, const json_t *value, struc
 	(void)check_node(&check, schema->root, value, &root, NULL); /* it is false */
 	matcher_release(&check.matcher);
 	if (report->found.len == 0)
-		*vec_add(&report->found) =
-			(struct finding){ "", "schema", "does not fit the schema", "", 0 };
+		*vec_add(&report->found) = (struct finding){ "", "schema",
+			                                     "does not fit the schema", "", 0 };
 }
 
 static int refuse_limit(const char *limit, struct err *err)
 {
 	err_set_id(err, ERR_LIMIT, "schema.limit", "is too much work to check (%s)", limit);
-	return err_hint(err, "the value is very large, or the schema or one of its patterns has too "
-	                     "many ways to match");
+	return err_hint(err,
+	                "the value is very large, or the schema or one of its patterns has too "
+	                "many ways to match");
 }
 
 int schema_check(const struct schema *schema, const json_t *value, struct err *err)

@@ -39,9 +39,10 @@ static int drain(struct compiler *compiler)
 	for (size_t i = 0; i < compiler->queue.len; i++) {
 		struct pending next = compiler->queue.at[i]; /* the queue may move */
 		if (compiler->node_count > LIMIT_SCHEMA_NODES)
-			return err_set_id(compiler->err, ERR_LIMIT, "schema.nodes",
-			                  "the schema has more than %d subschemas (LIMIT_SCHEMA_NODES)",
-			                  LIMIT_SCHEMA_NODES);
+			return err_set_id(
+				compiler->err, ERR_LIMIT, "schema.nodes",
+				"the schema has more than %d subschemas (LIMIT_SCHEMA_NODES)",
+				LIMIT_SCHEMA_NODES);
 		if (keywords_compile(compiler, next.node, &next.at) < 0)
 			return compiler->err->code;
 	}
@@ -115,8 +116,7 @@ static int visit_rule(struct compiler *compiler, const struct rule *rule, size_t
 	case RULE_DYNAMIC_REF: return visit_all(compiler, &rule->as.dynamic.node, 1, depth);
 	case RULE_ALL_OF:
 	case RULE_ANY_OF:
-	case RULE_ONE_OF:
-		return visit_all(compiler, rule->as.nodes.at, rule->as.nodes.len, depth);
+	case RULE_ONE_OF: return visit_all(compiler, rule->as.nodes.at, rule->as.nodes.len, depth);
 	case RULE_IF: {
 		struct node *three[] = { rule->as.conditional.condition, rule->as.conditional.yes,
 			                 rule->as.conditional.no };

@@ -24,9 +24,11 @@ struct translation {
 };
 
 /* ECMA's white space and line ends: more than PCRE2's \s without UCP. */
-#define SPACES "\\t-\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}"
-#define NO_SPACES                                                                   \
-	"\\x{0}-\\x{8}\\x{e}-\\x{1f}!-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"  \
+#define SPACES                                                                   \
+	"\\t-\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}" \
+	"\\x{205f}\\x{3000}\\x{feff}"
+#define NO_SPACES                                                                      \
+	"\\x{0}-\\x{8}\\x{e}-\\x{1f}!-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"     \
 	"\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}" \
 	"\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}"
 
@@ -104,26 +106,58 @@ struct property {
 };
 
 static const struct property properties[] = {
-	{ "Letter", "L" }, { "Cased_Letter", "LC" }, { "Uppercase_Letter", "Lu" },
-	{ "Lowercase_Letter", "Ll" }, { "Titlecase_Letter", "Lt" }, { "Modifier_Letter", "Lm" },
-	{ "Other_Letter", "Lo" }, { "Mark", "M" }, { "Combining_Mark", "M" },
-	{ "Nonspacing_Mark", "Mn" }, { "Spacing_Mark", "Mc" }, { "Enclosing_Mark", "Me" },
-	{ "Number", "N" }, { "Decimal_Number", "Nd" }, { "digit", "Nd" }, { "Letter_Number", "Nl" },
-	{ "Other_Number", "No" }, { "Punctuation", "P" }, { "punct", "P" },
-	{ "Connector_Punctuation", "Pc" }, { "Dash_Punctuation", "Pd" },
-	{ "Open_Punctuation", "Ps" }, { "Close_Punctuation", "Pe" },
-	{ "Initial_Punctuation", "Pi" }, { "Final_Punctuation", "Pf" },
-	{ "Other_Punctuation", "Po" }, { "Symbol", "S" }, { "Math_Symbol", "Sm" },
-	{ "Currency_Symbol", "Sc" }, { "Modifier_Symbol", "Sk" }, { "Other_Symbol", "So" },
-	{ "Separator", "Z" }, { "Space_Separator", "Zs" }, { "Line_Separator", "Zl" },
-	{ "Paragraph_Separator", "Zp" }, { "Other", "C" }, { "Control", "Cc" }, { "cntrl", "Cc" },
-	{ "Format", "Cf" }, { "Surrogate", "Cs" }, { "Private_Use", "Co" }, { "Unassigned", "Cn" },
+	{ "Letter", "L" },
+	{ "Cased_Letter", "LC" },
+	{ "Uppercase_Letter", "Lu" },
+	{ "Lowercase_Letter", "Ll" },
+	{ "Titlecase_Letter", "Lt" },
+	{ "Modifier_Letter", "Lm" },
+	{ "Other_Letter", "Lo" },
+	{ "Mark", "M" },
+	{ "Combining_Mark", "M" },
+	{ "Nonspacing_Mark", "Mn" },
+	{ "Spacing_Mark", "Mc" },
+	{ "Enclosing_Mark", "Me" },
+	{ "Number", "N" },
+	{ "Decimal_Number", "Nd" },
+	{ "digit", "Nd" },
+	{ "Letter_Number", "Nl" },
+	{ "Other_Number", "No" },
+	{ "Punctuation", "P" },
+	{ "punct", "P" },
+	{ "Connector_Punctuation", "Pc" },
+	{ "Dash_Punctuation", "Pd" },
+	{ "Open_Punctuation", "Ps" },
+	{ "Close_Punctuation", "Pe" },
+	{ "Initial_Punctuation", "Pi" },
+	{ "Final_Punctuation", "Pf" },
+	{ "Other_Punctuation", "Po" },
+	{ "Symbol", "S" },
+	{ "Math_Symbol", "Sm" },
+	{ "Currency_Symbol", "Sc" },
+	{ "Modifier_Symbol", "Sk" },
+	{ "Other_Symbol", "So" },
+	{ "Separator", "Z" },
+	{ "Space_Separator", "Zs" },
+	{ "Line_Separator", "Zl" },
+	{ "Paragraph_Separator", "Zp" },
+	{ "Other", "C" },
+	{ "Control", "Cc" },
+	{ "cntrl", "Cc" },
+	{ "Format", "Cf" },
+	{ "Surrogate", "Cs" },
+	{ "Private_Use", "Co" },
+	{ "Unassigned", "Cn" },
 };
 
 /* Property classes by ECMA's prefix, with PCRE2's. */
 static const struct property prefixes[] = {
-	{ "General_Category=", "" }, { "gc=", "" }, { "Script=", "sc:" }, { "sc=", "sc:" },
-	{ "Script_Extensions=", "scx:" }, { "scx=", "scx:" },
+	{ "General_Category=", "" },
+	{ "gc=", "" },
+	{ "Script=", "sc:" },
+	{ "sc=", "sc:" },
+	{ "Script_Extensions=", "scx:" },
+	{ "scx=", "scx:" },
 };
 
 /* \p{...} or \P{...}; PCRE2 itself refuses names that it does not know. */
@@ -150,7 +184,8 @@ static int put_property(struct translation *t)
 		bare = "Cn";
 	}
 	t->at += len + 4;
-	if (put(t, negated ? "\\P{" : "\\p{", 0) < 0 || put(t, prefix, 0) < 0 || put(t, bare, 0) < 0)
+	if (put(t, negated ? "\\P{" : "\\p{", 0) < 0 || put(t, prefix, 0) < 0 ||
+	    put(t, bare, 0) < 0)
 		return t->err->code;
 	return put(t, "}", 0);
 }
@@ -225,13 +260,15 @@ static int put_escape(struct translation *t)
 		return put_set(t);
 	if (c == 'b' || c == 'B') {
 		if (t->in_class)
-			return c == 'b' ? put(t, "\\x{08}", 2) : refuse(t, "no such escape in a class");
+			return c == 'b' ? put(t, "\\x{08}", 2)
+			                : refuse(t, "no such escape in a class");
 		t->can_repeat = false;
 		return put_bytes(t, 2);
 	}
 	if (c == '0')
-		return t->at[2] >= '0' && t->at[2] <= '9' ? refuse(t, "octal escapes are not allowed")
-		                                          : put(t, "\\x{0}", 2);
+		return t->at[2] >= '0' && t->at[2] <= '9'
+		               ? refuse(t, "octal escapes are not allowed")
+		               : put(t, "\\x{0}", 2);
 	if (c >= '1' && c <= '9')
 		return put_back_reference(t);
 	if (c == 'k' && !t->in_class && t->at[2] == '<')
@@ -312,9 +349,7 @@ static int put_one(struct translation *t)
 	t->can_repeat = c != '^' && c != '$' && c != '|';
 	switch (c) {
 	case '\\': return put_escape(t);
-	case '[':
-		t->in_class = true;
-		return put_bytes(t, t->at[1] == '^' ? 2 : 1);
+	case '[': t->in_class = true; return put_bytes(t, t->at[1] == '^' ? 2 : 1);
 	case '.': return put(t, "[^\\n\\r\\x{2028}\\x{2029}]", 1);
 	case '{':
 	case '}':

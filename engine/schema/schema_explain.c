@@ -14,10 +14,10 @@
 #include "schema/schema_int.h"
 
 enum {
-	NAMES_MAX = 64,       /* property names looked at for "did you mean" */
-	NAMES_DEPTH = 8,      /* references followed to find them */
-	LISTED_MAX = 12,      /* allowed values named in a hint */
-	BRANCH_FINDINGS = 8,  /* remembered per branch of anyOf */
+	NAMES_MAX = 64,      /* property names looked at for "did you mean" */
+	NAMES_DEPTH = 8,     /* references followed to find them */
+	LISTED_MAX = 12,     /* allowed values named in a hint */
+	BRANCH_FINDINGS = 8, /* remembered per branch of anyOf */
 	PLACE_BYTES = 16384
 };
 
@@ -47,7 +47,8 @@ static void put_quoted(struct buf *out, struct str text)
 		bool is_c1 = c == 0xc2 && len == 2 && (unsigned char)p[1] < 0xa0;
 		char escaped[8] = "";
 		if (c < 0x20 || c == 0x7f || is_c1)
-			snprintf(escaped, sizeof(escaped), "\\u%04x", is_c1 ? (unsigned char)p[1] : c);
+			snprintf(escaped, sizeof(escaped), "\\u%04x",
+			         is_c1 ? (unsigned char)p[1] : c);
 		else if (c == '"' || c == '\\')
 			snprintf(escaped, sizeof(escaped), "\\%c", c);
 		size_t need = escaped[0] ? strlen(escaped) : len;
@@ -89,7 +90,8 @@ static const char *show(struct check *check, const json_t *value)
 
 static bool is_plain(const char *key)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-$0123456789";
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-$0123456789";
 	size_t len = strlen(key);
 	return len > 0 && len <= LIMIT_SHOWN_BYTES && strspn(key, letters) == len;
 }
@@ -123,11 +125,11 @@ static const char *show_place(struct check *check, const struct place *at)
 /* --- findings ---------------------------------------------------------------------- */
 
 /* hint may be NULL. */
-static void add(struct check *check, const struct place *at, const char *keyword,
-                const char *hint, const char *format, ...) ATTR_PRINTF(5, 6);
+static void add(struct check *check, const struct place *at, const char *keyword, const char *hint,
+                const char *format, ...) ATTR_PRINTF(5, 6);
 
-static void add(struct check *check, const struct place *at, const char *keyword,
-                const char *hint, const char *format, ...)
+static void add(struct check *check, const struct place *at, const char *keyword, const char *hint,
+                const char *format, ...)
 {
 	struct report *report = check->report;
 	if (report_full(report))
@@ -212,19 +214,20 @@ void explain_unknown(struct check *check, const struct node *node, const char *k
 	struct names names = { .count = 0 };
 	collect_names(node, 0, &names);
 	const char *near = str_nearest(at->key, names.at, names.count);
-	const char *hint = near              ? said(check, "did you mean '%.80s'?", near)
-	                   : names.count > 0 ? said(check, "known are %s", join_names(check, &names))
-	                                     : NULL;
+	const char *hint = near ? said(check, "did you mean '%.80s'?", near)
+	                   : names.count > 0
+	                           ? said(check, "known are %s", join_names(check, &names))
+	                           : NULL;
 	add(check, at, keyword, hint, "is not a known property");
 }
 
 static const char *description_of(const struct node *node, const char *name)
 {
 	for (size_t i = 0; i < node->rule_count; i++) {
-		const struct node *named =
-			node->rules[i].kind == RULE_MEMBERS
-				? map_get(&node->rules[i].as.members->named, name)
-				: NULL;
+		const struct node *named = node->rules[i].kind == RULE_MEMBERS
+		                                   ? map_get(&node->rules[i].as.members->named,
+		                                             name)
+		                                   : NULL;
 		if (named)
 			return named->description;
 	}
@@ -261,8 +264,8 @@ static void explain_missing(struct check *check, const struct node *node, const 
 		                               quote(check, str_of(near)))
 		                        : description_of(node, names[i].ptr);
 		if (because)
-			add(check, &inner, "dependentRequired", hint, "is missing; '%.80s' needs it",
-			    because);
+			add(check, &inner, "dependentRequired", hint,
+			    "is missing; '%.80s' needs it", because);
 		else
 			add(check, &inner, "required", hint, "is missing");
 	}
@@ -276,9 +279,10 @@ static const char *type_names(struct check *check, unsigned int types)
 		enum type type;
 		const char *name;
 	} known[] = {
-		{ TYPE_STRING, "a string" }, { TYPE_INTEGER, "a whole number" },
-		{ TYPE_NUMBER, "a number" }, { TYPE_BOOLEAN, "true or false" },
-		{ TYPE_OBJECT, "an object" }, { TYPE_ARRAY, "an array" }, { TYPE_NULL, "null" },
+		{ TYPE_STRING, "a string" },  { TYPE_INTEGER, "a whole number" },
+		{ TYPE_NUMBER, "a number" },  { TYPE_BOOLEAN, "true or false" },
+		{ TYPE_OBJECT, "an object" }, { TYPE_ARRAY, "an array" },
+		{ TYPE_NULL, "null" },
 	};
 	const char *text = "";
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -324,9 +328,9 @@ static void explain_enum(struct check *check, const json_t *allowed, const json_
 	                           ? str_nearest(json_string_value(value), names, count)
 	                           : NULL;
 	const char *all = take_text(check, &list);
-	const char *hint =
-		near ? said(check, "did you mean %s? allowed: %s", quote(check, str_of(near)), all)
-		     : said(check, "allowed: %s", all);
+	const char *hint = near ? said(check, "did you mean %s? allowed: %s",
+	                               quote(check, str_of(near)), all)
+	                        : said(check, "allowed: %s", all);
 	add(check, at, "enum", hint, "%s is not one of the allowed values", show(check, value));
 }
 
@@ -361,13 +365,12 @@ static void explain_twins(struct check *check, const json_t *array, const struct
 {
 	size_t steps = check->steps, first = 0, second = 0;
 	if (value_find_twins(array, &steps, &first, &second))
-		add(check, at, "uniqueItems", NULL, "items %zu and %zu are equal: %s", first, second,
-		    show(check, json_array_get(array, first)));
+		add(check, at, "uniqueItems", NULL, "items %zu and %zu are equal: %s", first,
+		    second, show(check, json_array_get(array, first)));
 }
 
-static void explain_dependent(struct check *check, const struct node *node,
-                              const struct rule *rule, const json_t *object,
-                              const struct place *at)
+static void explain_dependent(struct check *check, const struct node *node, const struct rule *rule,
+                              const json_t *object, const struct place *at)
 {
 	for (size_t i = 0; i < rule->count; i++) {
 		const struct dependent *dependent = &rule->as.dependents[i];
@@ -422,8 +425,8 @@ void explain_rule(struct check *check, const struct node *node, const struct rul
 		return;
 	case RULE_DEPENDENT_REQUIRED: explain_dependent(check, node, rule, value, at); return;
 	case RULE_NOT:
-		add(check, at, "not", rule->as.node->description, "%s is of a form that is excluded",
-		    show(check, value));
+		add(check, at, "not", rule->as.node->description,
+		    "%s is of a form that is excluded", show(check, value));
 		return;
 	default: must_not_reach();
 	}
@@ -436,8 +439,7 @@ void explain_false(struct check *check, const struct place *at)
 	add(check, at, "false", NULL, "is not allowed");
 }
 
-void explain_item(struct check *check, const char *keyword, const struct place *at,
-                  size_t expected)
+void explain_item(struct check *check, const char *keyword, const struct place *at, size_t expected)
 {
 	add(check, at, keyword, NULL, "is one item too many; at most %zu", expected);
 }
@@ -447,9 +449,7 @@ void explain_contains(struct check *check, const struct rule *rule, size_t match
 {
 	const struct contains *contains = &rule->as.contains;
 	bool many = matching > contains->max;
-	const char *keyword = many                ? "maxContains"
-	                      : contains->min > 1 ? "minContains"
-	                                          : "contains";
+	const char *keyword = many ? "maxContains" : contains->min > 1 ? "minContains" : "contains";
 	size_t bound = many ? contains->max : contains->min;
 	add(check, at, keyword, contains->node->description,
 	    "has %zu item%s of the wanted form; %s %zu", matching, plural(matching),

@@ -65,8 +65,8 @@ int compile_refuse(struct compiler *compiler, const struct location *at, const c
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	const char *place = arena_format(&compiler->arena, "%s%s%s%s%s%s", origin->document,
-	                                 origin->document[0] ? "#" : "", origin->prefix, at->pointer,
-	                                 keyword ? "/" : "", keyword ? keyword : "");
+	                                 origin->document[0] ? "#" : "", origin->prefix,
+	                                 at->pointer, keyword ? "/" : "", keyword ? keyword : "");
 	return err_set_id(compiler->err, ERR_INPUT, "schema.invalid", "%s: %s",
 	                  place[0] ? place : "the schema", text);
 }
@@ -140,11 +140,12 @@ static int add_vocabulary(struct compiler *compiler, const struct location *at, 
 			return 0;
 		}
 	}
-	return is_required ? compile_refuse(compiler, at, "$schema",
-	                                    "its meta-schema requires the vocabulary '%s', which is "
-	                                    "not supported",
-	                                    uri)
-	                   : 0;
+	return is_required
+	               ? compile_refuse(compiler, at, "$schema",
+	                                "its meta-schema requires the vocabulary '%s', which is "
+	                                "not supported",
+	                                uri)
+	               : 0;
 }
 
 static json_t *find_document(struct compiler *compiler, const char *uri)
@@ -167,14 +168,16 @@ static int read_dialect(struct compiler *compiler, const struct location *at)
 	if (!json_is_string(dialect))
 		return compile_refuse(compiler, at, "$schema", "must be a string, not %s",
 		                      json_kind(dialect));
-	const char *uri = uri_resolve(&compiler->arena, at->resource->uri, json_string_value(dialect));
+	const char *uri = uri_resolve(&compiler->arena, at->resource->uri,
+	                              json_string_value(dialect));
 	origin->vocabularies = VOCABULARY_ALL;
 	if (strcmp(uri, DRAFT "schema") == 0)
 		return 0;
 	const json_t *meta = find_document(compiler, uri);
 	if (!meta) {
 		compile_refuse(compiler, at, "$schema", "the meta-schema '%s' is not known", uri);
-		return err_hint(compiler->err, "this engine reads draft 2020-12: \"%s\"", DRAFT "schema");
+		return err_hint(compiler->err, "this engine reads draft 2020-12: \"%s\"",
+		                DRAFT "schema");
 	}
 	json_t *listed = json_at(meta, "$vocabulary");
 	if (!json_is_object(listed))
@@ -224,7 +227,8 @@ static int enter_resource(struct compiler *compiler, struct location *at)
 	if (!id)
 		return 0;
 	if (!json_is_string(id))
-		return compile_refuse(compiler, at, "$id", "must be a string, not %s", json_kind(id));
+		return compile_refuse(compiler, at, "$id", "must be a string, not %s",
+		                      json_kind(id));
 	if (uri_fragment(&compiler->arena, json_string_value(id))[0] != '\0') {
 		compile_refuse(compiler, at, "$id", "must not have a fragment: '%s'",
 		               json_string_value(id));
@@ -236,10 +240,10 @@ static int enter_resource(struct compiler *compiler, struct location *at)
 	const char *uri = uri_resolve(&compiler->arena, outer->uri, json_string_value(id));
 	const struct resource *same = map_get(&compiler->resources, uri);
 	if (same && strcmp(same->origin->document, outer->origin->document) == 0)
-		return compile_refuse(compiler, at, "$id", "'%s' is the $id of another place already",
-		                      uri);
-	const char *prefix =
-		arena_format(&compiler->arena, "%s%s", outer->origin->prefix, at->pointer);
+		return compile_refuse(compiler, at, "$id",
+		                      "'%s' is the $id of another place already", uri);
+	const char *prefix = arena_format(&compiler->arena, "%s%s", outer->origin->prefix,
+	                                  at->pointer);
 	at->resource = new_resource(compiler, uri, outer->origin->document, prefix, at->json);
 	at->resource->origin->vocabularies = outer->origin->vocabularies;
 	at->pointer = "";
@@ -259,7 +263,8 @@ static size_t dynamic_name(struct compiler *compiler, const char *name)
 
 static bool is_anchor_name(const char *name)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-.0123456789";
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-.0123456789";
 	return name[0] != '\0' && !strchr("-.0123456789", name[0]) &&
 	       name[strspn(name, letters)] == '\0';
 }
@@ -276,7 +281,8 @@ static int add_anchor(struct compiler *compiler, const struct location *at, cons
 	struct map *anchors = &at->resource->origin->anchors;
 	struct anchor *anchor = map_get(anchors, json_string_value(name));
 	if (anchor && strcmp(anchor->location.pointer, at->pointer) != 0)
-		return compile_refuse(compiler, at, keyword, "'%s' is the anchor of another place already",
+		return compile_refuse(compiler, at, keyword,
+		                      "'%s' is the anchor of another place already",
 		                      json_string_value(name));
 	if (!anchor) {
 		anchor = arena_alloc(&compiler->arena, sizeof(*anchor));
@@ -312,18 +318,21 @@ static int walk_holder(struct compiler *compiler, const struct location *at,
 	case SHAPE_SCHEMA: return walk_child(compiler, at, key, NULL, value, depth);
 	case SHAPE_LIST:
 		if (!json_is_array(value) || json_array_size(value) == 0)
-			return compile_refuse(compiler, at, key, "must be an array of schemas, not %s",
+			return compile_refuse(compiler, at, key,
+			                      "must be an array of schemas, not %s",
 			                      json_is_array(value) ? "empty" : json_kind(value));
 		for (size_t i = 0; i < json_array_size(value); i++) {
 			char index[24];
 			snprintf(index, sizeof(index), "%zu", i);
-			if (walk_child(compiler, at, key, index, json_array_get(value, i), depth) < 0)
+			if (walk_child(compiler, at, key, index, json_array_get(value, i), depth) <
+			    0)
 				return compiler->err->code;
 		}
 		return 0;
 	case SHAPE_MAP:
 		if (!json_is_object(value))
-			return compile_refuse(compiler, at, key, "must be an object of schemas, not %s",
+			return compile_refuse(compiler, at, key,
+			                      "must be an object of schemas, not %s",
 			                      json_kind(value));
 		json_object_foreach(value, name, member)
 			if (walk_child(compiler, at, key, name, member, depth) < 0)
@@ -384,8 +393,7 @@ static int walk_document(struct compiler *compiler, const json_t *json, const ch
 	return walk(compiler, &root, 0, ret);
 }
 
-int index_main(struct compiler *compiler, const json_t *json, const char *uri,
-               struct location *ret)
+int index_main(struct compiler *compiler, const json_t *json, const char *uri, struct location *ret)
 {
 	return walk_document(compiler, json, uri_resolve(&compiler->arena, uri, ""), "", ret);
 }
@@ -433,7 +441,8 @@ static const json_t *member_of(const json_t *json, const char *token)
 	if (json_is_object(json))
 		return json_object_get(json, token);
 	bool is_index = token[0] != '\0' && token[strspn(token, "0123456789")] == '\0';
-	return json_is_array(json) && is_index ? json_array_get(json, strtoul(token, NULL, 10)) : NULL;
+	return json_is_array(json) && is_index ? json_array_get(json, strtoul(token, NULL, 10))
+	                                       : NULL;
 }
 
 static void hint_member(struct compiler *compiler, const json_t *json, const char *token)
@@ -460,8 +469,8 @@ static int follow_pointer(struct compiler *compiler, const struct location *from
 		const char *token = next_token(compiler, &pointer);
 		const json_t *next = member_of(at->json, token);
 		if (!next) {
-			compile_refuse(compiler, from, keyword, "'%s' leads nowhere: there is no '%s'",
-			               reference, token);
+			compile_refuse(compiler, from, keyword,
+			               "'%s' leads nowhere: there is no '%s'", reference, token);
 			hint_member(compiler, at->json, token);
 			return compiler->err->code;
 		}
@@ -486,8 +495,9 @@ static int find_resource(struct compiler *compiler, const struct location *from,
 	const json_t *json = find_document(compiler, uri);
 	if (!json) {
 		compile_refuse(compiler, from, keyword, "there is no schema '%s'", uri);
-		return err_hint(compiler->err, "schemas are never fetched from the network: the file must "
-		                               "be there, or the \"$id\" in this one");
+		return err_hint(compiler->err,
+		                "schemas are never fetched from the network: the file must "
+		                "be there, or the \"$id\" in this one");
 	}
 	return walk_document(compiler, json, uri, uri, ret);
 }
@@ -506,8 +516,9 @@ int index_target(struct compiler *compiler, const struct location *from, const c
 	} else if (fragment[0] != '\0') {
 		const struct anchor *anchor = map_get(&at.resource->origin->anchors, fragment);
 		if (!anchor)
-			return compile_refuse(compiler, from, keyword, "there is no anchor '%s' in '%s'",
-			                      fragment, at.resource->uri);
+			return compile_refuse(compiler, from, keyword,
+			                      "there is no anchor '%s' in '%s'", fragment,
+			                      at.resource->uri);
 		at = anchor->location;
 		*ret_anchor = anchor;
 	}

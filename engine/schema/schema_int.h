@@ -122,10 +122,10 @@ struct rule {
 	size_t count;         /* a limit, or the length of the array below */
 	union {
 		unsigned int types;
-		const json_t *number;  /* maximum and its like */
-		const json_t *value;   /* const; enum: the array */
+		const json_t *number; /* maximum and its like */
+		const json_t *value;  /* const; enum: the array */
 		struct pattern *pattern;
-		struct str *names;     /* required */
+		struct str *names; /* required */
 		struct dependent *dependents;
 		struct members *members;
 		struct items items;
@@ -134,8 +134,9 @@ struct rule {
 		struct nodes nodes;
 		struct node *node;
 		struct {
-			struct node *node; /* where it leads when no resource on the way says more */
-			size_t name;       /* id of the dynamic anchor */
+			struct node
+				*node; /* where it leads when no resource on the way says more */
+			size_t name;   /* id of the dynamic anchor */
 		} dynamic;
 	} as;
 };
@@ -149,7 +150,7 @@ struct node {
 	struct rule *rules;
 	size_t rule_count;
 	bool is_boolean, boolean;
-	bool tracks; /* has an unevaluated rule: remembers which members were looked at */
+	bool tracks;        /* has an unevaluated rule: remembers which members were looked at */
 	unsigned char mark; /* of the search for loops; compile time only */
 };
 
@@ -361,7 +362,8 @@ void explain_rule(struct check *check, const struct node *node, const struct rul
                   const json_t *value, const struct place *at);
 void explain_unknown(struct check *check, const struct node *node, const char *keyword,
                      const struct place *at);
-void explain_item(struct check *check, const char *keyword, const struct place *at, size_t expected);
+void explain_item(struct check *check, const char *keyword, const struct place *at,
+                  size_t expected);
 void explain_false(struct check *check, const struct place *at);
 void explain_name(struct check *check, const struct node *names, const json_t *name,
                   const struct place *at);

@@ -67,8 +67,8 @@ static int add_type(struct build *build, const json_t *name, unsigned int *types
 		const char *name;
 		enum type type;
 	} known[] = {
-		{ "null", TYPE_NULL },     { "boolean", TYPE_BOOLEAN }, { "object", TYPE_OBJECT },
-		{ "array", TYPE_ARRAY },   { "string", TYPE_STRING },   { "number", TYPE_NUMBER },
+		{ "null", TYPE_NULL },       { "boolean", TYPE_BOOLEAN }, { "object", TYPE_OBJECT },
+		{ "array", TYPE_ARRAY },     { "string", TYPE_STRING },   { "number", TYPE_NUMBER },
 		{ "integer", TYPE_INTEGER },
 	};
 	enum { KNOWN = sizeof(known) / sizeof(known[0]) };
@@ -86,8 +86,9 @@ static int add_type(struct build *build, const json_t *name, unsigned int *types
 	               json_string_value(name));
 	const char *near = str_nearest(json_string_value(name), names, KNOWN);
 	return near ? err_hint(build->compiler->err, "did you mean '%s'?", near)
-	            : err_hint(build->compiler->err, "types are null, boolean, object, array, string, "
-	                                             "number, integer");
+	            : err_hint(build->compiler->err,
+	                       "types are null, boolean, object, array, string, "
+	                       "number, integer");
 }
 
 static int build_type(struct build *build, const struct keyword *keyword, const json_t *value)
@@ -101,7 +102,8 @@ static int build_type(struct build *build, const struct keyword *keyword, const 
 			if (add_type(build, json_array_get(value, i), &types) < 0)
 				return build->compiler->err->code;
 		if (types == 0)
-			return compile_refuse(build->compiler, build->at, "type", "must not be empty");
+			return compile_refuse(build->compiler, build->at, "type",
+			                      "must not be empty");
 	}
 	add_rule(build, keyword->kind, keyword->applies)->as.types = types;
 	return 0;
@@ -120,7 +122,8 @@ static int build_number(struct build *build, const struct keyword *keyword, cons
 	if (!json_is_number(value))
 		return wrong_kind(build, keyword->name, "a number", value);
 	if (keyword->kind == RULE_MULTIPLE_OF && json_number_value(value) <= 0)
-		return compile_refuse(build->compiler, build->at, keyword->name, "must be more than 0");
+		return compile_refuse(build->compiler, build->at, keyword->name,
+		                      "must be more than 0");
 	add_rule(build, keyword->kind, keyword->applies)->as.number = keep(build, value);
 	return 0;
 }
@@ -196,8 +199,8 @@ static int build_dependent(struct build *build, const struct keyword *keyword, c
 	if (!json_is_object(value))
 		return wrong_kind(build, keyword->name, "an object", value);
 	struct rule *rule = add_rule(build, keyword->kind, keyword->applies);
-	rule->as.dependents =
-		arena_alloc(build->arena, json_object_size(value) * sizeof(*rule->as.dependents));
+	rule->as.dependents = arena_alloc(build->arena,
+	                                  json_object_size(value) * sizeof(*rule->as.dependents));
 	const char *name;
 	json_t *member;
 	json_object_foreach((json_t *)(uintptr_t)value, name, member) {
@@ -218,8 +221,7 @@ static int build_dependent(struct build *build, const struct keyword *keyword, c
 }
 
 /* Annotations do nothing here, but a mistake in one is a mistake. */
-static int build_annotation(struct build *build, const struct keyword *keyword,
-                            const json_t *value)
+static int build_annotation(struct build *build, const struct keyword *keyword, const json_t *value)
 {
 	bool ok = keyword->applies == TYPE_ANY || (value_types(value) & keyword->applies);
 	const char *wanted = keyword->applies == TYPE_STRING    ? "a string"
@@ -307,8 +309,8 @@ static int read_patterns(struct build *build, struct members *members)
 {
 	static const char keyword[] = "patternProperties";
 	const json_t *patterns = json_at(build->at->json, keyword);
-	members->patterns =
-		arena_alloc(build->arena, json_object_size(patterns) * sizeof(*members->patterns));
+	members->patterns = arena_alloc(build->arena,
+	                                json_object_size(patterns) * sizeof(*members->patterns));
 	const char *text;
 	json_t *schema;
 	json_object_foreach((json_t *)(uintptr_t)patterns, text, schema) {
@@ -437,7 +439,8 @@ static const struct keyword keywords[] = {
 
 /* The last rules of a node: they look at what all others left over. */
 static const struct keyword leftovers[] = {
-	{ "unevaluatedItems", VOCABULARY_UNEVALUATED, RULE_UNEVALUATED_ITEMS, TYPE_ARRAY, build_node },
+	{ "unevaluatedItems", VOCABULARY_UNEVALUATED, RULE_UNEVALUATED_ITEMS, TYPE_ARRAY,
+	  build_node },
 	{ "unevaluatedProperties", VOCABULARY_UNEVALUATED, RULE_UNEVALUATED_PROPERTIES, TYPE_OBJECT,
 	  build_node },
 };
@@ -464,15 +467,16 @@ int keywords_compile(struct compiler *compiler, struct node *node, const struct 
 		status = compiler->err->code;
 	size_t before = build.rules.len;
 	if (status == 0)
-		status = build_keywords(&build, leftovers, sizeof(leftovers) / sizeof(leftovers[0]));
+		status = build_keywords(&build, leftovers,
+		                        sizeof(leftovers) / sizeof(leftovers[0]));
 	if (status == 0) {
 		node->tracks = build.rules.len > before;
 		node->rule_count = build.rules.len;
 		node->rules = arena_alloc(build.arena, build.rules.len * sizeof(struct rule));
 		if (build.rules.len > 0)
 			memcpy(node->rules, build.rules.at, build.rules.len * sizeof(struct rule));
-		node->description =
-			arena_dup_str(build.arena, json_str(at->json, "description", NULL));
+		node->description = arena_dup_str(build.arena,
+		                                  json_str(at->json, "description", NULL));
 	}
 	vec_release(&build.rules);
 	return status;

@@ -13,7 +13,7 @@
 #include "schema/schema_int.h"
 
 #define DRAFT "https://json-schema.org/draft/2020-12/"
-#define HEAD(name)                                            \
+#define HEAD(name)                                             \
 	"{'$schema':'" DRAFT "schema','$id':'" DRAFT name "'," \
 	"'$dynamicAnchor':'meta','type':['object','boolean'],"
 #define VOCABULARY(name) "'$vocabulary':{'" DRAFT "vocab/" name "':true},"
@@ -24,6 +24,7 @@ struct meta {
 	const char *uri, *text;
 };
 
+/* clang-format off */
 static const struct meta metas[] = {
 	{ DRAFT "schema",
 	  HEAD("schema")
@@ -65,8 +66,8 @@ static const struct meta metas[] = {
 	  "'contains':" META ",'additionalProperties':" META ",'properties':" MAP_OF_META ","
 	  "'patternProperties':{'type':'object','additionalProperties':" META ","
 	  "'propertyNames':{'format':'regex'},'default':{}},"
-	  "'dependentSchemas':" MAP_OF_META ",'propertyNames':" META ",'if':" META ",'then':" META ","
-	  "'else':" META ",'allOf':{'$ref':'#/$defs/schemaArray'},"
+	  "'dependentSchemas':" MAP_OF_META ",'propertyNames':" META ","
+	  "'if':" META ",'then':" META ",'else':" META ",'allOf':{'$ref':'#/$defs/schemaArray'},"
 	  "'anyOf':{'$ref':'#/$defs/schemaArray'},'oneOf':{'$ref':'#/$defs/schemaArray'},"
 	  "'not':" META "},"
 	  "'$defs':{'schemaArray':{'type':'array','minItems':1,'items':" META "}}}" },
@@ -128,6 +129,7 @@ static const struct meta metas[] = {
 	  "'properties':{'contentEncoding':{'type':'string'},'contentMediaType':{'type':'string'},"
 	  "'contentSchema':" META "}}" },
 };
+/* clang-format on */
 
 json_t *meta_new(const char *uri)
 {

@@ -24,7 +24,8 @@ static struct str cut(const char **text, size_t len)
 
 static size_t scheme_len(const char *text)
 {
-	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+	size_t len = strspn(text,
+	                    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
 	bool letter = (text[0] | 32) >= 'a' && (text[0] | 32) <= 'z';
 	return letter && text[len] == ':' ? len + 1 : 0;
 }
@@ -86,8 +87,8 @@ static void remove_dot_segments(char *path)
 static char *join(struct arena *arena, struct str scheme, struct str authority, const char *path,
                   struct str query)
 {
-	return arena_format(arena, "%.*s%.*s%s%.*s", (int)scheme.len, scheme.ptr, (int)authority.len,
-	                    authority.ptr, path, (int)query.len, query.ptr);
+	return arena_format(arena, "%.*s%.*s%s%.*s", (int)scheme.len, scheme.ptr,
+	                    (int)authority.len, authority.ptr, path, (int)query.len, query.ptr);
 }
 
 char *uri_resolve(struct arena *arena, const char *base_text, const char *reference)
@@ -107,8 +108,8 @@ char *uri_resolve(struct arena *arena, const char *base_text, const char *refere
 	                     ? arena_dup(arena, ref.path.ptr, ref.path.len)
 	                     : merge_paths(arena, &base, ref.path);
 	remove_dot_segments(path);
-	return join(arena, base.scheme, ref.authority.len > 0 ? ref.authority : base.authority, path,
-	            ref.query);
+	return join(arena, base.scheme, ref.authority.len > 0 ? ref.authority : base.authority,
+	            path, ref.query);
 }
 
 static int hex_value(char c)

@@ -232,7 +232,8 @@ static uint64_t hash_value(const json_t *value)
 			hash = hash_bytes(hash, &item, sizeof(item));
 		}
 		return hash;
-	case JSON_STRING: return hash_bytes(13, json_string_value(value), json_string_length(value));
+	case JSON_STRING:
+		return hash_bytes(13, json_string_value(value), json_string_length(value));
 	case JSON_INTEGER:
 	case JSON_REAL: return hash_number(value);
 	case JSON_TRUE: return 17;
@@ -260,8 +261,8 @@ bool value_find_twins(const json_t *array, size_t *steps, size_t *ret_first, siz
 	enum { HASHED_ON_STACK = 64 };
 	struct hashed few[HASHED_ON_STACK];
 	size_t count = json_array_size(array);
-	struct hashed *items =
-		count <= HASHED_ON_STACK ? few : mem_grow(NULL, count, sizeof(*items));
+	struct hashed *items = count <= HASHED_ON_STACK ? few
+	                                                : mem_grow(NULL, count, sizeof(*items));
 	for (size_t i = 0; i < count; i++)
 		items[i] = (struct hashed){ hash_value(json_array_get(array, i)), i };
 	if (count > 1)

@@ -298,13 +298,29 @@ static void test_utf8(void)
 		const char *text;
 		bool ok;
 	} cases[] = {
-		{ "", true }, { "abc", true }, { "\xc3\xa4", true }, { "\xe2\x82\xac", true },
-		{ "\xf0\x9f\x98\x80", true }, { "\xf4\x8f\xbf\xbf", true }, { "\xef\xbf\xbf", true },
-		{ "\xc0\x80", false }, { "\xc1\xbf", false }, { "\xe0\x9f\xbf", false },
-		{ "\xf0\x8f\xbf\xbf", false }, { "\xed\xa0\x80", false }, { "\xed\xbf\xbf", false },
-		{ "\xf4\x90\x80\x80", false }, { "\xf5\x80\x80\x80", false }, { "\x80", false },
-		{ "\xc3", false }, { "\xe2\x82", false }, { "\xf0\x9f\x98", false }, { "\xff", false },
-		{ "a\xc3" "b", false },
+		{ "", true },
+		{ "abc", true },
+		{ "\xc3\xa4", true },
+		{ "\xe2\x82\xac", true },
+		{ "\xf0\x9f\x98\x80", true },
+		{ "\xf4\x8f\xbf\xbf", true },
+		{ "\xef\xbf\xbf", true },
+		{ "\xc0\x80", false },
+		{ "\xc1\xbf", false },
+		{ "\xe0\x9f\xbf", false },
+		{ "\xf0\x8f\xbf\xbf", false },
+		{ "\xed\xa0\x80", false },
+		{ "\xed\xbf\xbf", false },
+		{ "\xf4\x90\x80\x80", false },
+		{ "\xf5\x80\x80\x80", false },
+		{ "\x80", false },
+		{ "\xc3", false },
+		{ "\xe2\x82", false },
+		{ "\xf0\x9f\x98", false },
+		{ "\xff", false },
+		{ "a\xc3"
+		  "b",
+		  false },
 	};
 	bool ok = true;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -425,8 +441,19 @@ static void test_json_refusals(void)
 static void test_json_numbers(void)
 {
 	static const char *const kept[] = {
-		"9223372036854775807", "-9223372036854775808", "0", "-1", "0.1", "-0.0", "1e+300",
-		"1e-300", "5e-324", "1.7976931348623157e+308", "0.0", "19.99", "123456789.12",
+		"9223372036854775807",
+		"-9223372036854775808",
+		"0",
+		"-1",
+		"0.1",
+		"-0.0",
+		"1e+300",
+		"1e-300",
+		"5e-324",
+		"1.7976931348623157e+308",
+		"0.0",
+		"19.99",
+		"123456789.12",
 	};
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
 		struct err err = { 0 };
@@ -478,7 +505,8 @@ static void test_json_sizes(void)
 	check_size(repeat("[", "{}", "]", 49999, ","), NULL, "50,000 values, empty objects");
 	check_size(repeat("[", "{}", "]", 50000, ","), "json.nodes", "50,001, empty objects");
 	check_size(repeat("[", "{\"k\":\"v,v:v\"}", "]", 24999, ","), NULL, "keys are no values");
-	check_size(repeat("[", "{\"k\":true}", "]", 25000, ","), "json.nodes", "literals are values");
+	check_size(repeat("[", "{\"k\":true}", "]", 25000, ","), "json.nodes",
+	           "literals are values");
 	check_size(repeat("[", "\"\\\"\\\\\"", "]", 49999, ","), NULL, "escapes in strings");
 	check_size(repeat("[", "null", "]", 50000, " ,\n "), "json.nodes", "spread out");
 	free(open);
@@ -518,7 +546,8 @@ static void test_json_file(void)
 	fputs("{\n  \"a\": [1, 2],\n  \"b\" 3\n}\n", file);
 	fclose(file);
 	CHECK(json_read_file(path, 1000, &value, &err) == ERR_INPUT);
-	CHECK_MSG(str_begins(err.text, path) && strstr(err.text, "line 3, column "), "%s", err.text);
+	CHECK_MSG(str_begins(err.text, path) && strstr(err.text, "line 3, column "), "%s",
+	          err.text);
 	err_clear(&err);
 	CHECK(json_read_file(path, 10, &value, &err) == ERR_LIMIT);
 	unlink(path);
@@ -535,15 +564,19 @@ static void test_canon(void)
 	static const struct {
 		const char *text, *canon;
 	} cases[] = {
-		{ " { \"b\" : 1 , \"a\" : [ true , null , false ] } ", "{\"a\":[true,null,false],\"b\":1}" },
-		{ "{\"aa\":1,\"a\":2,\"B\":3,\"\xc3\xa4\":4}", "{\"B\":3,\"a\":2,\"aa\":1,\"\xc3\xa4\":4}" },
+		{ " { \"b\" : 1 , \"a\" : [ true , null , false ] } ",
+		  "{\"a\":[true,null,false],\"b\":1}" },
+		{ "{\"aa\":1,\"a\":2,\"B\":3,\"\xc3\xa4\":4}",
+		  "{\"B\":3,\"a\":2,\"aa\":1,\"\xc3\xa4\":4}" },
 		{ "\"\\u00e4\\/\\ud83d\\ude00\"", "\"\xc3\xa4/\xf0\x9f\x98\x80\"" },
 		{ "\"\\b\\f\\n\\r\\t\\\"\\\\\\u0001\\u001f\\u007f\"",
 		  "\"\\b\\f\\n\\r\\t\\\"\\\\\\u0001\\u001f\x7f\"" },
 		{ "[1.0,1e2,100,1E-7,123456789012345680000.0]",
 		  "[1.0,100.0,100,1e-07,1.2345678901234568e+20]" },
 		{ "[0.1,0.30000000000000004,1e21,2.5]", "[0.1,0.30000000000000004,1e+21,2.5]" },
-		{ "[]", "[]" }, { "{}", "{}" }, { "\"\"", "\"\"" },
+		{ "[]", "[]" },
+		{ "{}", "{}" },
+		{ "\"\"", "\"\"" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct err err = { 0 };
@@ -614,9 +647,14 @@ static void test_json_members(void)
 	CHECK(json_integer_value(json_path(v, "a.b[1][0]")) == 8);
 	CHECK(json_integer_value(json_path(v, "x y")) == 1);
 	CHECK(json_path(v, "") == v);
-	static const char *const nowhere[] = { "a.b[2]", "a.b[]", "a.b[-1]", "a.b[ 1]", "a.b[1",
-		                               "a.b[0]c", "a.", ".a", "a..b", "a[0]", "s.t", "z",
-		                               "a.b.[0]", "a.b[99999999999999999999]", "[0]" };
+	static const char *const nowhere[] = { "a.b[2]",  "a.b[]",
+		                               "a.b[-1]", "a.b[ 1]",
+		                               "a.b[1",   "a.b[0]c",
+		                               "a.",      ".a",
+		                               "a..b",    "a[0]",
+		                               "s.t",     "z",
+		                               "a.b.[0]", "a.b[99999999999999999999]",
+		                               "[0]" };
 	for (size_t i = 0; i < sizeof(nowhere) / sizeof(nowhere[0]); i++)
 		CHECK_MSG(json_path(v, nowhere[i]) == NULL, "path %s leads nowhere", nowhere[i]);
 	CHECK(json_at(v, "s") && !json_at(v, "t") && !json_at(json_at(v, "s"), "x"));
@@ -639,18 +677,29 @@ static void test_json_text(void)
 	} cases[] = {
 		{ { "plain", 5 }, "plain" },
 		{ { NULL, 0 }, "" },
-		{ { "a\xff" "b", 3 }, "a\xef\xbf\xbd" "b" },
-		{ { "\xe2\x82" "A", 3 }, "\xef\xbf\xbd\xef\xbf\xbd" "A" },
+		{ { "a\xff"
+		    "b",
+		    3 },
+		  "a\xef\xbf\xbd"
+		  "b" },
+		{ { "\xe2\x82"
+		    "A",
+		    3 },
+		  "\xef\xbf\xbd\xef\xbf\xbd"
+		  "A" },
 		{ { "\xc3\xa4\xf0\x9f\x98\x80\xc3", 7 }, "\xc3\xa4\xf0\x9f\x98\x80\xef\xbf\xbd" },
 		{ { "\xed\xa0\x80", 3 }, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
-		{ { "a\0b", 3 }, "a\xef\xbf\xbd" "b" },
+		{ { "a\0b", 3 },
+		  "a\xef\xbf\xbd"
+		  "b" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		json_t *value = json_text(cases[i].bytes), *again = NULL;
 		struct err err = { 0 };
 		CHECK_STR(json_string_value(value), cases[i].text);
 		char *canon = json_canon(value);
-		CHECK_MSG(read_len(canon, strlen(canon), &again, &err) == 0, "and can be read again");
+		CHECK_MSG(read_len(canon, strlen(canon), &again, &err) == 0,
+		          "and can be read again");
 		free(canon);
 		json_decref(again);
 		json_decref(value);
@@ -715,17 +764,40 @@ static void test_parse_iso(void)
 		{ "1950-06-15", -616896000000 },
 	};
 	static const char *const wrong[] = {
-		"", "2026", "2026-11", "2026-1-1", "2026-00-10", "2026-13-01", "2026-11-00",
-		"2026-11-31", "2026-11-99", "2025-02-29", "2026-11-21T", "2026-11-21T05:22Z",
-		"2026-11-21T05:22:52", "2026-11-21T24:00:00Z", "2026-11-21T05:60:00Z",
-		"2026-11-21T05:22:61Z", "2026-11-21T05:22:52.Z", "2026-11-21T05:22:52Zx",
-		"2026-11-21Z", "2026-11-21T05:22:52+24:00", "2026-11-21T05:22:52+01:60",
-		"2026-11-21T05:22:52+1", "2026-11-21T05:22:52+", "20261121", " 2026-11-21",
-		"2026-11-21 ", "-026-11-21", "today", "2026-11-21T-1:00:00Z", "2026-11-21T05:22:52+:",
+		"",
+		"2026",
+		"2026-11",
+		"2026-1-1",
+		"2026-00-10",
+		"2026-13-01",
+		"2026-11-00",
+		"2026-11-31",
+		"2026-11-99",
+		"2025-02-29",
+		"2026-11-21T",
+		"2026-11-21T05:22Z",
+		"2026-11-21T05:22:52",
+		"2026-11-21T24:00:00Z",
+		"2026-11-21T05:60:00Z",
+		"2026-11-21T05:22:61Z",
+		"2026-11-21T05:22:52.Z",
+		"2026-11-21T05:22:52Zx",
+		"2026-11-21Z",
+		"2026-11-21T05:22:52+24:00",
+		"2026-11-21T05:22:52+01:60",
+		"2026-11-21T05:22:52+1",
+		"2026-11-21T05:22:52+",
+		"20261121",
+		" 2026-11-21",
+		"2026-11-21 ",
+		"-026-11-21",
+		"today",
+		"2026-11-21T-1:00:00Z",
+		"2026-11-21T05:22:52+:",
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		CHECK_MSG(clock_parse_iso(cases[i].text) == cases[i].ms, "%s is %lld", cases[i].text,
-		          (long long)clock_parse_iso(cases[i].text));
+		CHECK_MSG(clock_parse_iso(cases[i].text) == cases[i].ms, "%s is %lld",
+		          cases[i].text, (long long)clock_parse_iso(cases[i].text));
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		CHECK_MSG(clock_parse_iso(wrong[i]) == -1, "\"%s\" is no time", wrong[i]);
 }

@@ -179,8 +179,8 @@ static void test_suite(void)
 	}
 	if (count >= 0) {
 		free(files);
-		CHECK_MSG(total.tests >= 1200, "suite: %d tests in %d groups, %d wrong", total.tests,
-		          total.groups, total.wrong);
+		CHECK_MSG(total.tests >= 1200, "suite: %d tests in %d groups, %d wrong",
+		          total.tests, total.groups, total.wrong);
 	}
 	json_decref(remotes.loaded);
 	free(tests);
@@ -194,13 +194,13 @@ struct sentence {
 	const char *schema, *value, *id, *text, *hint;
 };
 
-#define CUSTOMER                                                                        \
-	"{'type':'object','required':['customer'],'properties':{'customer':{'type':"    \
-	"'object','required':['email','name'],'properties':{'email':{'type':'string',"   \
-	"'description':'where the welcome mail goes','pattern':'^[^@]+@[^@]+$'},"        \
-	"'name':{'type':'string','minLength':2}},'additionalProperties':false},"         \
-	"'lines':{'items':{'properties':{'amount':{'type':'string'}}}},"                 \
-	"'tier':{'enum':['Enterprise','Growth','Starter']},"                             \
+#define CUSTOMER                                                                       \
+	"{'type':'object','required':['customer'],'properties':{'customer':{'type':"   \
+	"'object','required':['email','name'],'properties':{'email':{'type':'string'," \
+	"'description':'where the welcome mail goes','pattern':'^[^@]+@[^@]+$'},"      \
+	"'name':{'type':'string','minLength':2}},'additionalProperties':false},"       \
+	"'lines':{'items':{'properties':{'amount':{'type':'string'}}}},"               \
+	"'tier':{'enum':['Enterprise','Growth','Starter']},"                           \
 	"'odd key':{'type':'integer'}}}"
 
 static const struct sentence sentences[] = {
@@ -235,18 +235,22 @@ static const struct sentence sentences[] = {
 	  "\"true\" is not true or false or null", "write it without quotes" },
 	{ "{'const':{'a':1}}", "{'a':2}", "schema.const", "an object is not an object", "" },
 	{ "{'const':'x'}", "'y'", "schema.const", "\"y\" is not \"x\"", "" },
-	{ "{'multipleOf':0.01}", "1.005", "schema.multipleOf", "1.005 is not a multiple of 0.01", "" },
+	{ "{'multipleOf':0.01}", "1.005", "schema.multipleOf", "1.005 is not a multiple of 0.01",
+	  "" },
 	{ "{'maximum':10}", "12", "schema.maximum", "12 is more than 10", "" },
-	{ "{'exclusiveMaximum':10}", "10", "schema.exclusiveMaximum", "10 is not less than 10", "" },
+	{ "{'exclusiveMaximum':10}", "10", "schema.exclusiveMaximum", "10 is not less than 10",
+	  "" },
 	{ "{'minimum':0.5}", "-1", "schema.minimum", "-1 is less than 0.5", "" },
 	{ "{'exclusiveMinimum':0}", "0", "schema.exclusiveMinimum", "0 is not more than 0", "" },
-	{ "{'maxLength':2}", "'abc'", "schema.maxLength", "\"abc\" has 3 characters; at most 2", "" },
+	{ "{'maxLength':2}", "'abc'", "schema.maxLength", "\"abc\" has 3 characters; at most 2",
+	  "" },
 	{ "{'maxItems':1}", "[1,2]", "schema.maxItems", "has 2 items; at most 1", "" },
 	{ "{'minItems':2}", "[1]", "schema.minItems", "has 1 item; at least 2", "" },
 	{ "{'uniqueItems':true}", "[1,'a',2,'a']", "schema.uniqueItems",
 	  "items 1 and 3 are equal: \"a\"", "" },
 	{ "{'maxProperties':0}", "{'a':1}", "schema.maxProperties", "has 1 member; at most 0", "" },
-	{ "{'minProperties':2}", "{'a':1}", "schema.minProperties", "has 1 member; at least 2", "" },
+	{ "{'minProperties':2}", "{'a':1}", "schema.minProperties", "has 1 member; at least 2",
+	  "" },
 	{ "{'dependentRequired':{'card':['owner']}}", "{'card':1}", "schema.dependentRequired",
 	  "owner: is missing; 'card' needs it", "" },
 	{ "{'propertyNames':{'maxLength':2}}", "{'abc':1}", "schema.propertyNames",
@@ -278,8 +282,7 @@ static const struct sentence sentences[] = {
 	{ "{'$ref':'#/$defs/a','$defs':{'a':{'items':{'type':'string'}}}}", "[1]", "schema.type",
 	  "[0]: 1 is not a string", "write it in quotes" },
 	/* What is shown is short, whole characters only, and cannot play with a terminal. */
-	{ "{'type':'null'}",
-	  "'ääääääääääääääääääääääääääääääääääääääääääääääääää'", "schema.type",
+	{ "{'type':'null'}", "'ääääääääääääääääääääääääääääääääääääääääääääääääää'", "schema.type",
 	  "\"äääääääääääääääääääääääääääääääääääää...\" is not null", "" },
 	{ "{'type':'null'}", "'a\\u001b[31m\\u007f\\u009b\\\\'", "schema.type",
 	  "\"a\\u001b[31m\\u007f\\u009b\\\\\" is not null", "" },
@@ -312,18 +315,19 @@ static void test_findings(void)
 	json_t *value = json("{'customer':{'name':1,'x':2},'tier':'?','lines':[{'amount':1}]}");
 	json_t *all = schema_findings(schema, value, 100), *two = schema_findings(schema, value, 2);
 	char *text = json_canon(all);
-	CHECK_STR(text,
-	          "[{\"at\":\"customer.email\",\"hint\":\"where the welcome mail goes\","
-	          "\"keyword\":\"required\",\"text\":\"is missing\"},"
-	          "{\"at\":\"customer.name\",\"hint\":\"write it in quotes\",\"keyword\":\"type\","
-	          "\"text\":\"1 is not a string\"},"
-	          "{\"at\":\"customer.x\",\"hint\":\"known are email, name\","
-	          "\"keyword\":\"additionalProperties\",\"text\":\"is not a known property\"},"
-	          "{\"at\":\"tier\",\"hint\":\"allowed: \\\"Enterprise\\\", \\\"Growth\\\", "
-	          "\\\"Starter\\\"\",\"keyword\":\"enum\",\"text\":\"\\\"?\\\" is not one of the "
-	          "allowed values\"},"
-	          "{\"at\":\"lines[0].amount\",\"hint\":\"write it in quotes\",\"keyword\":\"type\","
-	          "\"text\":\"1 is not a string\"}]");
+	CHECK_STR(
+		text,
+		"[{\"at\":\"customer.email\",\"hint\":\"where the welcome mail goes\","
+		"\"keyword\":\"required\",\"text\":\"is missing\"},"
+		"{\"at\":\"customer.name\",\"hint\":\"write it in quotes\",\"keyword\":\"type\","
+		"\"text\":\"1 is not a string\"},"
+		"{\"at\":\"customer.x\",\"hint\":\"known are email, name\","
+		"\"keyword\":\"additionalProperties\",\"text\":\"is not a known property\"},"
+		"{\"at\":\"tier\",\"hint\":\"allowed: \\\"Enterprise\\\", \\\"Growth\\\", "
+		"\\\"Starter\\\"\",\"keyword\":\"enum\",\"text\":\"\\\"?\\\" is not one of the "
+		"allowed values\"},"
+		"{\"at\":\"lines[0].amount\",\"hint\":\"write it in quotes\",\"keyword\":\"type\","
+		"\"text\":\"1 is not a string\"}]");
 	CHECK(json_array_size(two) == 2);
 	free(text);
 	json_decref(all);
@@ -365,12 +369,13 @@ static const struct mistake mistakes[] = {
 	{ "{'items':[true]}", "/items: a schema is an object or a boolean, not an array", "" },
 	{ "{'dependentRequired':{'a':'b'}}",
 	  "/dependentRequired: must be an array of property names, not a string", "" },
-	{ "{'pattern':'('}",
-	  "/pattern: is no regular expression: missing closing parenthesis", "" },
+	{ "{'pattern':'('}", "/pattern: is no regular expression: missing closing parenthesis",
+	  "" },
 	{ "{'patternProperties':{'a**':true}}",
 	  "/patternProperties: 'a**' is no regular expression: nothing to repeat at \"*\"", "" },
 	{ "{'$ref':'#/$defs/adress','$defs':{'address':true}}",
-	  "/$ref: '#/$defs/adress' leads nowhere: there is no 'adress'", "did you mean 'address'?" },
+	  "/$ref: '#/$defs/adress' leads nowhere: there is no 'adress'",
+	  "did you mean 'address'?" },
 	{ "{'$ref':'#x'}", "/$ref: there is no anchor 'x' in ''", "" },
 	{ "{'$ref':'other.json'}", "/$ref: there is no schema 'other.json'",
 	  "schemas are never fetched from the network: the file must be there, or the \"$id\" in "
@@ -443,28 +448,50 @@ static const struct {
 	const char *pattern, *text;
 	bool matches;
 } patterns[] = {
-	{ "^\\\\d$", "7", true },             { "^\\\\d$", "\u0967", false },
-	{ "^\\\\w$", "a", true },             { "^\\\\w$", "é", false },
-	{ "^\\\\W$", "é", true },             { "^\\\\s$", "\u00a0", true },
-	{ "^\\\\s$", "\ufeff", true },        { "^\\\\s$", "\u2028", true },
-	{ "^\\\\S$", "\u00a0", false },       { "^\\\\S$", "\U0001f600", true },
-	{ "^[\\\\s]$", "\u3000", true },      { "^[\\\\S]$", "\u3000", false },
-	{ "^[^\\\\s]$", "\u3000", false },    { "^[\\\\w-.]+$", "a-.b", true },
-	{ "^[\\\\w-]+$", "a-b", true },       { "^[\\\\s-x]$", "-", true },
-	{ "^abc$", "abc\\n", false },         { "^.$", "\\n", false },
-	{ "^.$", "\u2028", false },           { "^.$", "\U0001f600", true },
-	{ "^\\\\p{Letter}+$", "Größe", true }, { "^\\\\p{Script=Greek}$", "π", true },
-	{ "^\\\\p{gc=Lu}$", "Ä", true },      { "^\\\\P{L}$", "1", true },
-	{ "^\\\\p{Assigned}$", "a", true },   { "^[\\\\p{Lu}-z]+$", "A-z", true },
-	{ "^\\\\u00e9$", "é", true },         { "^\\\\ud83d\\\\ude00$", "\U0001f600", true },
-	{ "^\\\\u{1f600}$", "\U0001f600", true }, { "^\\\\x41$", "A", true },
-	{ "^\\\\cA$", "\\u0001", true },      { "^[\\\\b]$", "\\b", true },
-	{ "^\\\\v$", "\\u000b", true },       { "^[]$", "]", false },
-	{ "^[^]$", "\\n", true },             { "^[[:a]+$", "[:a", true },
-	{ "^a{$", "a{", true },               { "^\\\\/\\\\-\\\\@$", "/-@", true },
-	{ "^(a)\\\\1$", "aa", true },         { "^(?<x>a)\\\\k<x>$", "aa", true },
-	{ "^(?:(a)|b)\\\\1$", "b", true },    { "(?<=a)b(?!c)", "abd", true },
-	{ "^a{2,3}?$", "aaa", true },         { "^[a-z]+$", "", false },
+	{ "^\\\\d$", "7", true },
+	{ "^\\\\d$", "\u0967", false },
+	{ "^\\\\w$", "a", true },
+	{ "^\\\\w$", "é", false },
+	{ "^\\\\W$", "é", true },
+	{ "^\\\\s$", "\u00a0", true },
+	{ "^\\\\s$", "\ufeff", true },
+	{ "^\\\\s$", "\u2028", true },
+	{ "^\\\\S$", "\u00a0", false },
+	{ "^\\\\S$", "\U0001f600", true },
+	{ "^[\\\\s]$", "\u3000", true },
+	{ "^[\\\\S]$", "\u3000", false },
+	{ "^[^\\\\s]$", "\u3000", false },
+	{ "^[\\\\w-.]+$", "a-.b", true },
+	{ "^[\\\\w-]+$", "a-b", true },
+	{ "^[\\\\s-x]$", "-", true },
+	{ "^abc$", "abc\\n", false },
+	{ "^.$", "\\n", false },
+	{ "^.$", "\u2028", false },
+	{ "^.$", "\U0001f600", true },
+	{ "^\\\\p{Letter}+$", "Größe", true },
+	{ "^\\\\p{Script=Greek}$", "π", true },
+	{ "^\\\\p{gc=Lu}$", "Ä", true },
+	{ "^\\\\P{L}$", "1", true },
+	{ "^\\\\p{Assigned}$", "a", true },
+	{ "^[\\\\p{Lu}-z]+$", "A-z", true },
+	{ "^\\\\u00e9$", "é", true },
+	{ "^\\\\ud83d\\\\ude00$", "\U0001f600", true },
+	{ "^\\\\u{1f600}$", "\U0001f600", true },
+	{ "^\\\\x41$", "A", true },
+	{ "^\\\\cA$", "\\u0001", true },
+	{ "^[\\\\b]$", "\\b", true },
+	{ "^\\\\v$", "\\u000b", true },
+	{ "^[]$", "]", false },
+	{ "^[^]$", "\\n", true },
+	{ "^[[:a]+$", "[:a", true },
+	{ "^a{$", "a{", true },
+	{ "^\\\\/\\\\-\\\\@$", "/-@", true },
+	{ "^(a)\\\\1$", "aa", true },
+	{ "^(?<x>a)\\\\k<x>$", "aa", true },
+	{ "^(?:(a)|b)\\\\1$", "b", true },
+	{ "(?<=a)b(?!c)", "abd", true },
+	{ "^a{2,3}?$", "aaa", true },
+	{ "^[a-z]+$", "", false },
 	{ "\\\\0", "\\u0000", true },
 };
 
@@ -491,16 +518,44 @@ static void test_patterns(void)
 static void test_foreign_patterns(void)
 {
 	static const char *const foreign[] = {
-		"(*UCP)a", "(?R)", "(?i)a", "(?#x)", "\\\\Aa", "a\\\\Z", "\\\\Ka", "\\\\Qa\\\\E",
-		"a++", "a*+", "a{2}{3}", "\\\\h", "\\\\R", "\\\\C", "\\\\a", "(?|a)", "(?>a)", "^*",
-		"\\\\p{Nonsense}", "\\\\pL", "\\\\ud800", "\\\\x4", "\\\\u{110000}", "\\\\1", "[b-a]",
-		"[a", "a)", "\\\\01", "(?<n", "(?P<n>a)", "\\\\k{n}",
+		"(*UCP)a",
+		"(?R)",
+		"(?i)a",
+		"(?#x)",
+		"\\\\Aa",
+		"a\\\\Z",
+		"\\\\Ka",
+		"\\\\Qa\\\\E",
+		"a++",
+		"a*+",
+		"a{2}{3}",
+		"\\\\h",
+		"\\\\R",
+		"\\\\C",
+		"\\\\a",
+		"(?|a)",
+		"(?>a)",
+		"^*",
+		"\\\\p{Nonsense}",
+		"\\\\pL",
+		"\\\\ud800",
+		"\\\\x4",
+		"\\\\u{110000}",
+		"\\\\1",
+		"[b-a]",
+		"[a",
+		"a)",
+		"\\\\01",
+		"(?<n",
+		"(?P<n>a)",
+		"\\\\k{n}",
 	};
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
 		char *source = mem_format("{'pattern':'%s'}", foreign[i]);
 		struct err err = { 0 };
 		struct schema *schema = compile(source, &err);
-		CHECK_MSG(!schema && strncmp(err.text, "/pattern: is no regular expression: ", 36) == 0,
+		CHECK_MSG(!schema && strncmp(err.text,
+		                             "/pattern: is no regular expression: ", 36) == 0,
 		          "pattern %s is refused: %s", foreign[i], err.text);
 		schema_free(schema);
 		free(source);
@@ -546,7 +601,8 @@ static void test_hostile_texts(void)
 	json_t *many = json_array();
 	for (int i = 0; i < 1000; i++)
 		json_push(many, repeated('a', 16, "!"));
-	check_over("{'items':{'not':{'pattern':'^(a+)+$'}}}", many, "many texts, each within the limit");
+	check_over("{'items':{'not':{'pattern':'^(a+)+$'}}}", many,
+	           "many texts, each within the limit");
 
 	struct err err = { 0 };
 	struct schema *schema = compile("{'pattern':'^[\\\\s\\\\S]*[a-z]$'}", &err);
@@ -561,8 +617,9 @@ static void test_much_work(void)
 	/* Each $defs doubles the work of the next: 2^40 in all. */
 	json_t *defs = json_object();
 	for (int i = 0; i < 40; i++) {
-		char name[16], *body = mem_format("{'allOf':[{'$ref':'#/$defs/d%d'},{'$ref':'#/$defs/d%d'}]}",
-		                                 i + 1, i + 1);
+		char name[16], *body = mem_format(
+				       "{'allOf':[{'$ref':'#/$defs/d%d'},{'$ref':'#/$defs/d%d'}]}",
+				       i + 1, i + 1);
 		snprintf(name, sizeof(name), "d%d", i);
 		json_object_set_new(defs, name, json(body));
 		free(body);
@@ -682,8 +739,8 @@ static void test_relative_ids(void)
 		struct schema *schema = NULL;
 		struct err err = { 0 };
 		int status = schema_new(schema_json, bases[i], NULL, &schema, &err);
-		CHECK_MSG(status == 0, "relative ids against %s %s", bases[i] ? bases[i] : "nothing",
-		          err.text);
+		CHECK_MSG(status == 0, "relative ids against %s %s",
+		          bases[i] ? bases[i] : "nothing", err.text);
 		if (status == 0)
 			CHECK(schema_check(schema, value, &err) == ERR_INPUT);
 		schema_free(schema);
@@ -695,9 +752,10 @@ static void test_relative_ids(void)
 static void test_meta_schema(void)
 {
 	struct err err = { 0 };
-	struct schema *meta =
-		compile("{'$ref':'https://json-schema.org/draft/2020-12/schema'}", &err);
-	json_t *good = json(CUSTOMER), *bad = json("{'properties':{'a':{'items':{'minimum':'1'}}}}");
+	struct schema *meta = compile("{'$ref':'https://json-schema.org/draft/2020-12/schema'}",
+	                              &err);
+	json_t *good = json(CUSTOMER),
+	       *bad = json("{'properties':{'a':{'items':{'minimum':'1'}}}}");
 	CHECK_MSG(meta && schema_check(meta, good, &err) == 0, "a good schema is one %s", err.text);
 	CHECK(schema_check(meta, bad, &err) == ERR_INPUT);
 	CHECK_STR(err.text, "properties.a.items.minimum: \"1\" is not a number");
