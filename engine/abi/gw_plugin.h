@@ -112,7 +112,8 @@ struct gw_http_req {
 	struct gw_str body;
 	const struct gw_header *headers; /* copied during send */
 	size_t header_count;
-	int32_t effect;                  /* enum gw_effect of this request; 0: the action's */
+	int32_t effect;                  /* enum gw_effect of this request; 0: the action's.  May be
+	                                  * milder than the action's, never stricter */
 };
 
 struct gw_http_reply {
@@ -127,7 +128,8 @@ struct gw_http_reply {
 };
 
 /*
- * Called exactly once for each send, and never before send has returned.
+ * Called exactly once for each send unless the call has ended before, and never
+ * before send has returned.
  * status is GW_OK for a 2xx (or GW_REPLY_OK), else the matching GW_E_*; reply
  * is never NULL (code 0 when there was none).
  */
@@ -257,7 +259,8 @@ struct gw_json_ops {
 
 	struct gw_json *(*object)(struct gw_call *call);
 	struct gw_json *(*list)(struct gw_call *call);
-	/* Setting an absent (NULL) value sets nothing; a set member replaces. */
+	/* Setting an absent (NULL) value sets nothing; a set member replaces.  The value is shared, not
+	 * copied: what is added to it later is seen in both.  No value may come to contain itself. */
 	void (*set)(struct gw_json *object, const char *key, const struct gw_json *value);
 	void (*set_str)(struct gw_json *object, const char *key, struct gw_str value);
 	void (*set_int)(struct gw_json *object, const char *key, int64_t value);
@@ -266,7 +269,7 @@ struct gw_json_ops {
 	void (*set_null)(struct gw_json *object, const char *key);
 	void (*push)(struct gw_json *list, const struct gw_json *value);
 	void (*push_str)(struct gw_json *list, struct gw_str value);
-	/* Compact text; borrowed until the call ends. */
+	/* Compact text, members in the order they were set; borrowed until the call ends. */
 	struct gw_str (*text)(struct gw_call *call, const struct gw_json *value);
 	/*
 	 * Is the value valid by the JSON Schema (given as text or as a value)?  Empty
@@ -308,7 +311,8 @@ struct gw_host {
 	const struct gw_json_ops *json;
 	const struct gw_mail_ops *mail;
 	const struct gw_prompt_ops *prompt;
-	/* Calls back after so many milliseconds (polling); at least 1, at most 1 hour. */
+	/* Calls back after so many milliseconds (polling); at least 1, at most 1 hour.  Not while a
+	 * request that is not READ is open. */
 	void (*later)(struct gw_call *call, int64_t delay_ms, gw_call_cb *then);
 };
 

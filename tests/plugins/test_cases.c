@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Plays every tests/plugins/<plugin>/<story>.case against the plugins of
- * GANGWAY_PLUGIN_DIR (by default ../../plugins beside this program) and those of
- * GANGWAY_CONTRACT_DIR.  Stories in a folder "wrong" must not go as written:
+ * GANGWAY_PLUGIN_DIR (by default ../../plugins beside this program), contract.so
+ * of GANGWAY_CONTRACT_DIR and the guide's example of GANGWAY_GUIDE_DIR.  Stories in a folder "wrong" must not go as written:
  * they test the player.
  */
 #include <dirent.h>
@@ -84,14 +84,19 @@ int main(void)
 	struct err err = { 0 };
 	char *contract_folder = plugin_dir("GANGWAY_CONTRACT_DIR", "contract");
 	char *contract = mem_format("%s/contract.so", contract_folder ? contract_folder : "");
+	char *guide = plugin_dir("GANGWAY_GUIDE_DIR", "../../docs/guide");
+	char *example = mem_format("%s/example_plugin.so", guide ? guide : "");
 	char *folder = plugin_dir("GANGWAY_PLUGIN_DIR", "../../plugins");
 	CHECK_MSG(plugins_load(plugins, contract, NULL, &err) == 0, "contract: %s", err.text);
+	CHECK_MSG(plugins_load(plugins, example, NULL, &err) == 0, "example: %s", err.text);
 	if (folder)
 		load(plugins, folder);
 	/* With a folder named, every plugin that has stories must be in it. */
 	play_folder(plugins, SRCDIR "/tests/plugins", getenv("GANGWAY_PLUGIN_DIR") == NULL);
 	free(contract_folder);
 	free(contract);
+	free(guide);
+	free(example);
 	free(folder);
 	plugins_free(plugins);
 	return check_done();
