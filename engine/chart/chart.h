@@ -266,7 +266,7 @@ struct chart_diags {
 	size_t error_count;
 };
 
-/* Adds a finding; hint may be NULL.  Beyond 500 of them the rest is only counted. */
+/* Adds a finding; hint may be NULL.  Beyond 500 (300 warnings) the rest is left out; error_count counts all. */
 void chart_diags_add(struct chart_diags *diags, bool is_error, const char *code,
                      struct chart_place at, const char *hint, const char *format, ...)
 	ATTR_PRINTF(6, 7);

@@ -15,7 +15,8 @@ void diags_add_va(struct chart_diags *diags, bool is_error, const char *code, st
 {
 	if (is_error)
 		diags->error_count++;
-	if (diags->len >= CHART_DIAGS_MAX)
+	/* Warnings leave room, so that they never crowd out an error. */
+	if (diags->len >= (is_error ? CHART_DIAGS_MAX : CHART_WARNINGS_MAX))
 		return;
 	char text[640];
 	vsnprintf(text, sizeof(text), format, args);

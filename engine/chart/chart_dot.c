@@ -18,6 +18,7 @@ struct dot {
 	const struct chart *chart;
 	const struct chart_paint *paint;
 	struct buf *out;
+	const char *line_end; /* between the lines of a label; clusters want theirs at the left */
 };
 
 static struct chart_look look_of(const struct dot *d, int32_t state)
@@ -35,6 +36,7 @@ static void put_html(struct buf *out, const char *text)
 		case '<': buf_put(out, "&lt;"); break;
 		case '>': buf_put(out, "&gt;"); break;
 		case '"': buf_put(out, "&quot;"); break;
+		case '\n': buf_put(out, "<br align=\"left\"/>&#160;"); break;
 		default: buf_put_len(out, text, 1); break;
 		}
 	}
@@ -55,9 +57,14 @@ static void indent(const struct dot *d, int32_t state)
 		buf_put(d->out, "  ");
 }
 
+static bool is_cluster(const struct chart_state *state)
+{
+	return state->child_count > 0;
+}
+
 static void put_line(const struct dot *d, const char *colour, const char *mark, const char *text)
 {
-	buf_printf(d->out, "<br/><font point-size=\"9\" color=\"%s\">%s", colour, mark);
+	buf_printf(d->out, "%s<font point-size=\"9\" color=\"%s\">%s", d->line_end, colour, mark);
 	put_html(d->out, text);
 	buf_put(d->out, "</font>");
 }
@@ -96,21 +103,35 @@ static void put_stays(const struct dot *d, const struct chart_state *state)
 			continue;
 		struct buf text;
 		buf_init(&text, LABEL_BYTES);
-		label_transition(t, &text);
+		label_transition(t, " ", &text);
 		put_line(d, "#666666", "&#8635; ", text.len ? text.bytes : "");
 		buf_release(&text);
 	}
 }
 
+/*
+ * The node at which an edge that leaves a cluster begins: a leaf at its end,
+ * so that what follows is drawn below it.
+ */
+static int32_t exit_of(const struct chart *chart, int32_t state)
+{
+	while (is_cluster(&chart->states[state])) {
+		const struct chart_state *s = &chart->states[state];
+		state = s->children[s->child_count - 1];
+	}
+	return state;
+}
+
 /* Title in bold, the id below it when there is a title, calls, stays, and what the run says. */
-static void put_label(const struct dot *d, int32_t index)
+static void put_label(struct dot *d, int32_t index)
 {
 	const struct chart_state *state = &d->chart->states[index];
+	d->line_end = is_cluster(state) ? "<br align=\"left\"/>" : "<br/>";
 	buf_put(d->out, "label=<<b>");
 	put_cut(d->out, label_name(state), NAME_CHARS);
 	buf_put(d->out, "</b>");
 	if (state->title && state->has_id) {
-		buf_put(d->out, "<br/><font point-size=\"8\" color=\"#777777\">");
+		buf_printf(d->out, "%s<font point-size=\"8\" color=\"#777777\">", d->line_end);
 		put_cut(d->out, state->id, NAME_CHARS);
 		buf_put(d->out, "</font>");
 	}
@@ -119,10 +140,10 @@ static void put_label(const struct dot *d, int32_t index)
 	struct chart_look look = look_of(d, index);
 	if (look.note)
 		put_line(d, "#444444", "", look.note);
-	buf_put(d->out, ">");
+	buf_printf(d->out, "%s>", is_cluster(state) ? d->line_end : "");
 }
 
-static void put_leaf(const struct dot *d, int32_t index)
+static void put_leaf(struct dot *d, int32_t index)
 {
 	const struct chart_state *state = &d->chart->states[index];
 	bool is_task = state_has_task(state);
@@ -151,14 +172,9 @@ static void put_leaf(const struct dot *d, int32_t index)
 	buf_put(d->out, "];\n");
 }
 
-static bool is_cluster(const struct chart_state *state)
-{
-	return state->child_count > 0;
-}
+static void put_state(struct dot *d, int32_t index);
 
-static void put_state(const struct dot *d, int32_t index);
-
-static void put_inside(const struct dot *d, const struct chart_state *state)
+static void put_inside(struct dot *d, const struct chart_state *state)
 {
 	for (size_t i = 0; i < state->child_count; i++)
 		put_state(d, state->children[i]);
@@ -166,7 +182,7 @@ static void put_inside(const struct dot *d, const struct chart_state *state)
 		put_state(d, state->histories[i]);
 }
 
-static void put_state(const struct dot *d, int32_t index)
+static void put_state(struct dot *d, int32_t index)
 {
 	const struct chart_state *state = &d->chart->states[index];
 	if (!is_cluster(state)) {
@@ -212,17 +228,17 @@ static void put_edge_label(const struct dot *d, const struct chart_transition *t
 	struct buf text, sends;
 	buf_init(&text, LABEL_BYTES);
 	buf_init(&sends, SENDS_BYTES);
-	label_transition(t, &text);
+	label_transition(t, "\n", &text);
 	label_sends(&t->block, &sends);
-	buf_put(d->out, "label=<");
+	buf_put(d->out, "label=<&#160;");
 	put_html(d->out, text.len ? text.bytes : "");
 	if (sends.len > 0) {
-		buf_put(d->out, text.len ? "<br/>" : "");
+		buf_put(d->out, text.len ? "<br align=\"left\"/>&#160;" : "");
 		buf_put(d->out, "<font color=\"#5b3f8f\">/ ");
 		put_cut(d->out, sends.bytes, NAME_CHARS);
 		buf_put(d->out, "</font>");
 	}
-	buf_put(d->out, ">");
+	buf_put(d->out, "<br align=\"left\"/>>");
 	buf_release(&text);
 	buf_release(&sends);
 }
@@ -231,12 +247,13 @@ static void put_edge(const struct dot *d, const struct chart_transition *t, size
 {
 	int32_t target = t->targets[i];
 	const struct chart_state *states = d->chart->states;
+	bool is_leaving = is_cluster(&states[t->source]) && !is_within(d->chart, target, t->source);
 	buf_put(d->out, "  ");
-	put_end(d, t->source);
+	put_end(d, is_leaving ? exit_of(d->chart, t->source) : t->source);
 	buf_put(d->out, " -> ");
 	put_end(d, target);
 	buf_put(d->out, " [");
-	if (is_cluster(&states[t->source]) && !is_within(d->chart, target, t->source))
+	if (is_leaving)
 		buf_printf(d->out, "ltail=cluster_s%d, ", t->source);
 	if (is_cluster(&states[target]) && !is_within(d->chart, t->source, target))
 		buf_printf(d->out, "lhead=cluster_s%d, ", target);
@@ -268,7 +285,7 @@ static void put_initial(const struct dot *d, int32_t index)
 
 void chart_dot_painted(const struct chart *chart, const struct chart_paint *paint, struct buf *out)
 {
-	struct dot d = { chart, paint, out };
+	struct dot d = { .chart = chart, .paint = paint, .out = out };
 	buf_put(out, "digraph chart {\n"
 	             "  graph [compound=true, rankdir=TB, fontname=\"Helvetica\", fontsize=12, "
 	             "labeljust=l, nodesep=0.35, ranksep=0.45, forcelabels=true, pad=0.2, label=<<b>");

@@ -17,7 +17,7 @@
 #include "base/vec.h"
 #include "chart/chart.h"
 
-enum { CHART_DIAGS_MAX = 500, CHART_NEAREST_MAX = 40 };
+enum { CHART_DIAGS_MAX = 500, CHART_WARNINGS_MAX = 300, CHART_NEAREST_MAX = 40 };
 
 enum element {
 	EL_SCXML,
@@ -211,8 +211,8 @@ bool tree_matches(const char *descriptor, const char *name);
 
 /* chart_label.c: what pictures say; each appends to out, cut to what fits. */
 const char *label_name(const struct chart_state *state); /* its title, else its id */
-/* "event other [guard]" */
-void label_transition(const struct chart_transition *transition, struct buf *out);
+/* "event other [guard]", with between instead of the blanks */
+void label_transition(const struct chart_transition *transition, const char *between, struct buf *out);
 /* "salesforce.onboarding", "approval legal", "chart child.scxml" */
 void label_invoke(const struct chart_invoke *invoke, struct buf *out);
 /* "slack.post" for each send of the block to a plugin, blank-separated. */

@@ -4,7 +4,7 @@
 
 #include "chart/chart_int.h"
 
-enum { EVENT_CHARS = 44, GUARD_CHARS = 44, CALL_CHARS = 60 };
+enum { EVENT_CHARS = 44, GUARD_CHARS = 44, CALL_CHARS = 60, EVENTS_MAX = 4 };
 
 void label_cut(const char *text, size_t max, struct buf *out)
 {
@@ -32,18 +32,22 @@ const char *label_name(const struct chart_state *state)
 	return state->title ? state->title : state->id;
 }
 
-void label_transition(const struct chart_transition *transition, struct buf *out)
+void label_transition(const struct chart_transition *transition, const char *between, struct buf *out)
 {
-	struct buf events;
-	buf_init(&events, 4 * 1024 * 1024);
-	for (size_t i = 0; i < transition->event_count; i++)
-		buf_printf(&events, "%s%s", i ? " " : "", transition->events[i]);
-	if (events.len > 0)
-		label_cut(events.bytes, EVENT_CHARS, out);
-	buf_release(&events);
+	for (size_t i = 0; i < transition->event_count; i++) {
+		if (i > 0)
+			buf_put(out, between);
+		if (i == EVENTS_MAX) {
+			buf_put(out, "...");
+			break;
+		}
+		label_cut(transition->events[i], EVENT_CHARS, out);
+	}
 	if (!transition->cond.text)
 		return;
-	buf_put(out, transition->event_count > 0 ? " [" : "[");
+	if (transition->event_count > 0)
+		buf_put(out, between);
+	buf_put(out, "[");
 	label_cut(transition->cond.text, GUARD_CHARS, out);
 	buf_put(out, "]");
 }

@@ -104,7 +104,7 @@ static void put_edges(const struct mermaid *m, int32_t block)
 		const struct chart_transition *t = m->edges[block][i];
 		struct buf text;
 		buf_init(&text, LABEL_BYTES);
-		label_transition(t, &text);
+		label_transition(t, " ", &text);
 		for (size_t k = 0; k < t->target_count; k++) {
 			indent(m, block);
 			buf_printf(m->out, "s%d --> s%d", t->source, t->targets[k]);
