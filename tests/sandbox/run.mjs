@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// node run.mjs WORKDIR SANDBOX: all tests, TAP on standard output.
+import { clm, provision, slack, smtp } from './others.mjs';
+import { commandLine, copies, faults, garbage, inspection } from './behaviour.mjs';
+import { done, ok, start } from './lib.mjs';
+import llm from './llm.mjs';
+import netsuite from './netsuite.mjs';
+import salesforce from './salesforce.mjs';
+
+async function run(name, test, box) {
+	console.log(`# ${name}`);
+	try {
+		await test(box);
+	} catch (error) {
+		ok(false, `${name} throws nothing`, String(error.stack ?? error));
+	}
+}
+
+const box = await start();
+for (const [name, test] of Object.entries({ salesforce, netsuite, clm, slack, llm, provision, smtp, faults, inspection, garbage }))
+	await run(name, test, box);
+const end = await box.stop();
+ok(end.code === 0 && end.err === '', 'the sandbox ends cleanly and says nothing', end);
+await run('copies', copies);
+await run('command line', commandLine);
+done();
