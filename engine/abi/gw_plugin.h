@@ -188,7 +188,9 @@ struct gw_call_ops {
 	/* Exactly one of these ends a call.  The value is copied. */
 	void (*done)(struct gw_call *call, const struct gw_json *result);
 	void (*fail)(struct gw_call *call, const struct gw_failure *failure);
-	/* Fails with what a reply and its status say: error_code and message may be empty. */
+	/* Fails with what a reply and its status say: error_code and message may be empty.  With
+	 * GW_OK: the service said no in its own words when there is an error_code, else it answered
+	 * nonsense. */
 	void (*fail_reply)(struct gw_call *call, int status, const struct gw_http_reply *reply,
 	                   struct gw_str error_code, struct gw_str message);
 	/* Adds a line to the call's record, for whoever looks into it.  No secrets. */

@@ -264,7 +264,10 @@ json_t *plugin_failure_json(const struct plugin *plugin, const struct plugin_fai
 	                                          about->resolution));
 	json_put_str(json, "owner", first_of(failure->owner, row->owner, about->owner));
 	json_put_int(json, "attempts", failure->attempts);
-	json_put(json, "retryable", json_boolean(about->is_retryable));
+	/* A server that failed over a ONCE request may have done it all the same. */
+	bool may_repeat = about->is_retryable &&
+	                  !(failure->is_once && about == &classes[CLASS_SERVER]);
+	json_put(json, "retryable", json_boolean(may_repeat));
 	buf_release(&own_code);
 	return json;
 }

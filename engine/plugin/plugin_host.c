@@ -175,6 +175,7 @@ static void end_failure(struct plugin_call *call, struct plugin_failure *failure
 		return;
 	}
 	const char *text = NULL;
+	failure->is_once = call->current && call->current->effect == WIRE_ONCE;
 	if (failure->message.len == 0) {
 		text = call->reply && call->reply->text[0]
 			? arena_format(&call->arena, "%s: %s: %s", plugin_call_name(call),
@@ -217,9 +218,10 @@ static void call_fail_reply(struct gw_call *call, int status, const struct gw_ht
 	/* The plugin may hand over any reply; only the one it was just given says how it was had. */
 	bool is_current = reply && own->reply && reply->own == own->reply;
 	bool is_mail = is_current && plugin_request_is_mail(own->current);
+	/* A reply that is fine in form: either it says no in its own words, or it is nonsense. */
+	int meant = error_code.len > 0 ? GW_E_INPUT : GW_E_REPLY;
 	struct plugin_failure failure = {
-		/* GW_OK: the reply was fine in form, so what it says was not what was expected. */
-		.status = status == GW_OK ? GW_E_REPLY : sane_status(status),
+		.status = status == GW_OK ? meant : sane_status(status),
 		.http_status = reply && !is_mail ? reply->code : 0,
 		.wire = is_current && status != GW_OK ? own->reply->status : WIRE_OK,
 		.error_code = str_from(error_code),

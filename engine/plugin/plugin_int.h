@@ -163,6 +163,7 @@ struct plugin_failure {
 	int status, http_status;
 	enum wire_status wire;    /* WIRE_OK: it says nothing */
 	bool is_lost, is_malformed;
+	bool is_once;             /* the request must not happen twice */
 	struct str error_code, message; /* may be empty */
 	const char *error_type, *resolution, *owner; /* NULL: by the tables */
 	int attempts;

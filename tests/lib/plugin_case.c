@@ -484,19 +484,25 @@ static bool reply_header(struct player *player, const struct line *line, struct 
 	return true;
 }
 
+static bool is_transient_code(int code)
+{
+	return code == 408 || code == 425 || code == 429 || code == 500 ||
+	       (code >= 502 && code <= 504);
+}
+
 /* What the wire makes of one reply: its final status, and whether it would try again. */
 static bool would_repeat(struct wire_request *request, struct attempt *attempt, bool *had_401)
 {
 	struct wire_reply *reply = &attempt->reply;
 	reply->headers = attempt->headers;
 	int verdict = 0;
-	if (reply->status == WIRE_OK && request->classify)
+	bool is_mail = json_at(request->sent, "mail") != NULL;
+	if (reply->status == WIRE_OK && request->classify && !is_mail)
 		verdict = request->classify(request->arg, reply);
 	bool is_success = reply->code >= 200 && reply->code < 300;
-	bool is_mail = json_at(request->sent, "mail") != NULL;
 	bool is_unanswered = reply->status == WIRE_TIMEOUT || reply->status == WIRE_NETWORK;
 	bool is_transient = is_mail ? reply->code >= 400 && reply->code < 500
-	                            : reply->code == 408 || reply->code == 429 || reply->code >= 500;
+	                            : is_transient_code(reply->code);
 	if (reply->status == WIRE_OK && verdict != 1 && (!is_success || verdict != 0))
 		reply->status = WIRE_STATUS;
 	if (verdict == 4 || (verdict == 0 && reply->code == 401)) {
@@ -507,7 +513,8 @@ static bool would_repeat(struct wire_request *request, struct attempt *attempt, 
 	if (verdict != 0)
 		return verdict == 2;
 	if (request->effect == WIRE_ONCE)
-		return reply->code == 429 || (is_unanswered && !reply->may_have_left);
+		return reply->code == 429 || (is_mail && is_transient) ||
+		       (is_unanswered && !reply->may_have_left);
 	return is_transient || is_unanswered;
 }
 
