@@ -29,20 +29,24 @@ struct wire_connection;
 
 enum wire_effect { WIRE_READ = 1, WIRE_KEYED, WIRE_ONCE };
 
+/* In the configuration: none, bearer, basic, header, oauth2_client, oauth1_tba. */
 enum wire_auth_kind {
 	WIRE_AUTH_NONE,
 	WIRE_AUTH_BEARER,      /* secret: token */
 	WIRE_AUTH_BASIC,       /* user, secret: password */
 	WIRE_AUTH_HEADER,      /* header, secret: value */
-	WIRE_AUTH_OAUTH2_CLIENT, /* token_path or token_url, client_id, secret: client_secret, scope */
+	WIRE_AUTH_OAUTH2_CLIENT, /* token_path or token_url, client_id, secret: client_secret, scope,
+	                          * client_auth = "body" | "basic" */
 	WIRE_AUTH_OAUTH1_TBA   /* NetSuite: realm, consumer_key, consumer_secret, token, token_secret */
 };
 
 /*
  * A connection: a named endpoint with credentials and limits (configuration,
  * never in a graph).  Made from a JSON object, the `connections.NAME` table of
- * gangway.lua; unknown keys are refused by name.  Values such as "env:NAME" and
- * "file:PATH" under secret keys are resolved here, once, and never shown.
+ * gangway.lua; unknown keys are refused by name.  Any text may be "env:NAME" or
+ * "file:PATH" and is resolved here, once; a secret (token, password, value,
+ * client_secret, consumer_secret, token_secret) must be one of them, is never
+ * shown, and its file must not be readable by others.
  *
  *   url                 base URL (http, https, smtp, smtps); required
  *   auth                {kind="bearer", token="env:X"} ...; kind "none" by default
@@ -58,6 +62,7 @@ enum wire_auth_kind {
  *   idempotency_quoted  false   (RFC 8941 string)
  *   plugin              which plugin speaks here; by default the connection's own name
  *   settings            {api_version="60.0", ...} for the plugin
+ *   ca_file             PEM file of the authorities to trust; the system's by default
  *   smtp: from, hello_name, starttls = "required" | "none", auth basic
  */
 int wire_connection_new(const char *name, const json_t *json, struct wire_connection **ret,
@@ -67,7 +72,7 @@ const char *wire_connection_name(const struct wire_connection *connection);
 const char *wire_connection_plugin(const struct wire_connection *connection);
 const char *wire_connection_setting(const struct wire_connection *connection, const char *name);
 /* {"name","url","plugin","auth","state":"closed"|"open"|"half_open","in_flight","waiting",
- *  "quota":{header: value}} without any secret; new. */
+ *  "quota":{header: value},"clock_skew_s" (when past 30 s)} without any secret; new.  Any thread. */
 json_t *wire_connection_describe(const struct wire_connection *connection);
 /* Every secret value of this connection, for redaction in logs and records: calls found per value. */
 void wire_connection_secrets(const struct wire_connection *connection,
@@ -86,6 +91,9 @@ enum wire_status {
 	WIRE_CANCELLED
 };
 
+/* "ok", "status", "timeout", "network", "circuit_open", ... */
+const char *wire_status_name(enum wire_status status);
+
 struct wire_header {
 	char *name, *value;
 };
@@ -93,7 +101,8 @@ struct wire_header {
 struct wire_reply {
 	enum wire_status status;
 	int code;                  /* HTTP or SMTP; 0: none */
-	struct str body;           /* valid during the callback */
+	struct str body;           /* valid during the callback; NUL behind it.  Of a mail:
+	                            * {"accepted":[..],"refused":[{"address","code","text"}]} */
 	const struct wire_header *headers;
 	size_t header_count;
 	int attempts;
@@ -105,11 +114,28 @@ struct wire_reply {
 };
 
 typedef void wire_done_cb(void *arg, const struct wire_reply *reply);
-/* enum gw_verdict as in gw_plugin.h (0 default, 1 ok, 2 retry, 3 permanent, 4 reauth). */
+/*
+ * What a reply means for repeating it; the numbers of enum gw_verdict.  OK ends
+ * with WIRE_OK, whatever the status; DEFAULT with WIRE_OK for a 2xx; the others
+ * with WIRE_STATUS, also for a 2xx (a failure inside HTTP 200).
+ */
+enum wire_verdict {
+	WIRE_VERDICT_DEFAULT = 0,
+	WIRE_VERDICT_OK,
+	WIRE_VERDICT_RETRY,
+	WIRE_VERDICT_PERMANENT,
+	WIRE_VERDICT_REAUTH
+};
 typedef int wire_classify_cb(void *arg, const struct wire_reply *reply);
 
+/*
+ * Addresses: "a@b.example", "Name <a@b.example>", several (but from) separated by
+ * commas.  One transaction for all; a refused recipient does not lose the others:
+ * WIRE_OK when anybody was accepted, with the code of the first refusal or 250.
+ * Those refused for now (4xx) are tried again, and only they.
+ */
 struct wire_mail {
-	const char *message_id;          /* without <> */
+	const char *message_id;          /* without <>; NULL: made from the key or by chance */
 	const char *from, *to, *cc, *reply_to, *subject;
 	struct str text, html;
 	const struct wire_header *headers;
@@ -137,8 +163,20 @@ struct wire_send_options {
 	void *arg;
 };
 
+/* Record and replay of what connections are asked and answer; never a credential. */
+struct wire_tape {
+	void *ctx;
+	/* An answer instead of the world's: {"status":"ok","code":200,"headers":[[n,v]],"body":".."}
+	 * new, or NULL: ask the world.  May be NULL. */
+	json_t *(*replay)(void *ctx, const json_t *request);
+	/* {"request":{"connection","effect","method","path","content_type","key","headers","body"
+	 * or "mail"}, "reply":{"status","code","headers","body","attempts"}}.  May be NULL. */
+	void (*record)(void *ctx, const json_t *entry);
+};
+
 struct wire_options {
 	struct loop *loop;
+	struct wire_tape tape;
 	/* One span per attempt, for whoever traces; may be NULL. */
 	void (*trace)(void *ctx, const json_t *span);
 	void *trace_ctx;
