@@ -133,11 +133,16 @@ json_t *fault_list_new(const struct sandbox *box)
 	return list;
 }
 
+static bool is_login(const char *target)
+{
+	return strstr(target, "/oauth") && strstr(target, "/token");
+}
+
 static bool rule_applies(struct fault_rule *rule, enum system system, const char *target)
 {
 	if (rule->system != system || rule->left == 0)
 		return false;
-	if (rule->path ? !strstr(target, rule->path) : strstr(target, "/oauth") != NULL)
+	if (rule->path ? !strstr(target, rule->path) : is_login(target))
 		return false;
 	rule->seen++;
 	struct rand source = rand_seeded(&rule->random);
@@ -181,7 +186,7 @@ struct fault fault_next(struct sandbox *box, enum system system, const char *tar
 			hit->left--;
 		return hit->fault;
 	}
-	if (scenario && !strstr(target, "/oauth"))
+	if (scenario && !is_login(target))
 		return own_fault(box, scenario, system);
 	return (struct fault){ .kind = FAULT_NONE };
 }

@@ -111,7 +111,7 @@ static void base_url_put(const char *url, struct buf *out)
 		char lower = (char)tolower((unsigned char)*c);
 		buf_put_len(&plain, &lower, 1);
 	}
-	const char *port = str_begins(url, "https:") ? ":443" : ":80";
+	const char *port = str_begins(buf_str(&plain).ptr, "https:") ? ":443" : ":80";
 	if (str_ends(buf_str(&plain).ptr, port))
 		plain.len -= strlen(port);
 	buf_put_len(&plain, path, strcspn(path, "?"));
