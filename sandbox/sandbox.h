@@ -163,8 +163,7 @@ void reply_init(struct reply *reply);
 void reply_release(struct reply *reply);
 void reply_json(struct reply *reply, int status, json_t *body_taken);
 void reply_text(struct reply *reply, int status, const char *content_type, const char *text);
-void reply_header(struct reply *reply, const char *name, const char *format, ...)
-	ATTR_PRINTF(3, 4);
+void reply_header(struct reply *reply, const char *name, const char *format, ...) ATTR_PRINTF(3, 4);
 
 struct sandbox;
 
@@ -281,8 +280,7 @@ struct request_log {
 void log_open(struct sandbox *box);
 void log_close(struct sandbox *box);
 /* status 0: never answered. */
-void log_request(struct sandbox *box, const struct request *request, int status,
-                 const char *fault);
+void log_request(struct sandbox *box, const struct request *request, int status, const char *fault);
 /* system < 0: all. */
 void log_list_put(const struct sandbox *box, int system, const char *account, struct buf *out);
 void log_clear(struct sandbox *box, int system);
@@ -308,11 +306,11 @@ struct sandbox {
 	struct request_log log;
 	uint64_t token_count;
 	unsigned token_generation[SYSTEM_COUNT]; /* an older token is expired */
-	json_t *salesforce_created; /* [{type, record}] */
-	json_t *salesforce_changes; /* Id -> fields; null: deleted */
-	json_t *salesforce_cursors; /* locator -> SOQL */
+	json_t *salesforce_created;              /* [{type, record}] */
+	json_t *salesforce_changes;              /* Id -> fields; null: deleted */
+	json_t *salesforce_cursors;              /* locator -> SOQL */
 	int64_t salesforce_calls;
-	json_t *nonces; /* NetSuite: nonce -> timestamp */
+	json_t *nonces;           /* NetSuite: nonce -> timestamp */
 	json_t *envelope_changes; /* CLM: envelope id -> fields */
 	json_t *messages;
 	json_t *mails;

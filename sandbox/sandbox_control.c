@@ -66,7 +66,8 @@ static void faults_add(struct sandbox *box, struct request *request, const struc
 	(void)parts;
 	struct err err = { 0 };
 	if (!json_is_object(request->json))
-		refuse(reply, 400, "the body is {\"system\",\"kind\",\"rate\",\"count\",\"seed\",\"path\"}");
+		refuse(reply, 400,
+		       "the body is {\"system\",\"kind\",\"rate\",\"count\",\"seed\",\"path\"}");
 	else if (fault_add(box, request->json, &err) < 0)
 		refuse(reply, 400, err.text);
 	else

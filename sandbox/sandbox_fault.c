@@ -124,7 +124,8 @@ json_t *fault_list_new(const struct sandbox *box)
 		json_put_str(entry, "system", system_ops(rule->system)->name);
 		json_put_str(entry, "kind", rule->fault.name);
 		json_put(entry, "rate", json_real(rule->rate));
-		json_put(entry, "count_left", rule->left < 0 ? json_null() : json_integer(rule->left));
+		json_put(entry, "count_left",
+		         rule->left < 0 ? json_null() : json_integer(rule->left));
 		json_put_str(entry, "path", rule->path);
 		json_put_int(entry, "requests_seen", rule->seen);
 		json_put_int(entry, "requests_spoiled", rule->spoiled);

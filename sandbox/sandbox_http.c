@@ -219,8 +219,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 	}
 	if (*len > 0) {
 		struct err ignored = { 0 };
-		if (!exchange->is_too_large &&
-		    buf_add(&exchange->body, data, *len, &ignored) < 0)
+		if (!exchange->is_too_large && buf_add(&exchange->body, data, *len, &ignored) < 0)
 			exchange->is_too_large = true;
 		*len = 0;
 		return MHD_YES;

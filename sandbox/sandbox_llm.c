@@ -20,8 +20,8 @@
 
 enum { CHUNK_BYTES = 24 };
 
-static const char *const models[] = { "gpt-4o-mini", "gpt-4o", "gpt-4.1", "gpt-4.1-mini",
-	                              "gpt-5", "gpt-5-mini", "sandbox-1" };
+static const char *const models[] = { "gpt-4o-mini", "gpt-4o",     "gpt-4.1",  "gpt-4.1-mini",
+	                              "gpt-5",       "gpt-5-mini", "sandbox-1" };
 
 static void error(struct reply *reply, int status, const char *type, const char *code,
                   const char *parameter, const char *message)
@@ -80,7 +80,8 @@ static bool format_is_good(const json_t *format, struct reply *reply)
 	const char *name = json_str(json_at(format, "json_schema"), "name", "");
 	bool is_schema = strcmp(type, "json_schema") == 0;
 	if (!is_schema && strcmp(type, "text") != 0 && strcmp(type, "json_object") != 0) {
-		bad_request(reply, "response_format.type", "Invalid value for response_format.type");
+		bad_request(reply, "response_format.type",
+		            "Invalid value for response_format.type");
 		return false;
 	}
 	if (is_schema && !name_is_good(name)) {
@@ -92,7 +93,8 @@ static bool format_is_good(const json_t *format, struct reply *reply)
 	if (is_schema && json_truth(json_at(format, "json_schema"), "strict", false)) {
 		char fault[300];
 		if (!llm_schema_is_strict(schema, fault)) {
-			char *text = mem_format("Invalid schema for response_format '%s': %s", name, fault);
+			char *text = mem_format("Invalid schema for response_format '%s': %s", name,
+			                        fault);
 			bad_request(reply, "response_format", text);
 			free(text);
 			return false;
@@ -115,8 +117,9 @@ static bool request_is_good(const struct request *request, struct reply *reply)
 		return false;
 	}
 	if (!model_is_known(model)) {
-		char *text = mem_format("The model `%.100s` does not exist or you do not have access to it.",
-		                        model);
+		char *text = mem_format(
+			"The model `%.100s` does not exist or you do not have access to it.",
+			model);
 		error(reply, 404, "invalid_request_error", "model_not_found", NULL, text);
 		free(text);
 		return false;
@@ -127,12 +130,14 @@ static bool request_is_good(const struct request *request, struct reply *reply)
 	}
 	for (size_t i = 0; i < json_array_size(messages); i++)
 		if (!message_is_good(json_array_get(messages, i))) {
-			bad_request(reply, "messages", "Invalid message: role or content is missing");
+			bad_request(reply, "messages",
+			            "Invalid message: role or content is missing");
 			return false;
 		}
-	if (temperature && !(json_number_value(temperature) >= 0 &&
-	                     json_number_value(temperature) <= 2)) {
-		bad_request(reply, "temperature", "Invalid 'temperature': expected a number from 0 to 2");
+	if (temperature &&
+	    !(json_number_value(temperature) >= 0 && json_number_value(temperature) <= 2)) {
+		bad_request(reply, "temperature",
+		            "Invalid 'temperature': expected a number from 0 to 2");
 		return false;
 	}
 	const json_t *format = json_at(body, "response_format");
@@ -149,12 +154,13 @@ static void put_text(const json_t *content, struct buf *out)
 
 /* --- the answer ----------------------------------------------------------------- */
 
-static json_t *message_new(struct sandbox *box, const struct request *request,
-                           const char *question, const char **ret_finish)
+static json_t *message_new(struct sandbox *box, const struct request *request, const char *question,
+                           const char **ret_finish)
 {
 	json_t *message = json_object();
 	const json_t *body = request->json;
-	const struct scenario *scenario = request->account ? scenario_find(box, request->account) : NULL;
+	const struct scenario *scenario = request->account ? scenario_find(box, request->account)
+	                                                   : NULL;
 	const json_t *own = scenario ? json_at(scenario->data, "llm") : NULL;
 	json_t *calls = llm_tool_calls_new(body, question);
 	const char *refusal = json_str(own, "refusal", NULL);
@@ -182,8 +188,8 @@ static json_t *message_new(struct sandbox *box, const struct request *request,
 static json_t *usage_new(const char *question, const json_t *message)
 {
 	json_t *usage = json_object(), *prompt = json_object(), *completion = json_object();
-	char *calls = json_at(message, "tool_calls") ? json_canon(json_at(message, "tool_calls")) :
-	                                               mem_dup_str("");
+	char *calls = json_at(message, "tool_calls") ? json_canon(json_at(message, "tool_calls"))
+	                                             : mem_dup_str("");
 	int64_t asked = (int64_t)strlen(question) / 4 + 8;
 	int64_t said = (int64_t)(strlen(json_str(message, "content", "")) + strlen(calls)) / 4 + 1;
 	json_put_int(usage, "prompt_tokens", asked);
@@ -304,7 +310,8 @@ static void completions(struct sandbox *box, struct request *request, const stru
 	if (json_truth(request->json, "stream", false)) {
 		stream(request, id, message, finish, usage, reply);
 	} else {
-		json_t *body = envelope_new(request, id, "chat.completion"), *choices = json_array();
+		json_t *body = envelope_new(request, id, "chat.completion"),
+		       *choices = json_array();
 		json_push(choices, choice_new("message", json_incref(message), finish));
 		json_put(body, "choices", choices);
 		json_put(body, "usage", json_incref(usage));
@@ -381,8 +388,7 @@ void llm_serve(struct sandbox *box, struct request *request, struct reply *reply
 	reply_header(reply, "openai-version", "2020-10-01");
 }
 
-void llm_refuse(struct sandbox *box, const struct request *request, int status,
-                struct reply *reply)
+void llm_refuse(struct sandbox *box, const struct request *request, int status, struct reply *reply)
 {
 	(void)box;
 	(void)request;
@@ -393,8 +399,8 @@ void llm_refuse(struct sandbox *box, const struct request *request, int status,
 		      "Incorrect API key provided.");
 		return;
 	case 403:
-		error(reply, 403, "invalid_request_error", "unsupported_country_region_territory", NULL,
-		      "Country, region, or territory not supported");
+		error(reply, 403, "invalid_request_error", "unsupported_country_region_territory",
+		      NULL, "Country, region, or territory not supported");
 		return;
 	case 404:
 		error(reply, 404, "invalid_request_error", "model_not_found", NULL,

@@ -25,7 +25,8 @@ struct maker {
 	int depth, values;
 };
 
-static json_t *make(struct maker *maker, const json_t *schema, const json_t *hint, const char *name);
+static json_t *make(struct maker *maker, const json_t *schema, const json_t *hint,
+                    const char *name);
 
 /* --- the strict subset ------------------------------------------------------------ */
 
@@ -35,8 +36,9 @@ static bool strict(const json_t *schema, int depth, char fault[300])
 	json_t *property;
 	size_t i;
 	const json_t *properties = json_at(schema, "properties");
-	static const char *const barred[] = { "allOf", "not", "if", "then", "else",
-		                              "dependentRequired", "dependentSchemas" };
+	static const char *const barred[] = {
+		"allOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"
+	};
 	for (i = 0; i < sizeof(barred) / sizeof(*barred); i++)
 		if (json_at(schema, barred[i])) {
 			snprintf(fault, 300, "'%s' is not permitted", barred[i]);
@@ -47,17 +49,20 @@ static bool strict(const json_t *schema, int depth, char fault[300])
 		return false;
 	}
 	if (properties && !json_is_false(json_at(schema, "additionalProperties"))) {
-		snprintf(fault, 300, "'additionalProperties' is required to be supplied and to be false");
+		snprintf(fault, 300,
+		         "'additionalProperties' is required to be supplied and to be false");
 		return false;
 	}
-	json_object_foreach((json_t *)(uintptr_t)properties, name, property) {
+	json_object_foreach((json_t *)(uintptr_t)properties, name, property)
+	{
 		bool is_required = false;
 		json_t *one;
-		json_array_foreach(json_at(schema, "required"), i, one)
-			is_required |= json_is_string(one) && strcmp(json_string_value(one), name) == 0;
+		json_array_foreach(json_at(schema, "required"), i, one) is_required |=
+			json_is_string(one) && strcmp(json_string_value(one), name) == 0;
 		if (!is_required) {
 			snprintf(fault, 300,
-			         "'required' is required to be supplied and to be an array including "
+			         "'required' is required to be supplied and to be an array "
+			         "including "
 			         "every key in properties. Missing '%.100s'",
 			         name);
 			return false;
@@ -112,7 +117,8 @@ static bool hint_fits(const json_t *schema, const json_t *hint)
 {
 	if (json_is_string(hint)) {
 		int64_t count = (int64_t)characters(json_string_value(hint));
-		return type_is(schema, "string") && count <= json_int(schema, "maxLength", INT64_MAX) &&
+		return type_is(schema, "string") &&
+		       count <= json_int(schema, "maxLength", INT64_MAX) &&
 		       count >= json_int(schema, "minLength", 0);
 	}
 	if (json_is_integer(hint))
@@ -137,12 +143,13 @@ static json_t *from_enum(struct maker *maker, const json_t *values, const json_t
 
 static json_t *number_new(const json_t *schema, bool is_integer)
 {
-	const json_t *min = json_at(schema, "minimum"), *above = json_at(schema, "exclusiveMinimum");
+	const json_t *min = json_at(schema, "minimum"),
+		     *above = json_at(schema, "exclusiveMinimum");
 	const json_t *max = json_at(schema, "maximum");
-	double value = json_is_number(min)   ? json_number_value(min) :
-	               json_is_number(above) ? floor(json_number_value(above)) + 1 :
-	               json_is_number(max) && json_number_value(max) < 1 ? json_number_value(max) :
-	                                                                   1;
+	double value = json_is_number(min)     ? json_number_value(min)
+	               : json_is_number(above) ? floor(json_number_value(above)) + 1
+	               : json_is_number(max) && json_number_value(max) < 1 ? json_number_value(max)
+	                                                                   : 1;
 	return is_integer ? json_integer((json_int_t)ceil(value)) : json_real(value);
 }
 
@@ -288,7 +295,7 @@ static bool contains(const char *question, const char *words)
 	return false;
 }
 
-/* The first of a file's answers whose "when" the question contains; one without "when" always fits. */
+/* The first answer whose "when" the question contains; one without "when" always fits. */
 static json_t *fitting(const json_t *file, const char *question)
 {
 	const json_t *list = json_at(file, "answers");
@@ -313,7 +320,8 @@ static bool has_word(const char *name, const char *word)
 
 static json_t *canned_file_new(struct sandbox *box, const char *name)
 {
-	char *path = mem_format("llm/%s.json", name), *dir = mem_format("%s/llm", box->scenarios.dir);
+	char *path = mem_format("llm/%s.json", name),
+	     *dir = mem_format("%s/llm", box->scenarios.dir);
 	json_t *file = scenario_file_new(box, path);
 	struct dirent **entries = NULL;
 	int count = file ? 0 : scandir(dir, &entries, NULL, alphasort);
@@ -345,7 +353,8 @@ static char *schema_answer_new(struct sandbox *box, const json_t *format, const 
 	const json_t *raw = json_at(own, "raw");
 	if (json_is_string(raw) || json_is_string(json_at(raw, name))) {
 		json_decref(file);
-		return mem_dup_str(json_string_value(json_is_string(raw) ? raw : json_at(raw, name)));
+		return mem_dup_str(
+			json_string_value(json_is_string(raw) ? raw : json_at(raw, name)));
 	}
 	json_t *value = llm_value_new(json_at(wanted, "schema"),
 	                              hint ? hint : fitting(file, question), question);
@@ -377,7 +386,8 @@ json_t *llm_tool_calls_new(const json_t *body, const char *question)
 {
 	const json_t *tools = json_at(body, "tools"), *choice = json_at(body, "tool_choice");
 	const char *wanted = json_str(json_at(choice, "function"), "name", NULL);
-	bool is_required = json_is_string(choice) && strcmp(json_string_value(choice), "required") == 0;
+	bool is_required = json_is_string(choice) &&
+	                   strcmp(json_string_value(choice), "required") == 0;
 	for (size_t i = 0; (wanted || is_required) && i < json_array_size(tools); i++) {
 		const json_t *function = json_at(json_array_get(tools, i), "function");
 		const char *name = json_str(function, "name", "");

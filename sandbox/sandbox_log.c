@@ -55,8 +55,8 @@ static json_t *headers_new(const struct request *request)
 	for (size_t i = 0; i < request->headers.len; i++) {
 		const struct pair *pair = &request->headers.at[i];
 		if (strcasecmp(pair->name, "Authorization") == 0) {
-			char *shown = mem_format("%.*s %s", (int)strcspn(pair->value, " "), pair->value,
-			                         auth_word(request->auth));
+			char *shown = mem_format("%.*s %s", (int)strcspn(pair->value, " "),
+			                         pair->value, auth_word(request->auth));
 			json_put_str(headers, pair->name, shown);
 			free(shown);
 		} else {
@@ -115,7 +115,8 @@ void log_request(struct sandbox *box, const struct request *request, int status,
 	json_put(line, "headers", headers_new(request));
 	json_put(line, "body", body_new(request));
 	json_put_int(line, "status", status);
-	json_put(line, "account", request->account ? json_text(str_of(request->account)) : json_null());
+	json_put(line, "account",
+	         request->account ? json_text(str_of(request->account)) : json_null());
 	json_put_str(line, "fault", fault);
 	char *text = json_dumps(line, JSON_COMPACT);
 	json_decref(line);

@@ -41,7 +41,8 @@ static const char help_text[] =
 	"  --smtp-port N              smtp on this port instead\n"
 	"  --seed N                   for tokens and faults (default 1)\n"
 	"  --fault SYSTEM=KIND:RATE   spoil a share of a system's requests; may be repeated.\n"
-	"                             KIND: 400 401 403 404 429 500 503 timeout half lost slow garbage\n"
+	"                             KIND: 400 401 403 404 429 500 503 timeout half lost slow "
+	"garbage\n"
 	"  --ready-fd N               write the endpoints to this descriptor, too, and close it\n"
 	"  --die-with-parent          end when the process that started this one ends\n"
 	"  --help, --version\n"
@@ -67,8 +68,17 @@ static int usage(const char *what, const char *text)
 	return EXIT_USAGE;
 }
 
-enum { OPTION_SCENARIOS = 256, OPTION_PORT, OPTION_SMTP_PORT, OPTION_SEED, OPTION_FAULT,
-       OPTION_READY_FD, OPTION_DIE, OPTION_HELP, OPTION_VERSION };
+enum {
+	OPTION_SCENARIOS = 256,
+	OPTION_PORT,
+	OPTION_SMTP_PORT,
+	OPTION_SEED,
+	OPTION_FAULT,
+	OPTION_READY_FD,
+	OPTION_DIE,
+	OPTION_HELP,
+	OPTION_VERSION
+};
 
 /* One option; -1 to go on, else the exit status. */
 static int take_option(int option, const char *value, struct options *options)
@@ -164,8 +174,8 @@ static int start_all(struct sandbox *box, const struct options *options, struct 
 		int port = options->port ? options->port + i : 0;
 		if (i == SYSTEM_SMTP && options->smtp_port >= 0)
 			port = options->smtp_port;
-		int status = i == SYSTEM_SMTP ? smtp_start(listener, port, err) :
-			                        http_start(listener, port, err);
+		int status = i == SYSTEM_SMTP ? smtp_start(listener, port, err)
+		                              : http_start(listener, port, err);
 		if (status < 0)
 			return status;
 	}

@@ -144,9 +144,10 @@ static const char *header(const json_t *headers, const char *wanted)
 {
 	const char *name;
 	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)headers, name, value)
-		if (strcasecmp(name, wanted) == 0)
-			return json_is_string(value) ? json_string_value(value) : "";
+	json_object_foreach((json_t *)(uintptr_t)headers, name,
+	                    value) if (strcasecmp(name, wanted) == 0) return json_is_string(value)
+		? json_string_value(value)
+		: "";
 	return "";
 }
 
@@ -247,7 +248,8 @@ static bool next_part(struct str *rest, const char *delimiter, struct str *ret)
 		if (is_delimiter) {
 			/* The line end before a delimiter belongs to the delimiter. */
 			size_t size = (size_t)(line.ptr - start);
-			size -= size >= 2 && start[size - 1] == '\n' && start[size - 2] == '\r' ? 2 : 0;
+			size -= size >= 2 && start[size - 1] == '\n' && start[size - 2] == '\r' ? 2
+			                                                                        : 0;
 			*ret = (struct str){ start, size };
 			bool is_last = line.len >= len + 2 && memcmp(line.ptr + len, "--", 2) == 0;
 			*rest = is_last ? (struct str){ after.ptr, 0 } : after;

@@ -189,9 +189,9 @@ static bool nonce_is_new(struct sandbox *box, const char *nonce, int64_t now_s)
 	if (json_at(box->nonces, nonce))
 		return false;
 	if (json_object_size(box->nonces) >= MAX_KEPT) {
-		json_object_foreach_safe(box->nonces, next, key, at)
-			if (json_integer_value(at) < now_s - 2 * CLOCK_SKEW_S)
-				json_object_del(box->nonces, key);
+		json_object_foreach_safe(box->nonces, next, key,
+		                         at) if (json_integer_value(at) < now_s - 2 * CLOCK_SKEW_S)
+			json_object_del(box->nonces, key);
 		if (json_object_size(box->nonces) >= MAX_KEPT)
 			json_object_clear(box->nonces);
 	}
@@ -229,7 +229,8 @@ static const char *oauth_fault(struct sandbox *box, const struct request *reques
 	char *url = mem_format("%s%s", base, request->target);
 	char *want = netsuite_signature_new(request->method, url, oauth, NETSUITE_CONSUMER_SECRET,
 	                                    NETSUITE_TOKEN_SECRET);
-	bool same = want && crypto_equal(str_of(want), str_of(oauth_text(oauth, "oauth_signature")));
+	bool same = want &&
+	            crypto_equal(str_of(want), str_of(oauth_text(oauth, "oauth_signature")));
 	free(base);
 	free(url);
 	free(want);
@@ -261,8 +262,8 @@ static bool login(struct sandbox *box, struct request *request, struct reply *re
 		fault = good ? NULL : "invalid_token";
 	} else if (strncasecmp(given, "OAuth ", 6) == 0) {
 		struct pairs oauth = { 0 };
-		fault = oauth_header(given + 6, &oauth) ? oauth_fault(box, request, &oauth) :
-			                                  "parameter_rejected";
+		fault = oauth_header(given + 6, &oauth) ? oauth_fault(box, request, &oauth)
+		                                        : "parameter_rejected";
 		pairs_release(&oauth);
 	}
 	request->auth = fault ? AUTH_REFUSED : AUTH_ACCEPTED;
@@ -348,8 +349,8 @@ static json_t *invoice_new(const json_t *row, const char *base)
 	double total = json_number_value(json_at(row, "foreigntotal"));
 	double unpaid = json_number_value(json_at(row, "foreignamountunpaid"));
 	const char *status = netsuite_status_name(row);
-	char *href = mem_format("%s/services/rest/record/v1/invoice/%s", base,
-	                        json_str(row, "id", ""));
+	char *href =
+		mem_format("%s/services/rest/record/v1/invoice/%s", base, json_str(row, "id", ""));
 	json_put_str(self, "rel", "self");
 	json_put_str(self, "href", href);
 	json_push(links, self);
@@ -388,9 +389,10 @@ static void invoice_show(struct sandbox *box, struct request *request, const str
 		reply_json(reply, 200, found);
 		reply->content_type = "application/vnd.oracle.resource+json; type=singular";
 	} else {
-		netsuite_error(reply, 404, "NONEXISTENT_ID",
-		               "The record instance does not exist. Provide a valid record instance "
-		               "ID.");
+		netsuite_error(
+			reply, 404, "NONEXISTENT_ID",
+			"The record instance does not exist. Provide a valid record instance "
+			"ID.");
 	}
 	free(base);
 	json_decref(rows);
@@ -428,14 +430,16 @@ void netsuite_refuse(struct sandbox *box, const struct request *request, int sta
 	(void)request;
 	switch (status) {
 	case 400:
-		netsuite_error(reply, 400, "INVALID_PARAMETER",
-		               "Invalid search query. Search error occurred: Invalid or unsupported "
-		               "search");
+		netsuite_error(
+			reply, 400, "INVALID_PARAMETER",
+			"Invalid search query. Search error occurred: Invalid or unsupported "
+			"search");
 		return;
 	case 401: login_refused(reply, "token_rejected"); return;
 	case 403:
-		netsuite_error(reply, 403, "INSUFFICIENT_PERMISSION",
-		               "Permission Violation: You need the 'REST Web Services' permission.");
+		netsuite_error(
+			reply, 403, "INSUFFICIENT_PERMISSION",
+			"Permission Violation: You need the 'REST Web Services' permission.");
 		return;
 	case 404:
 		netsuite_error(reply, 404, "RCRD_DSNT_EXIST", "That record does not exist.");

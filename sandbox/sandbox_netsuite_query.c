@@ -19,15 +19,31 @@
 
 enum { PAGE_ROWS = 1000 };
 
-static const char *const transaction_columns[] = {
-	"id",           "tranid",         "trandate",      "duedate",     "type",
-	"recordtype",   "status",         "entity",        "otherrefnum", "memo",
-	"foreigntotal", "foreignamountunpaid", "foreignamountpaid", "voided", "void",
-	"currency",     "exchangerate",   "posting",       "createddate", "lastmodifieddate",
-	"closedate",    "transactionnumber", "email"
-};
-static const char *const customer_columns[] = { "id", "entityid", "companyname", "email",
-	                                        "isinactive", "currency" };
+static const char *const transaction_columns[] = { "id",
+	                                           "tranid",
+	                                           "trandate",
+	                                           "duedate",
+	                                           "type",
+	                                           "recordtype",
+	                                           "status",
+	                                           "entity",
+	                                           "otherrefnum",
+	                                           "memo",
+	                                           "foreigntotal",
+	                                           "foreignamountunpaid",
+	                                           "foreignamountpaid",
+	                                           "voided",
+	                                           "void",
+	                                           "currency",
+	                                           "exchangerate",
+	                                           "posting",
+	                                           "createddate",
+	                                           "lastmodifieddate",
+	                                           "closedate",
+	                                           "transactionnumber",
+	                                           "email" };
+static const char *const customer_columns[] = { "id",    "entityid",   "companyname",
+	                                        "email", "isinactive", "currency" };
 
 /* --- rows ----------------------------------------------------------------------- */
 
@@ -74,9 +90,8 @@ static void put_entity(json_t *row, const struct scenario *scenario)
 {
 	json_t *given = json_incref(json_at(row, "entity"));
 	char *id = customer_id_new(scenario);
-	const char *name = json_is_string(given) ?
-	                           json_string_value(given) :
-	                           json_str(given, "name", scenario->account_id);
+	const char *name = json_is_string(given) ? json_string_value(given)
+	                                         : json_str(given, "name", scenario->account_id);
 	json_put_str(row, "entityname", name);
 	json_put_str(row, "entity", json_str(given, "id", id));
 	free(id);
@@ -176,8 +191,8 @@ static const char *column_of(const struct soql_query *query, const char *path)
 {
 	bool is_transaction = strcasecmp(query->from, "transaction") == 0;
 	const char *const *columns = is_transaction ? transaction_columns : customer_columns;
-	size_t count = is_transaction ? sizeof(transaction_columns) / sizeof(*transaction_columns) :
-		                        sizeof(customer_columns) / sizeof(*customer_columns);
+	size_t count = is_transaction ? sizeof(transaction_columns) / sizeof(*transaction_columns)
+	                              : sizeof(customer_columns) / sizeof(*customer_columns);
 	const char *bare = bare_column(query, path);
 	for (size_t i = 0; i < count; i++)
 		if (strcasecmp(columns[i], bare) == 0)
@@ -194,9 +209,9 @@ static json_t *display_new(const json_t *row, const char *column)
 		free(text);
 		return shown;
 	}
-	const char *name = strcmp(column, "entity") == 0 ? "entityname" :
-	                   strcmp(column, "currency") == 0 ? "currencyname" :
-	                                                     column;
+	const char *name = strcmp(column, "entity") == 0     ? "entityname"
+	                   : strcmp(column, "currency") == 0 ? "currencyname"
+	                                                     : column;
 	json_t *value = json_at(row, name);
 	return value ? json_incref(value) : json_null();
 }
@@ -233,7 +248,8 @@ static json_t *value_new(void *ctx, const json_t *row, const struct soql_expr *e
 
 static json_t *cased_new(json_t *value_taken, int (*change)(int c))
 {
-	char *text = mem_dup_str(json_is_string(value_taken) ? json_string_value(value_taken) : NULL);
+	char *text =
+		mem_dup_str(json_is_string(value_taken) ? json_string_value(value_taken) : NULL);
 	if (!text)
 		return value_taken;
 	json_decref(value_taken);
@@ -300,7 +316,8 @@ static int check_call(const struct soql_query *query, const struct soql_expr *ca
 		if (strcmp(calls[i].name, call->text) != 0)
 			continue;
 		if (call->count < calls[i].args_min || call->count > calls[i].args_max)
-			return err_set(err, ERR_INPUT, "Invalid number of arguments for %s", call->text);
+			return err_set(err, ERR_INPUT, "Invalid number of arguments for %s",
+			               call->text);
 		if (str_begins(call->text, "BUILTIN.") &&
 		    (call->args[0]->kind != SOQL_COLUMN || !column_of(query, call->args[0]->text)))
 			return err_set(err, ERR_INPUT, "%s needs a column", call->text);
@@ -340,8 +357,8 @@ static json_t *found_new(struct suiteql *run)
 {
 	struct soql_reader reader = { run, value_new, inner_new, NULL };
 	bool is_transaction = strcasecmp(run->query->from, "transaction") == 0;
-	json_t *rows = is_transaction ? netsuite_transactions_new(run->box) :
-		                        netsuite_customers_new(run->box);
+	json_t *rows = is_transaction ? netsuite_transactions_new(run->box)
+	                              : netsuite_customers_new(run->box);
 	json_t *found = soql_select_new(run->query, rows, &reader);
 	json_decref(rows);
 	return found;
@@ -358,8 +375,7 @@ static json_t *inner_new(void *ctx, const struct soql_query *inner)
 	}
 	json_t *rows = found_new(&run);
 	for (size_t i = 0; i < json_array_size(rows); i++)
-		json_push(values,
-		          value_new(&run, json_array_get(rows, i), inner->columns[0].expr));
+		json_push(values, value_new(&run, json_array_get(rows, i), inner->columns[0].expr));
 	json_decref(rows);
 	return values;
 }
@@ -420,9 +436,9 @@ static json_t *item_new(struct suiteql *run, const json_t *row)
 		if (!column->name && expr->kind != SOQL_COLUMN)
 			unnamed++;
 		put_column(run, item, row,
-		           column->name              ? column->name :
-		           expr->kind == SOQL_COLUMN ? bare_column(run->query, expr->text) :
-		                                       name,
+		           column->name                ? column->name
+		           : expr->kind == SOQL_COLUMN ? bare_column(run->query, expr->text)
+		                                       : name,
 		           expr);
 	}
 	return item;
@@ -513,14 +529,16 @@ void netsuite_suiteql(struct sandbox *box, struct request *request, const struct
 	int64_t limit, offset;
 	const char *text = json_str(request->json, "q", NULL);
 	if (!prefers_transient(request))
-		netsuite_error(reply, 400, "INVALID_HEADER",
-		               "The required request header 'Prefer' is missing or invalid. Provide "
-		               "the header 'Prefer: transient'.");
+		netsuite_error(
+			reply, 400, "INVALID_HEADER",
+			"The required request header 'Prefer' is missing or invalid. Provide "
+			"the header 'Prefer: transient'.");
 	else if (!request_is(request, "application/json", true))
 		netsuite_error(reply, 415, "INVALID_CONTENT_TYPE",
 		               "Invalid content type. Use application/json.");
 	else if (!json_is_object(request->json))
-		netsuite_error(reply, 400, "INVALID_CONTENT", "Invalid content in the request body.");
+		netsuite_error(reply, 400, "INVALID_CONTENT",
+		               "Invalid content in the request body.");
 	else if (!text)
 		netsuite_error(reply, 400, "INVALID_CONTENT",
 		               "The request body must hold the query in the field 'q'.");

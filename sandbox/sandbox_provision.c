@@ -120,7 +120,8 @@ static bool key_of(const struct request *request, char ret[KEY_BYTES_MAX + 1])
 
 static void replay(const json_t *stored, struct reply *reply)
 {
-	reply_json(reply, (int)json_int(stored, "status", 201), json_incref(json_at(stored, "body")));
+	reply_json(reply, (int)json_int(stored, "status", 201),
+	           json_incref(json_at(stored, "body")));
 	const char *location = json_str(stored, "location", NULL);
 	if (location)
 		reply_header(reply, "Location", "%s", location);
@@ -217,7 +218,8 @@ static void tenant_create(struct sandbox *box, struct request *request, const st
 	}
 	if (!json_is_object(request->json) || fault) {
 		problem(reply, 400, "invalid-payload", "The payload is not valid",
-		        fault && json_is_object(request->json) ? fault : "a JSON object is expected");
+		        fault && json_is_object(request->json) ? fault
+		                                               : "a JSON object is expected");
 		return;
 	}
 	request_account_set(request, json_str(request->json, "externalId", NULL));
@@ -231,7 +233,8 @@ static void tenant_create(struct sandbox *box, struct request *request, const st
 	} else if (stored) {
 		replay(stored, reply);
 	} else if (json_array_size(box->tenants) >= MAX_KEPT) {
-		problem(reply, 503, "full", "Service Unavailable", "the sandbox keeps 10,000 tenants");
+		problem(reply, 503, "full", "Service Unavailable",
+		        "the sandbox keeps 10,000 tenants");
 	} else {
 		create(box, request, key, reply);
 		store_reply(box, key, fingerprint, reply);
@@ -317,8 +320,8 @@ static void operation_advance(struct sandbox *box, json_t *operation)
 	json_put(operation, "error", details);
 }
 
-static void operation_show(struct sandbox *box, struct request *request,
-                           const struct parts *parts, struct reply *reply)
+static void operation_show(struct sandbox *box, struct request *request, const struct parts *parts,
+                           struct reply *reply)
 {
 	json_t *operation = json_at(box->operations, parts->at[0]);
 	if (!operation) {
@@ -370,11 +373,13 @@ void provision_refuse(struct sandbox *box, const struct request *request, int st
 		        "region is not available");
 		return;
 	case 401:
-		problem(reply, 401, "unauthorized", "Unauthorized", "The bearer token is not valid.");
+		problem(reply, 401, "unauthorized", "Unauthorized",
+		        "The bearer token is not valid.");
 		reply_header(reply, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
 		return;
 	case 403:
-		problem(reply, 403, "forbidden", "Forbidden", "The token may not provision tenants.");
+		problem(reply, 403, "forbidden", "Forbidden",
+		        "The token may not provision tenants.");
 		return;
 	case 404: not_found(reply, "There is no such resource."); return;
 	case 429:
@@ -386,7 +391,8 @@ void provision_refuse(struct sandbox *box, const struct request *request, int st
 		reply_header(reply, "Retry-After", "1");
 		return;
 	default:
-		problem(reply, status, "internal", "Internal Server Error", "Something went wrong.");
+		problem(reply, status, "internal", "Internal Server Error",
+		        "Something went wrong.");
 		return;
 	}
 }

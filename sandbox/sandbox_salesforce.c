@@ -84,7 +84,8 @@ static const char *jwt_fault(const struct request *request, const char *assertio
 	else if (!*json_str(claims, "sub", ""))
 		fault = "user hasn't approved this consumer";
 	else if (strcmp(audience, "https://login.salesforce.com") != 0 &&
-	         strcmp(audience, "https://test.salesforce.com") != 0 && strcmp(audience, base) != 0)
+	         strcmp(audience, "https://test.salesforce.com") != 0 &&
+	         strcmp(audience, base) != 0)
 		fault = "audience is invalid";
 	else if (left_s < -180 || left_s > 480)
 		fault = "expired authorization code";
@@ -198,7 +199,8 @@ static void resources(struct sandbox *box, struct request *request, const struct
 {
 	(void)box;
 	(void)request;
-	static const char *const names[] = { "query", "queryAll", "sobjects", "composite", "limits" };
+	static const char *const names[] = { "query", "queryAll", "sobjects", "composite",
+		                             "limits" };
 	json_t *body = json_object();
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		char *url = mem_format("/services/data/v%s/%s", parts->at[0], names[i]);
@@ -220,254 +222,6 @@ static void limits(struct sandbox *box, struct request *request, const struct pa
 	reply_json(reply, 200, body);
 }
 
-static json_t *describe_brief_new(const struct sf_object *object)
-{
-	json_t *brief = json_object();
-	json_put_str(brief, "name", object->name);
-	json_put_str(brief, "label", object->name);
-	json_put_str(brief, "keyPrefix", object->prefix);
-	json_put(brief, "custom", json_false());
-	json_put(brief, "queryable", json_true());
-	json_put(brief, "createable", json_true());
-	json_put(brief, "updateable", json_true());
-	return brief;
-}
-
-static void objects_list(struct sandbox *box, struct request *request, const struct parts *parts,
-                         struct reply *reply)
-{
-	(void)box;
-	(void)request;
-	(void)parts;
-	json_t *body = json_object(), *list = json_array();
-	for (size_t i = 0; sf_object_at(i); i++)
-		json_push(list, describe_brief_new(sf_object_at(i)));
-	json_put_str(body, "encoding", "UTF-8");
-	json_put_int(body, "maxBatchSize", 200);
-	json_put(body, "sobjects", list);
-	reply_json(reply, 200, body);
-}
-
-/* --- records -------------------------------------------------------------------- */
-
-static const struct sf_object *object_of(const struct parts *parts, struct reply *reply)
-{
-	const struct sf_object *object = sf_object_find(parts->at[1]);
-	if (!object)
-		sf_error(reply, 404, "NOT_FOUND", "The requested resource does not exist");
-	return object;
-}
-
-static void object_show(struct sandbox *box, struct request *request, const struct parts *parts,
-                        struct reply *reply)
-{
-	(void)box;
-	(void)request;
-	const struct sf_object *object = object_of(parts, reply);
-	if (!object)
-		return;
-	json_t *body = json_object();
-	json_put(body, "objectDescribe", describe_brief_new(object));
-	json_put(body, "recentItems", json_array());
-	reply_json(reply, 200, body);
-}
-
-static void object_describe(struct sandbox *box, struct request *request,
-                            const struct parts *parts, struct reply *reply)
-{
-	(void)box;
-	(void)request;
-	const struct sf_object *object = object_of(parts, reply);
-	if (!object)
-		return;
-	json_t *body = describe_brief_new(object), *fields = json_array();
-	for (size_t i = 0; i < SF_FIELDS_MAX && object->fields[i].name; i++) {
-		json_t *field = json_object();
-		json_put_str(field, "name", object->fields[i].name);
-		json_put_str(field, "type", sf_type_name(object->fields[i].type));
-		json_put(field, "nillable", json_boolean(!object->fields[i].is_required));
-		json_push(fields, field);
-	}
-	json_put(body, "fields", fields);
-	reply_json(reply, 200, body);
-}
-
-/* The fields asked for, or all; false with the reply filled for one that does not exist. */
-static bool put_fields(const struct request *request, const struct sf_object *object,
-                       const json_t *row, json_t *record, struct reply *reply)
-{
-	const char *asked = pairs_get(&request->query, "fields"), *key;
-	json_t *value;
-	for (size_t i = 0; !asked && i < SF_FIELDS_MAX && object->fields[i].name; i++)
-		json_put(record, object->fields[i].name,
-		         json_incref(sf_value(row, object->fields[i].name, false)));
-	json_object_foreach((json_t *)(uintptr_t)row, key, value)
-		if (!asked && str_ends(key, "__c"))
-			json_put(record, key, json_incref(value));
-	while (asked && *asked) {
-		size_t len = strcspn(asked, ",");
-		char name[128];
-		snprintf(name, sizeof(name), "%.*s", (int)len, asked);
-		const struct sf_field *field = sf_field_find(object, name);
-		if (!field && !(str_ends(name, "__c") && json_at(row, name))) {
-			sf_error(reply, 400, "INVALID_FIELD", "No such column '%s' on entity '%s'", name,
-			         object->name);
-			return false;
-		}
-		const char *own = field ? field->name : name;
-		json_put(record, own, json_incref(sf_value(row, own, false)));
-		asked += len + (asked[len] == ',');
-	}
-	return true;
-}
-
-static void row_show(const struct request *request, const struct parts *parts,
-                     const struct sf_object *object, const json_t *row, struct reply *reply)
-{
-	if (json_truth(row, "IsDeleted", false)) {
-		sf_error(reply, 404, "ENTITY_IS_DELETED", "entity is deleted");
-		return;
-	}
-	json_t *record = json_object();
-	json_put(record, "attributes",
-	         sf_attributes_new(parts->at[0], object, json_str(row, "Id", "")));
-	if (put_fields(request, object, row, record, reply))
-		reply_json(reply, 200, json_incref(record));
-	json_decref(record);
-}
-
-static void record_show(struct sandbox *box, struct request *request, const struct parts *parts,
-                        struct reply *reply)
-{
-	const struct sf_object *object = object_of(parts, reply);
-	if (!object)
-		return;
-	json_t *row = sf_find_new(box, object, parts->at[2]);
-	if (row)
-		row_show(request, parts, object, row, reply);
-	else if (!salesforce_id_is(parts->at[2]))
-		sf_error(reply, 404, "NOT_FOUND",
-		         "Provided external ID field does not exist or is not accessible: %s",
-		         parts->at[2]);
-	else
-		sf_error(reply, 404, "NOT_FOUND", "The requested resource does not exist");
-	json_decref(row);
-}
-
-/* The rows whose field has that text. */
-static json_t *external_new(struct sandbox *box, const struct sf_object *object, const char *field,
-                            const char *value)
-{
-	json_t *rows = sf_rows_new(box, object), *found = json_array();
-	for (size_t i = 0; i < json_array_size(rows); i++) {
-		json_t *row = json_array_get(rows, i);
-		if (strcmp(json_str(row, field, ""), value) == 0)
-			json_array_append(found, row);
-	}
-	json_decref(rows);
-	return found;
-}
-
-/* Which fields serve as external ids: the account number, and custom fields. */
-static const char *external_field(const struct sf_object *object, const char *name,
-                                  struct reply *reply)
-{
-	if (strcmp(object->name, "Account") == 0 && strcasecmp(name, "AccountNumber") == 0)
-		return "AccountNumber";
-	if (strcasecmp(name, "Id") == 0)
-		return "Id";
-	if (str_ends(name, "__c"))
-		return name;
-	sf_error(reply, 404, "NOT_FOUND",
-	         "Provided external ID field does not exist or is not accessible: %s", name);
-	return NULL;
-}
-
-static void external_show(struct sandbox *box, struct request *request, const struct parts *parts,
-                          struct reply *reply)
-{
-	const struct sf_object *object = object_of(parts, reply);
-	const char *field = object ? external_field(object, parts->at[2], reply) : NULL;
-	if (!field)
-		return;
-	json_t *found = external_new(box, object, field, parts->at[3]);
-	if (json_array_size(found) == 1)
-		row_show(request, parts, object, json_array_get(found, 0), reply);
-	else if (json_array_size(found) == 0)
-		sf_error(reply, 404, "NOT_FOUND", "The requested resource does not exist");
-	else
-		sf_error(reply, 300, "MULTIPLE_CHOICES", "more than one record has this external ID");
-	json_decref(found);
-}
-
-static void created(const struct request *request, const struct parts *parts, const char *object,
-                    const char *id, struct reply *reply)
-{
-	json_t *body = json_object();
-	(void)request;
-	json_put_str(body, "id", id);
-	json_put(body, "success", json_true());
-	json_put(body, "errors", json_array());
-	reply_json(reply, 201, body);
-	reply_header(reply, "Location", "/services/data/v%s/sobjects/%s/%s", parts->at[0], object, id);
-}
-
-static void record_create(struct sandbox *box, struct request *request, const struct parts *parts,
-                          struct reply *reply)
-{
-	char id[19];
-	const struct sf_object *object = object_of(parts, reply);
-	if (object && sf_create(box, object, request->json, reply, id))
-		created(request, parts, object->name, id, reply);
-}
-
-static void record_change(struct sandbox *box, struct request *request, const struct parts *parts,
-                          struct reply *reply)
-{
-	const struct sf_object *object = object_of(parts, reply);
-	if (object && sf_update(box, object, parts->at[2], request->json, reply))
-		reply_text(reply, 204, NULL, "");
-}
-
-static void record_delete(struct sandbox *box, struct request *request, const struct parts *parts,
-                          struct reply *reply)
-{
-	(void)request;
-	const struct sf_object *object = object_of(parts, reply);
-	json_t *deleted = json_object();
-	json_put(deleted, "IsDeleted", json_true());
-	if (object && sf_update(box, object, parts->at[2], deleted, reply))
-		reply_text(reply, 204, NULL, "");
-	json_decref(deleted);
-}
-
-static void upsert(struct sandbox *box, struct request *request, const struct parts *parts,
-                   struct reply *reply)
-{
-	const struct sf_object *object = object_of(parts, reply);
-	const char *field = object ? external_field(object, parts->at[2], reply) : NULL;
-	if (!field)
-		return;
-	json_t *found = external_new(box, object, field, parts->at[3]);
-	char id[19];
-	if (json_array_size(found) == 1) {
-		if (sf_update(box, object, json_str(json_array_get(found, 0), "Id", ""),
-		              request->json, reply))
-			reply_text(reply, 204, NULL, "");
-	} else if (json_array_size(found) > 1) {
-		sf_error(reply, 300, "MULTIPLE_CHOICES", "more than one record has this external ID");
-	} else {
-		json_t *fields = json_is_object(request->json) ? json_deep_copy(request->json) :
-			                                         json_null();
-		if (json_is_object(fields))
-			json_put_str(fields, field, parts->at[3]);
-		if (sf_create(box, object, fields, reply, id))
-			created(request, parts, object->name, id, reply);
-		json_decref(fields);
-	}
-	json_decref(found);
-}
-
 /* --- the paths ------------------------------------------------------------------ */
 
 static const struct route routes[] = {
@@ -478,15 +232,15 @@ static const struct route routes[] = {
 	{ "POST", "/services/data/v{}/composite/batch", sf_batch },
 	{ "POST", "/services/data/v{}/composite/sobjects", sf_collection },
 	{ "PATCH", "/services/data/v{}/composite/sobjects", sf_collection },
-	{ "GET", "/services/data/v{}/sobjects", objects_list },
-	{ "GET", "/services/data/v{}/sobjects/{}", object_show },
-	{ "POST", "/services/data/v{}/sobjects/{}", record_create },
-	{ "GET", "/services/data/v{}/sobjects/{}/describe", object_describe },
-	{ "GET", "/services/data/v{}/sobjects/{}/{}", record_show },
-	{ "PATCH", "/services/data/v{}/sobjects/{}/{}", record_change },
-	{ "DELETE", "/services/data/v{}/sobjects/{}/{}", record_delete },
-	{ "GET", "/services/data/v{}/sobjects/{}/{}/{}", external_show },
-	{ "PATCH", "/services/data/v{}/sobjects/{}/{}/{}", upsert },
+	{ "GET", "/services/data/v{}/sobjects", sf_objects_list },
+	{ "GET", "/services/data/v{}/sobjects/{}", sf_object_show },
+	{ "POST", "/services/data/v{}/sobjects/{}", sf_record_create },
+	{ "GET", "/services/data/v{}/sobjects/{}/describe", sf_object_describe },
+	{ "GET", "/services/data/v{}/sobjects/{}/{}", sf_record_show },
+	{ "PATCH", "/services/data/v{}/sobjects/{}/{}", sf_record_change },
+	{ "DELETE", "/services/data/v{}/sobjects/{}/{}", sf_record_delete },
+	{ "GET", "/services/data/v{}/sobjects/{}/{}/{}", sf_external_show },
+	{ "PATCH", "/services/data/v{}/sobjects/{}/{}/{}", sf_upsert },
 	{ "GET", "/services/data/v{}/limits", limits },
 	{ "GET", "/services/data/v{}", resources },
 	{ "GET", "/services/data", versions },
@@ -504,7 +258,8 @@ static bool version_is_served(const struct request *request, struct reply *reply
 	snprintf(version, sizeof(version), "%.*s", (int)strcspn(text, "/"), text);
 	long number = strtol(version, NULL, 10);
 	if (number >= 21 && number < OLDEST_VERSION)
-		sf_error(reply, 410, "UNSUPPORTED_API_VERSION", "The requested API version is retired");
+		sf_error(reply, 410, "UNSUPPORTED_API_VERSION",
+		         "The requested API version is retired");
 	else if (!sf_version(version))
 		sf_error(reply, 404, "NOT_FOUND", "The requested resource does not exist");
 	else
@@ -514,7 +269,8 @@ static bool version_is_served(const struct request *request, struct reply *reply
 
 void sf_dispatch(struct sandbox *box, struct request *request, struct reply *reply)
 {
-	bool has_body = strcmp(request->method, "POST") == 0 || strcmp(request->method, "PATCH") == 0;
+	bool has_body = strcmp(request->method, "POST") == 0 ||
+	                strcmp(request->method, "PATCH") == 0;
 	if (!version_is_served(request, reply))
 		return;
 	if (has_body && !request_is(request, "application/json", false)) {
@@ -569,14 +325,17 @@ void salesforce_refuse(struct sandbox *box, const struct request *request, int s
 	(void)request;
 	switch (status) {
 	case 400:
-		sf_error(reply, 400, "REQUIRED_FIELD_MISSING", "Required fields are missing: [CloseDate]");
+		sf_error(reply, 400, "REQUIRED_FIELD_MISSING",
+		         "Required fields are missing: [CloseDate]");
 		return;
 	case 401: sf_error(reply, 401, "INVALID_SESSION_ID", "Session expired or invalid"); return;
 	case 403:
 		sf_error(reply, 403, "INSUFFICIENT_ACCESS",
 		         "insufficient access rights on cross-reference id");
 		return;
-	case 404: sf_error(reply, 404, "NOT_FOUND", "The requested resource does not exist"); return;
+	case 404:
+		sf_error(reply, 404, "NOT_FOUND", "The requested resource does not exist");
+		return;
 	case 429: /* Salesforce says it with 403 */
 		sf_error(reply, 403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
 		return;

@@ -30,7 +30,8 @@ struct sf_object {
 const struct sf_object *sf_object_find(const char *name); /* case does not count */
 const struct sf_object *sf_object_at(size_t i);           /* NULL behind the last */
 const struct sf_field *sf_field_find(const struct sf_object *object, const char *name);
-const struct sf_parent *sf_parent_find(const struct sf_object *object, const char *name, size_t len);
+const struct sf_parent *sf_parent_find(const struct sf_object *object, const char *name,
+                                       size_t len);
 const char *sf_type_name(enum sf_type type);
 
 /*
@@ -58,6 +59,25 @@ void sf_error(struct reply *reply, int status, const char *code, const char *for
 /* Answers a request whose token was checked: the routes under /services/data/vXX.X. */
 void sf_dispatch(struct sandbox *box, struct request *request, struct reply *reply);
 int sf_version(const char *text); /* "60.0" -> 60; 0: none that is served */
+
+void sf_objects_list(struct sandbox *box, struct request *request, const struct parts *parts,
+                     struct reply *reply);
+void sf_object_show(struct sandbox *box, struct request *request, const struct parts *parts,
+                    struct reply *reply);
+void sf_object_describe(struct sandbox *box, struct request *request, const struct parts *parts,
+                        struct reply *reply);
+void sf_record_show(struct sandbox *box, struct request *request, const struct parts *parts,
+                    struct reply *reply);
+void sf_external_show(struct sandbox *box, struct request *request, const struct parts *parts,
+                      struct reply *reply);
+void sf_record_create(struct sandbox *box, struct request *request, const struct parts *parts,
+                      struct reply *reply);
+void sf_record_change(struct sandbox *box, struct request *request, const struct parts *parts,
+                      struct reply *reply);
+void sf_record_delete(struct sandbox *box, struct request *request, const struct parts *parts,
+                      struct reply *reply);
+void sf_upsert(struct sandbox *box, struct request *request, const struct parts *parts,
+               struct reply *reply);
 
 void sf_query(struct sandbox *box, struct request *request, const struct parts *parts,
               struct reply *reply);

@@ -82,8 +82,8 @@ static json_t *referenced(const struct composite *all, const char *inside, char 
 		return value;
 	snprintf(message, 400, "Invalid reference specified. No value for %.100s found in %s. %s",
 	         inside, name,
-	         result ? "The referenced operation gave no such value." :
-	                  "There is no earlier request of this referenceId.");
+	         result ? "The referenced operation gave no such value."
+	                : "There is no earlier request of this referenceId.");
 	return NULL;
 }
 
@@ -139,10 +139,8 @@ static bool fill_body(const struct composite *all, json_t *value, char message[4
 		free(filled);
 		return filled != NULL;
 	}
-	json_object_foreach(value, key, member)
-		ok = ok && fill_body(all, member, message);
-	json_array_foreach(value, i, member)
-		ok = ok && fill_body(all, member, message);
+	json_object_foreach(value, key, member) ok = ok && fill_body(all, member, message);
+	json_array_foreach(value, i, member) ok = ok && fill_body(all, member, message);
 	return ok;
 }
 
@@ -219,8 +217,9 @@ static json_t *composite_part_new(struct composite *all, const json_t *part, int
 		reply_body = error_new("PROCESSING_HALTED", message);
 	json_put_int(known, "status", status);
 	json_put(known, "body", json_incref(reply_body));
-	json_put(known, "is_row", json_boolean(strcmp(method, "GET") == 0 && url &&
-	                                       strstr(url, "/sobjects/") != NULL));
+	json_put(known, "is_row",
+	         json_boolean(strcmp(method, "GET") == 0 && url &&
+	                      strstr(url, "/sobjects/") != NULL));
 	json_put(all->results, name, known);
 	json_put(entry, "body", reply_body);
 	json_put(entry, "httpHeaders", json_object());
@@ -240,8 +239,9 @@ static void halt_all(json_t *entries, size_t failed)
 		if (i == failed)
 			continue;
 		json_put(entry, "body",
-		         error_new("PROCESSING_HALTED", "The transaction was rolled back since another "
-		                                        "operation in the same transaction failed."));
+		         error_new("PROCESSING_HALTED",
+		                   "The transaction was rolled back since another "
+		                   "operation in the same transaction failed."));
 		json_put_int(entry, "httpStatusCode", 400);
 	}
 }
@@ -262,7 +262,8 @@ void sf_composite(struct sandbox *box, struct request *request, const struct par
 	bool all_or_none = json_truth(request->json, "allOrNone", false);
 	size_t failed = SIZE_MAX;
 	for (size_t i = 0; i < json_array_size(requests); i++) {
-		json_t *entry = composite_part_new(&all, json_array_get(requests, i), request->now_ms);
+		json_t *entry =
+			composite_part_new(&all, json_array_get(requests, i), request->now_ms);
 		json_push(entries, entry);
 		if (failed == SIZE_MAX && json_int(entry, "httpStatusCode", 0) >= 300)
 			failed = i;
@@ -320,7 +321,7 @@ void sf_batch(struct sandbox *box, struct request *request, const struct parts *
 
 /* --- collections ---------------------------------------------------------------- */
 
-/* The error of a single write in the form that collections use: statusCode in place of errorCode. */
+/* The errors of a single write as collections have them: statusCode in place of errorCode. */
 static json_t *collection_errors_new(const struct reply *reply)
 {
 	json_t *given = NULL, *errors = json_array();

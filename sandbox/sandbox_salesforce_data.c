@@ -12,53 +12,106 @@
 #include "base/mem.h"
 #include "sandbox/sandbox_salesforce.h"
 
-#define SYSTEM_FIELDS                                                             \
-	{ "CreatedDate", SF_DATETIME, false }, { "LastModifiedDate", SF_DATETIME, false }, \
-	{ "SystemModstamp", SF_DATETIME, false }
+#define SYSTEM_FIELDS                                                                              \
+	{ "CreatedDate", SF_DATETIME, false }, { "LastModifiedDate", SF_DATETIME, false },         \
+	{                                                                                          \
+		"SystemModstamp", SF_DATETIME, false                                               \
+	}
 
 static const struct sf_object objects[] = {
-	{ "Account", "001", "account", "accounts",
-	  { { "Id", SF_ID, false }, { "IsDeleted", SF_BOOLEAN, false }, { "Name", SF_TEXT, true },
-	    { "AccountNumber", SF_TEXT, false }, { "Type", SF_TEXT, false },
-	    { "ParentId", SF_ID, false }, { "BillingStreet", SF_TEXT, false },
-	    { "BillingCity", SF_TEXT, false }, { "BillingState", SF_TEXT, false },
-	    { "BillingPostalCode", SF_TEXT, false }, { "BillingCountry", SF_TEXT, false },
-	    { "Phone", SF_TEXT, false }, { "Website", SF_TEXT, false },
-	    { "Industry", SF_TEXT, false }, { "AnnualRevenue", SF_NUMBER, false },
-	    { "NumberOfEmployees", SF_NUMBER, false }, { "Description", SF_TEXT, false },
-	    { "OwnerId", SF_ID, false }, { "CurrencyIsoCode", SF_TEXT, false }, SYSTEM_FIELDS },
+	{ "Account",
+	  "001",
+	  "account",
+	  "accounts",
+	  { { "Id", SF_ID, false },
+	    { "IsDeleted", SF_BOOLEAN, false },
+	    { "Name", SF_TEXT, true },
+	    { "AccountNumber", SF_TEXT, false },
+	    { "Type", SF_TEXT, false },
+	    { "ParentId", SF_ID, false },
+	    { "BillingStreet", SF_TEXT, false },
+	    { "BillingCity", SF_TEXT, false },
+	    { "BillingState", SF_TEXT, false },
+	    { "BillingPostalCode", SF_TEXT, false },
+	    { "BillingCountry", SF_TEXT, false },
+	    { "Phone", SF_TEXT, false },
+	    { "Website", SF_TEXT, false },
+	    { "Industry", SF_TEXT, false },
+	    { "AnnualRevenue", SF_NUMBER, false },
+	    { "NumberOfEmployees", SF_NUMBER, false },
+	    { "Description", SF_TEXT, false },
+	    { "OwnerId", SF_ID, false },
+	    { "CurrencyIsoCode", SF_TEXT, false },
+	    SYSTEM_FIELDS },
 	  { { "Owner", "OwnerId", "User" }, { "Parent", "ParentId", "Account" } } },
-	{ "Opportunity", "006", "opportunity", "opportunities",
-	  { { "Id", SF_ID, false }, { "IsDeleted", SF_BOOLEAN, false },
-	    { "AccountId", SF_ID, false }, { "Name", SF_TEXT, true },
-	    { "Description", SF_TEXT, false }, { "StageName", SF_TEXT, true },
-	    { "Amount", SF_NUMBER, false }, { "Probability", SF_NUMBER, false },
-	    { "CloseDate", SF_DATE, true }, { "Type", SF_TEXT, false },
-	    { "LeadSource", SF_TEXT, false }, { "IsClosed", SF_BOOLEAN, false },
-	    { "IsWon", SF_BOOLEAN, false }, { "ForecastCategory", SF_TEXT, false },
-	    { "CurrencyIsoCode", SF_TEXT, false }, { "OwnerId", SF_ID, false },
-	    { "ContractId", SF_ID, false }, SYSTEM_FIELDS },
-	  { { "Account", "AccountId", "Account" }, { "Owner", "OwnerId", "User" },
+	{ "Opportunity",
+	  "006",
+	  "opportunity",
+	  "opportunities",
+	  { { "Id", SF_ID, false },
+	    { "IsDeleted", SF_BOOLEAN, false },
+	    { "AccountId", SF_ID, false },
+	    { "Name", SF_TEXT, true },
+	    { "Description", SF_TEXT, false },
+	    { "StageName", SF_TEXT, true },
+	    { "Amount", SF_NUMBER, false },
+	    { "Probability", SF_NUMBER, false },
+	    { "CloseDate", SF_DATE, true },
+	    { "Type", SF_TEXT, false },
+	    { "LeadSource", SF_TEXT, false },
+	    { "IsClosed", SF_BOOLEAN, false },
+	    { "IsWon", SF_BOOLEAN, false },
+	    { "ForecastCategory", SF_TEXT, false },
+	    { "CurrencyIsoCode", SF_TEXT, false },
+	    { "OwnerId", SF_ID, false },
+	    { "ContractId", SF_ID, false },
+	    SYSTEM_FIELDS },
+	  { { "Account", "AccountId", "Account" },
+	    { "Owner", "OwnerId", "User" },
 	    { "Contract", "ContractId", "Contract" } } },
-	{ "User", "005", "user", "users",
-	  { { "Id", SF_ID, false }, { "Username", SF_TEXT, true }, { "LastName", SF_TEXT, true },
-	    { "FirstName", SF_TEXT, false }, { "Name", SF_TEXT, false },
-	    { "Email", SF_TEXT, true }, { "Alias", SF_TEXT, true },
-	    { "IsActive", SF_BOOLEAN, false }, { "ProfileId", SF_ID, true },
-	    { "UserRoleId", SF_ID, false }, { "Title", SF_TEXT, false },
-	    { "Department", SF_TEXT, false }, { "ManagerId", SF_ID, false },
-	    { "Phone", SF_TEXT, false }, { "CompanyName", SF_TEXT, false }, SYSTEM_FIELDS },
+	{ "User",
+	  "005",
+	  "user",
+	  "users",
+	  { { "Id", SF_ID, false },
+	    { "Username", SF_TEXT, true },
+	    { "LastName", SF_TEXT, true },
+	    { "FirstName", SF_TEXT, false },
+	    { "Name", SF_TEXT, false },
+	    { "Email", SF_TEXT, true },
+	    { "Alias", SF_TEXT, true },
+	    { "IsActive", SF_BOOLEAN, false },
+	    { "ProfileId", SF_ID, true },
+	    { "UserRoleId", SF_ID, false },
+	    { "Title", SF_TEXT, false },
+	    { "Department", SF_TEXT, false },
+	    { "ManagerId", SF_ID, false },
+	    { "Phone", SF_TEXT, false },
+	    { "CompanyName", SF_TEXT, false },
+	    SYSTEM_FIELDS },
 	  { { "Manager", "ManagerId", "User" } } },
-	{ "Contract", "800", "contract", "contracts",
-	  { { "Id", SF_ID, false }, { "IsDeleted", SF_BOOLEAN, false },
-	    { "AccountId", SF_ID, true }, { "ContractNumber", SF_TEXT, false },
-	    { "Name", SF_TEXT, false }, { "Status", SF_TEXT, false },
-	    { "StatusCode", SF_TEXT, false }, { "StartDate", SF_DATE, false },
-	    { "EndDate", SF_DATE, false }, { "ContractTerm", SF_NUMBER, false },
-	    { "OwnerId", SF_ID, false }, { "CustomerSignedDate", SF_DATE, false },
-	    { "CompanySignedDate", SF_DATE, false }, { "ActivatedDate", SF_DATETIME, false },
-	    { "SpecialTerms", SF_TEXT, false }, { "Description", SF_TEXT, false },
-	    { "CurrencyIsoCode", SF_TEXT, false }, SYSTEM_FIELDS },
+	{ "Contract",
+	  "800",
+	  "contract",
+	  "contracts",
+	  { { "Id", SF_ID, false },
+	    { "IsDeleted", SF_BOOLEAN, false },
+	    { "AccountId", SF_ID, true },
+	    { "ContractNumber", SF_TEXT, false },
+	    { "Name", SF_TEXT, false },
+	    { "Status", SF_TEXT, false },
+	    { "StatusCode", SF_TEXT, false },
+	    { "StartDate", SF_DATE, false },
+	    { "EndDate", SF_DATE, false },
+	    { "ContractTerm", SF_NUMBER, false },
+	    { "OwnerId", SF_ID, false },
+	    { "CustomerSignedDate", SF_DATE, false },
+	    { "CompanySignedDate", SF_DATE, false },
+	    { "ActivatedDate", SF_DATETIME, false },
+	    { "SpecialTerms", SF_TEXT, false },
+	    { "Description", SF_TEXT, false },
+	    { "CurrencyIsoCode", SF_TEXT, false },
+	    SYSTEM_FIELDS },
 	  { { "Account", "AccountId", "Account" }, { "Owner", "OwnerId", "User" } } },
 };
 
@@ -185,7 +238,8 @@ static void fill(json_t *row, const struct sf_object *object)
 	if (sf_field_find(object, "IsWon") && !json_at(row, "IsWon"))
 		json_put(row, "IsWon", json_boolean(is_won));
 	if (sf_field_find(object, "IsClosed") && !json_at(row, "IsClosed"))
-		json_put(row, "IsClosed", json_boolean(is_won || strcmp(stage, "Closed Lost") == 0));
+		json_put(row, "IsClosed",
+		         json_boolean(is_won || strcmp(stage, "Closed Lost") == 0));
 }
 
 static void add_row(struct sandbox *box, const struct sf_object *object,
@@ -207,8 +261,8 @@ json_t *sf_rows_new(struct sandbox *box, const struct sf_object *object)
 	json_t *rows = json_array();
 	for (size_t i = 0; i < box->scenarios.len; i++) {
 		const struct scenario *scenario = box->scenarios.at[i];
-		json_t *records =
-			scenario_records_new(scenario, "salesforce", object->singular, object->plural);
+		json_t *records = scenario_records_new(scenario, "salesforce", object->singular,
+		                                       object->plural);
 		for (size_t k = 0; k < json_array_size(records); k++)
 			add_row(box, object, scenario, json_array_get(records, k), rows);
 		json_decref(records);
@@ -268,17 +322,19 @@ static bool check_fields(const struct sf_object *object, const json_t *fields, s
 		sf_error(reply, 400, "JSON_PARSER_ERROR", "the body is no JSON object");
 		return false;
 	}
-	json_object_foreach((json_t *)(uintptr_t)fields, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)fields, name, value)
+	{
 		const struct sf_field *field = sf_field_find(object, name);
 		if (strcmp(name, "attributes") == 0 || str_ends(name, "__c"))
 			continue;
 		if (!field || strcmp(field->name, "Id") == 0) {
-			sf_error(reply, 400, "INVALID_FIELD", "No such column '%s' on sobject of type %s",
-			         name, object->name);
+			sf_error(reply, 400, "INVALID_FIELD",
+			         "No such column '%s' on sobject of type %s", name, object->name);
 			return false;
 		}
 		if (!type_fits(field->type, value)) {
-			sf_error(reply, 400, field->type == SF_ID ? "MALFORMED_ID" : "JSON_PARSER_ERROR",
+			sf_error(reply, 400,
+			         field->type == SF_ID ? "MALFORMED_ID" : "JSON_PARSER_ERROR",
 			         "%s: value of incorrect type, %s expected", name,
 			         sf_type_name(field->type));
 			return false;

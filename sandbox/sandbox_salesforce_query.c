@@ -20,13 +20,13 @@ struct query_run {
 	const struct soql_query *query;
 	const char *version;
 	bool with_deleted;
-	bool is_bad; /* an inner query failed */
+	bool is_bad;      /* an inner query failed */
 	const char *code; /* of the error found by the checks */
 };
 
 /* --- names ---------------------------------------------------------------------- */
 
-/* "a.Name" and "Account.Name" name the object's own field when a or Account is the object itself. */
+/* "a.Name" and "Account.Name" name the object's own field when a or Account is itself. */
 static const char *own_path(const struct query_run *run, const char *path)
 {
 	size_t len = strcspn(path, ".");
@@ -64,7 +64,8 @@ static bool path_end(const struct query_run *run, const char *path,
 		*ret_object = object;
 		*ret_name = path;
 		if (!path[len])
-			return sf_field_find(object, path) || is_custom_field(run->box, object, path);
+			return sf_field_find(object, path) ||
+			       is_custom_field(run->box, object, path);
 		const struct sf_parent *parent = sf_parent_find(object, path, len);
 		if (!parent || depth == PARENTS_DEEP)
 			return false;
@@ -81,10 +82,11 @@ static int check_column(struct query_run *run, const struct soql_expr *expr, str
 	if (path_end(run, expr->text, &object, &name))
 		return 0;
 	run->code = "INVALID_FIELD";
-	return err_set(err, ERR_INPUT,
-	               "No such column '%.200s' on entity '%s'. If you are attempting to use a custom "
-	               "field, be sure to append the '__c' after the custom field name.",
-	               name, object->name);
+	return err_set(
+		err, ERR_INPUT,
+		"No such column '%.200s' on entity '%s'. If you are attempting to use a custom "
+		"field, be sure to append the '__c' after the custom field name.",
+		name, object->name);
 }
 
 static bool literal_fits(enum sf_type type, const struct soql_expr *value)
@@ -113,11 +115,12 @@ static int check_literals(struct query_run *run, const struct soql_expr *test, s
 		const struct soql_expr *value = test->args[i];
 		if (!literal_fits(field->type, value)) {
 			run->code = "INVALID_FIELD";
-			return err_set(err, ERR_INPUT,
-			               "value of filter criterion for field '%s' must be of type %s "
-			               "and should%s be enclosed in quotes",
-			               field->name, sf_type_name(field->type),
-			               field->type <= SF_TEXT ? "" : " not");
+			return err_set(
+				err, ERR_INPUT,
+				"value of filter criterion for field '%s' must be of type %s "
+				"and should%s be enclosed in quotes",
+				field->name, sf_type_name(field->type),
+				field->type <= SF_TEXT ? "" : " not");
 		}
 		if (field->type == SF_ID && value->kind == SOQL_STRING &&
 		    !salesforce_id_is(value->text)) {
@@ -148,10 +151,11 @@ static int check(struct query_run *run, struct err *err)
 	run->object = sf_object_find(run->query->from);
 	if (!run->object) {
 		run->code = "INVALID_TYPE";
-		return err_set(err, ERR_INPUT,
-		               "sObject type '%.100s' is not supported. If you are attempting to use a "
-		               "custom object, be sure to append the '__c' after the entity name.",
-		               run->query->from);
+		return err_set(
+			err, ERR_INPUT,
+			"sObject type '%.100s' is not supported. If you are attempting to use a "
+			"custom object, be sure to append the '__c' after the entity name.",
+			run->query->from);
 	}
 	return soql_each(run->query, check_expr, run, err);
 }
@@ -168,9 +172,9 @@ static json_t *end_row_new(const struct query_run *run, const json_t *row, const
 		const struct sf_parent *parent = sf_parent_find(object, *path, len);
 		const json_t *id = parent ? sf_value(at, parent->id_field, true) : NULL;
 		object = parent ? sf_object_find(parent->object) : NULL;
-		json_t *up = json_is_string(id) ?
-		                     sf_find_new(run->box, object, json_string_value(id)) :
-		                     NULL;
+		json_t *up = json_is_string(id)
+		                     ? sf_find_new(run->box, object, json_string_value(id))
+		                     : NULL;
 		json_decref(at);
 		at = up;
 	}
@@ -211,7 +215,9 @@ static json_t *found_new(struct query_run *run);
 static json_t *inner_new(void *ctx, const struct soql_query *inner)
 {
 	struct query_run *outer = ctx;
-	struct query_run run = { .box = outer->box, .query = inner, .version = outer->version,
+	struct query_run run = { .box = outer->box,
+		                 .query = inner,
+		                 .version = outer->version,
 		                 .with_deleted = outer->with_deleted };
 	struct err err = { 0 };
 	json_t *values = json_array();
@@ -259,8 +265,8 @@ static void put_column(const struct query_run *run, json_t *record, const struct
 	const struct sf_parent *parent = sf_parent_find(object, path, len);
 	const struct sf_object *up = parent ? sf_object_find(parent->object) : NULL;
 	const json_t *id = parent ? sf_value(row, parent->id_field, false) : NULL;
-	json_t *above = up && json_is_string(id) ? sf_find_new(run->box, up, json_string_value(id)) :
-	                                           NULL;
+	json_t *above = up && json_is_string(id) ? sf_find_new(run->box, up, json_string_value(id))
+	                                         : NULL;
 	if (!parent)
 		return;
 	json_t *nested = json_at(record, parent->name);
@@ -302,7 +308,8 @@ static void put_next(struct query_run *run, json_t *body, const char *soql, size
 	char locator[64], url[128];
 	snprintf(locator, sizeof(locator), "01gxx%010llxAAA",
 	         (unsigned long long)(hash_text(soql) & 0xFFFFFFFFFF));
-	snprintf(url, sizeof(url), "/services/data/v%s/query/%s-%zu", run->version, locator, position);
+	snprintf(url, sizeof(url), "/services/data/v%s/query/%s-%zu", run->version, locator,
+	         position);
 	json_put_str(body, "nextRecordsUrl", url);
 	if (json_object_size(run->box->salesforce_cursors) >= 1000)
 		json_object_clear(run->box->salesforce_cursors);
@@ -341,7 +348,9 @@ static void answer(struct sandbox *box, const struct request *request, const cha
 	struct arena arena;
 	struct err err = { 0 };
 	struct soql_query *query = NULL;
-	struct query_run run = { .box = box, .version = version, .with_deleted = with_deleted,
+	struct query_run run = { .box = box,
+		                 .version = version,
+		                 .with_deleted = with_deleted,
 		                 .code = "MALFORMED_QUERY" };
 	arena_init(&arena);
 	int status = soql_parse(DIALECT_SOQL, soql, &arena, &query, &err);
@@ -390,6 +399,7 @@ void sf_query_more(struct sandbox *box, struct request *request, const struct pa
 		sf_error(reply, 400, "INVALID_QUERY_LOCATOR", "invalid query locator");
 	else
 		answer(box, request, parts->at[0], json_str(cursor, "soql", ""),
-		       json_truth(cursor, "with_deleted", false), strtoul(dash + 1, NULL, 10), reply);
+		       json_truth(cursor, "with_deleted", false), strtoul(dash + 1, NULL, 10),
+		       reply);
 	json_decref(cursor);
 }

@@ -71,8 +71,7 @@ static json_t *resolved_new(const json_t *value, int64_t day)
 	}
 	if (json_is_array(value)) {
 		copy = json_array();
-		json_array_foreach(value, i, member)
-			json_push(copy, resolved_new(member, day));
+		json_array_foreach(value, i, member) json_push(copy, resolved_new(member, day));
 		return copy;
 	}
 	if (json_is_string(value) && date_text(json_string_value(value), day, text))
@@ -96,9 +95,8 @@ static json_t *ids_new(const struct scenario *scenario)
 {
 	json_t *ids = json_object();
 	for (size_t i = 0; i < sizeof(salesforce_kinds) / sizeof(*salesforce_kinds); i++) {
-		json_t *records = scenario_records_new(scenario, "salesforce",
-		                                       salesforce_kinds[i][0],
-		                                       salesforce_kinds[i][1]);
+		json_t *records = scenario_records_new(
+			scenario, "salesforce", salesforce_kinds[i][0], salesforce_kinds[i][1]);
 		record_ids(records, "Id", ids);
 		json_decref(records);
 	}
@@ -135,7 +133,8 @@ bool salesforce_id_is(const char *id)
 /* An id of the same shape, made from the account and the id that is taken. */
 static char *own_id_new(const char *account_id, const char *taken)
 {
-	static const char base62[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char base62[] =
+		"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	char *seed = mem_format("%s/%s", account_id, taken);
 	unsigned char digest[SHA256_BYTES];
 	crypto_sha256(str_of(seed), digest);
@@ -166,10 +165,8 @@ static void replace_text(json_t *value, const char *from, const char *to)
 	size_t i;
 	if (json_is_string(value) && strcmp(json_string_value(value), from) == 0)
 		json_string_set(value, to);
-	json_object_foreach(value, key, member)
-		replace_text(member, from, to);
-	json_array_foreach(value, i, member)
-		replace_text(member, from, to);
+	json_object_foreach(value, key, member) replace_text(member, from, to);
+	json_array_foreach(value, i, member) replace_text(member, from, to);
 }
 
 /* Another file's list of ids or invoice ids knows this one. */
@@ -195,7 +192,8 @@ static void own_ids(struct sandbox *box, struct scenario *scenario)
 {
 	const char *id;
 	json_t *member, *ids = ids_new(scenario);
-	json_object_foreach(ids, id, member) {
+	json_object_foreach(ids, id, member)
+	{
 		if (!is_taken(box, scenario, id))
 			continue;
 		char *own = own_id_new(scenario->account_id, id);
@@ -274,12 +272,13 @@ static int check(struct sandbox *box, const struct scenario *scenario, const jso
 	if (other && other != scenario)
 		return err_set(err, ERR_CONFLICT, "%s: account %s stands in %s already",
 		               scenario->file, account_id, other->file);
-	static const char *const known[] = { "account_id", "title", "note", "salesforce", "netsuite",
-		                             "clm", "slack", "llm", "provision", "smtp", "refuse",
-		                             "faults" };
+	static const char *const known[] = { "account_id", "title", "note",   "salesforce",
+		                             "netsuite",   "clm",   "slack",  "llm",
+		                             "provision",  "smtp",  "refuse", "faults" };
 	const char *key;
 	json_t *member;
-	json_object_foreach((json_t *)(uintptr_t)raw, key, member) {
+	json_object_foreach((json_t *)(uintptr_t)raw, key, member)
+	{
 		size_t i = 0, count = sizeof(known) / sizeof(*known);
 		while (i < count && strcmp(known[i], key) != 0)
 			i++;
@@ -457,7 +456,8 @@ struct scenario *scenario_mentioned(struct sandbox *box, struct str text)
 		struct scenario *scenario = box->scenarios.at[i];
 		if (!scenario->marks)
 			continue;
-		json_object_foreach(scenario->marks, mark, member) {
+		json_object_foreach(scenario->marks, mark, member)
+		{
 			if (strlen(mark) <= found_len || !mentions(text, mark))
 				continue;
 			found = scenario;

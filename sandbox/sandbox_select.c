@@ -105,8 +105,8 @@ static bool is_like(const char *text, const char *pattern, bool fold)
 	while (*text) {
 		bool escaped = *pattern == '\\' && pattern[1];
 		char want = escaped ? pattern[1] : *pattern;
-		bool same = fold ? tolower((unsigned char)want) == tolower((unsigned char)*text) :
-			           want == *text;
+		bool same = fold ? tolower((unsigned char)want) == tolower((unsigned char)*text)
+		                 : want == *text;
 		if (!escaped && *pattern == '%') {
 			star = ++pattern;
 			retry = text;
@@ -148,7 +148,8 @@ static enum truth test_values(const struct run *run, enum soql_kind kind, const 
 	int order = compare(dialect, a, b);
 	bool yes = (kind == SOQL_EQUAL && order == 0) || (kind == SOQL_UNEQUAL && order != 0) ||
 	           (kind == SOQL_LESS && order < 0) || (kind == SOQL_LESS_EQUAL && order <= 0) ||
-	           (kind == SOQL_GREATER && order > 0) || (kind == SOQL_GREATER_EQUAL && order >= 0);
+	           (kind == SOQL_GREATER && order > 0) ||
+	           (kind == SOQL_GREATER_EQUAL && order >= 0);
 	return truth_of(yes);
 }
 
@@ -221,7 +222,8 @@ static int by_orders(const void *a, const void *b, void *ctx)
 	const struct sorted *left = a, *right = b;
 	for (size_t i = 0; i < query->order_count; i++) {
 		const struct soql_order *order = &query->orders[i];
-		bool left_null = json_is_null(left->keys[i]), right_null = json_is_null(right->keys[i]);
+		bool left_null = json_is_null(left->keys[i]),
+		     right_null = json_is_null(right->keys[i]);
 		if (left_null && right_null)
 			continue;
 		if (left_null || right_null)

@@ -182,8 +182,8 @@ static const char *content_fault(const json_t *arguments)
 
 static void put_content(json_t *message, const json_t *arguments)
 {
-	static const char *const names[] = { "text", "blocks", "attachments", "thread_ts", "username",
-		                             "metadata" };
+	static const char *const names[] = { "text",      "blocks",   "attachments",
+		                             "thread_ts", "username", "metadata" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		json_t *value = json_at(arguments, names[i]);
 		if (value)
@@ -263,8 +263,8 @@ static json_t *message_find(const struct sandbox *box, const char *channel, cons
 	return NULL;
 }
 
-static void update_message(struct sandbox *box, struct request *request,
-                           const struct parts *parts, struct reply *reply)
+static void update_message(struct sandbox *box, struct request *request, const struct parts *parts,
+                           struct reply *reply)
 {
 	(void)parts;
 	if (!token_is_accepted(request, reply))
@@ -381,7 +381,8 @@ void slack_refuse(struct sandbox *box, const struct request *request, int status
 		reply_header(reply, "Retry-After", "1");
 		return;
 	case 503:
-		reply_text(reply, 503, "text/html", "<html><body>Service Unavailable</body></html>");
+		reply_text(reply, 503, "text/html",
+		           "<html><body>Service Unavailable</body></html>");
 		return;
 	default:
 		fail(reply, "internal_error");

@@ -260,8 +260,8 @@ static void authenticate(struct session *session, const char *rest, struct buf *
 	const char *first = good && text.len ? memchr(text.bytes, '\0', text.len) : NULL;
 	size_t left = first ? text.len - (size_t)(first - text.bytes) : 0;
 	session->is_authenticated = left == sizeof(want) - 1 && memcmp(first, want, left) == 0;
-	say(session, session->is_authenticated ? "235 2.7.0 authenticated" :
-	                                         "535 5.7.8 credentials refused");
+	say(session, session->is_authenticated ? "235 2.7.0 authenticated"
+	                                       : "535 5.7.8 credentials refused");
 	buf_release(&text);
 }
 
@@ -283,8 +283,9 @@ static const char *read_message(struct session *session, struct buf *line, struc
 		else if (end == LINE_LONG)
 			fault = "554 5.6.0 a line has more than 998 bytes";
 		size_t dot = line->len > 0 && line->bytes[0] == '.';
-		if (!fault && (buf_add(message, buf_str(line).ptr + dot, line->len - dot, &full) < 0 ||
-		               buf_add(message, "\r\n", 2, &full) < 0))
+		if (!fault &&
+		    (buf_add(message, buf_str(line).ptr + dot, line->len - dot, &full) < 0 ||
+		     buf_add(message, "\r\n", 2, &full) < 0))
 			fault = "552 5.3.4 the message is too big";
 	}
 }
@@ -341,8 +342,8 @@ static int file_mail(struct session *session, const struct buf *message, struct 
 		                   .method = mem_dup_str("DATA"),
 		                   .target = envelope_text_new(session),
 		                   .body = buf_str(message),
-		                   .auth = session->is_authenticated ? AUTH_ACCEPTED :
-		                                                       AUTH_UNCHECKED };
+		                   .auth = session->is_authenticated ? AUTH_ACCEPTED
+		                                                     : AUTH_UNCHECKED };
 	json_t *parsed = mime_mail_new(buf_str(message)), *data = json_object();
 	bool has_from = false;
 	const char *name;

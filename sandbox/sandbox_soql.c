@@ -98,7 +98,8 @@ static int read_string(struct parser *parser, struct err *err)
 		char c = parser->text[at];
 		if (c == '\0')
 			break;
-		if (c == '\'' && parser->dialect == DIALECT_SUITEQL && parser->text[at + 1] == '\'') {
+		if (c == '\'' && parser->dialect == DIALECT_SUITEQL &&
+		    parser->text[at + 1] == '\'') {
 			at++;
 		} else if (c == '\'') {
 			break;
@@ -120,8 +121,8 @@ static int read_string(struct parser *parser, struct err *err)
 	parser->token.text = arena_dup(parser->arena, buf_str(&value).ptr, value.len);
 	buf_release(&value);
 	if (parser->text[at] != '\'')
-		return err_set(err, ERR_INPUT, "line 1:%zu no viable alternative at character '<EOF>'",
-		               at);
+		return err_set(err, ERR_INPUT,
+		               "line 1:%zu no viable alternative at character '<EOF>'", at);
 	parser->at = at + 1;
 	return 0;
 }
@@ -223,7 +224,8 @@ static void expr_add(struct parser *parser, struct soql_expr *expr, struct soql_
 	/* Doubling at powers of two; the arena keeps the old ones until the end. */
 	if ((expr->count & (expr->count - 1)) == 0) {
 		size_t room = expr->count ? expr->count * 2 : 1;
-		struct soql_expr **args = arena_alloc(parser->arena, room * sizeof(struct soql_expr *));
+		struct soql_expr **args =
+			arena_alloc(parser->arena, room * sizeof(struct soql_expr *));
 		if (expr->count)
 			memcpy(args, expr->args, expr->count * sizeof(struct soql_expr *));
 		expr->args = args;
@@ -316,7 +318,7 @@ static struct soql_expr *negate(struct parser *parser, struct soql_expr *expr)
 {
 	struct soql_expr *not = expr_new(parser, SOQL_NOT);
 	expr_add(parser, not, expr);
-	return not;
+	return not ;
 }
 
 static struct soql_expr *parse_is_null(struct parser *parser, struct soql_expr *left,
@@ -335,9 +337,9 @@ static struct soql_expr *parse_comparison(struct parser *parser, struct err *err
 	static const struct {
 		const char *symbol;
 		enum soql_kind kind;
-	} symbols[] = { { "=", SOQL_EQUAL },          { "!=", SOQL_UNEQUAL },
-		        { "<>", SOQL_UNEQUAL },       { "<", SOQL_LESS },
-		        { "<=", SOQL_LESS_EQUAL },    { ">", SOQL_GREATER },
+	} symbols[] = { { "=", SOQL_EQUAL },         { "!=", SOQL_UNEQUAL },
+		        { "<>", SOQL_UNEQUAL },      { "<", SOQL_LESS },
+		        { "<=", SOQL_LESS_EQUAL },   { ">", SOQL_GREATER },
 		        { ">=", SOQL_GREATER_EQUAL } };
 	struct soql_expr *left = parse_operand(parser, err), *test = NULL;
 	if (err->code == 0 && parser->dialect == DIALECT_SOQL && left->kind != SOQL_COLUMN)
@@ -364,7 +366,8 @@ static struct soql_expr *parse_comparison(struct parser *parser, struct err *err
 	if (err->code == 0 && parser->dialect == DIALECT_SOQL)
 		for (size_t i = 1; i < test->count; i++)
 			if (test->args[i]->kind == SOQL_COLUMN || test->args[i]->kind == SOQL_CALL)
-				err_set(err, ERR_INPUT, "unexpected token: '%.100s'", test->args[i]->text);
+				err_set(err, ERR_INPUT, "unexpected token: '%.100s'",
+				        test->args[i]->text);
 	return negated ? negate(parser, test) : test;
 }
 
@@ -427,9 +430,9 @@ static struct soql_expr *parse_or(struct parser *parser, struct err *err)
 
 static bool is_keyword(const struct parser *parser)
 {
-	static const char *const words[] = { "FROM", "WHERE", "ORDER", "LIMIT", "OFFSET", "GROUP",
-		                             "HAVING", "WITH", "FOR", "JOIN", "INNER", "LEFT",
-		                             "RIGHT", "ON", "FETCH", "UNION", "USING", "ALL" };
+	static const char *const words[] = { "FROM",   "WHERE", "ORDER", "LIMIT", "OFFSET", "GROUP",
+		                             "HAVING", "WITH",  "FOR",   "JOIN",  "INNER",  "LEFT",
+		                             "RIGHT",  "ON",    "FETCH", "UNION", "USING",  "ALL" };
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if (is_word(parser, words[i]))
 			return true;
@@ -492,9 +495,8 @@ static void parse_order(struct parser *parser, struct soql_query *query, struct 
 static int64_t parse_count(struct parser *parser, struct err *err)
 {
 	char *end = NULL;
-	long long count = parser->token.kind == TOKEN_NUMBER ?
-	                          strtoll(parser->token.text, &end, 10) :
-	                          -1;
+	long long count = parser->token.kind == TOKEN_NUMBER ? strtoll(parser->token.text, &end, 10)
+	                                                     : -1;
 	if (err->code == 0 && (count < 0 || *end))
 		unexpected(parser, err);
 	if (err->code == 0)

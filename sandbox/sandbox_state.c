@@ -153,7 +153,8 @@ int sandbox_listen(int port, int *ret_port, struct err *err)
 		err_set(err, ERR_SYSTEM, "127.0.0.1:%d cannot be listened on: %s", port,
 		        strerror(errno));
 		close(fd);
-		return err_hint(err, "another process may have the port; --port 0 lets the kernel choose");
+		return err_hint(
+			err, "another process may have the port; --port 0 lets the kernel choose");
 	}
 	*ret_port = ntohs(at.sin_port);
 	return fd;
@@ -179,7 +180,8 @@ char *token_new(struct sandbox *box, enum system system, const char *prefix, int
 {
 	char proof[SHA256_HEX];
 	char *claim = mem_format("%u.%llu.%lld", box->token_generation[system],
-	                         (unsigned long long)++box->token_count, (long long)(now_ms / 1000));
+	                         (unsigned long long)++box->token_count,
+	                         (long long)(now_ms / 1000));
 	token_proof(box, system, claim, proof);
 	char *token = mem_format("%s%s.%s", prefix, claim, proof);
 	free(claim);

@@ -147,7 +147,8 @@ bool url_form(struct str text, struct pairs *ret)
 	while (text.len > 0) {
 		const char *end = memchr(text.ptr, '&', text.len);
 		size_t len = end ? (size_t)(end - text.ptr) : text.len;
-		if (len > 0 && (ret->len >= FIELDS_MAX || !form_part((struct str){ text.ptr, len }, ret)))
+		if (len > 0 &&
+		    (ret->len >= FIELDS_MAX || !form_part((struct str){ text.ptr, len }, ret)))
 			return false;
 		size_t step = end ? len + 1 : len;
 		text = (struct str){ text.ptr + step, text.len - step };
@@ -161,7 +162,8 @@ static bool part_take(struct parts *parts, const char *text, size_t len)
 		return false;
 	struct buf decoded;
 	buf_init(&decoded, len + 1);
-	bool ok = url_decode((struct str){ text, len }, false, &decoded) && decoded.len < PART_BYTES;
+	bool ok = url_decode((struct str){ text, len }, false, &decoded) &&
+	          decoded.len < PART_BYTES;
 	if (ok) {
 		memcpy(parts->at[parts->count], buf_str(&decoded).ptr, decoded.len);
 		parts->at[parts->count++][decoded.len] = '\0';
@@ -177,9 +179,8 @@ bool path_match(const char *path, const char *pattern, struct parts *ret)
 		if (str_begins(pattern, "{}")) {
 			pattern += 2;
 			size_t len = strcspn(path, "/");
-			const char *stop = *pattern && *pattern != '/' ?
-			                           memchr(path, *pattern, len) :
-			                           NULL;
+			const char *stop = *pattern && *pattern != '/' ? memchr(path, *pattern, len)
+			                                               : NULL;
 			if (stop)
 				len = (size_t)(stop - path);
 			if (!part_take(ret, path, len))

@@ -56,18 +56,20 @@ static void check_signature(const char *method, const char *url, const char *wan
 
 static void test_signature(void)
 {
-	check_signature("GET",
-	                "https://1234567-sb1.suitetalk.api.netsuite.com/services/rest/record/v1/invoice/"
-	                "1215?fields=tranId,status&expandSubResources=true",
-	                "8ra7GLyt6QCfnAD7aywk8NppsMzmvziSVCb0J2ue0H8=");
+	check_signature(
+		"GET",
+		"https://1234567-sb1.suitetalk.api.netsuite.com/services/rest/record/v1/invoice/"
+		"1215?fields=tranId,status&expandSubResources=true",
+		"8ra7GLyt6QCfnAD7aywk8NppsMzmvziSVCb0J2ue0H8=");
 	check_signature("POST",
 	                "http://127.0.0.1:8080/services/rest/query/v1/suiteql?limit=10&offset=0",
 	                "lbeki1XgNiYrqi35X+GfPaWuqg3H6Ztk93+TVRSKP90=");
 	/* Encoded in the URL or not, host in capitals, the default port: the same signature. */
-	check_signature("GET",
-	                "HTTPS://1234567-SB1.suitetalk.api.netsuite.com:443/services/rest/record/v1/"
-	                "invoice/1215?expandSubResources=true&fields=tranId%2Cstatus",
-	                "8ra7GLyt6QCfnAD7aywk8NppsMzmvziSVCb0J2ue0H8=");
+	check_signature(
+		"GET",
+		"HTTPS://1234567-SB1.suitetalk.api.netsuite.com:443/services/rest/record/v1/"
+		"invoice/1215?expandSubResources=true&fields=tranId%2Cstatus",
+		"8ra7GLyt6QCfnAD7aywk8NppsMzmvziSVCb0J2ue0H8=");
 }
 
 /* --- SELECT ----------------------------------------------------------------------- */
@@ -98,7 +100,8 @@ static void check_select(enum soql_dialect dialect, const char *rest, const char
 	                       "{\"n\":4,\"a\":null},{\"n\":10,\"a\":\"z\"}]");
 	char *text = mem_format("SELECT n FROM t %s", rest);
 	arena_init(&arena);
-	if (CHECK_MSG(soql_parse(dialect, text, &arena, &query, &err) == 0, "%s: %s", text, err.text)) {
+	if (CHECK_MSG(soql_parse(dialect, text, &arena, &query, &err) == 0, "%s: %s", text,
+	              err.text)) {
 		json_t *found = soql_select_new(query, rows, &reader), *numbers = json_array();
 		for (size_t i = 0; i < json_array_size(found); i++)
 			json_push(numbers, json_incref(json_at(json_array_get(found, i), "n")));
@@ -153,7 +156,8 @@ static void test_select(void)
 	check_refused(DIALECT_SOQL, "SELECT a FROM t WHERE a = 'x", "<EOF>");
 	check_refused(DIALECT_SOQL, "SELECT a FROM t WHERE 'x' = a", "x");
 	check_refused(DIALECT_SOQL, "SELECT a FROM t; DROP TABLE t", ";");
-	check_refused(DIALECT_SOQL, "SELECT a FROM t WHERE (((((((((((((((((((((((((((((((((((", "(");
+	check_refused(DIALECT_SOQL, "SELECT a FROM t WHERE (((((((((((((((((((((((((((((((((((",
+	              "(");
 	check_refused(DIALECT_SUITEQL, "SELECT a FROM t JOIN u ON t.id = u.id", "JOIN");
 	check_refused(DIALECT_SUITEQL, "", "<EOF>");
 }
@@ -172,24 +176,30 @@ static void check_answer(const char *schema_text, const char *hint_text, const c
 
 static void test_answers(void)
 {
-	const char *object = "{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\",\"minimum\":3,"
-	                     "\"maximum\":5},\"s\":{\"type\":\"string\",\"maxLength\":3},"
-	                     "\"e\":{\"enum\":[\"a\"]}}}";
+	const char *object =
+		"{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\",\"minimum\":3,"
+		"\"maximum\":5},\"s\":{\"type\":\"string\",\"maxLength\":3},"
+		"\"e\":{\"enum\":[\"a\"]}}}";
 	check_answer(object, NULL, "{\"n\":3,\"s\":\"The\",\"e\":\"a\"}");
-	check_answer(object, "{\"n\":4,\"s\":\"abc\",\"e\":\"b\",\"x\":1}", "{\"n\":4,\"s\":\"abc\",\"e\":\"a\"}");
+	check_answer(object, "{\"n\":4,\"s\":\"abc\",\"e\":\"b\",\"x\":1}",
+	             "{\"n\":4,\"s\":\"abc\",\"e\":\"a\"}");
 	check_answer(object, "{\"n\":9,\"s\":\"abcd\"}", "{\"n\":3,\"s\":\"The\",\"e\":\"a\"}");
 	check_answer("{\"type\":[\"string\",\"null\"]}", "null", "null");
-	check_answer("{\"type\":\"array\",\"items\":{\"type\":\"integer\"},\"maxItems\":2}", "[7,8,9]", "[7,8]");
+	check_answer("{\"type\":\"array\",\"items\":{\"type\":\"integer\"},\"maxItems\":2}",
+	             "[7,8,9]", "[7,8]");
 	check_answer("{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}", "[]", "[]");
 	check_answer("{\"anyOf\":[{\"type\":\"null\"},{\"type\":\"integer\"}]}", "6", "6");
 	check_answer("{\"const\":\"c\"}", "\"d\"", "\"c\"");
-	check_answer("{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"type\":\"boolean\"}}}", "true", "true");
+	check_answer("{\"$ref\":\"#/$defs/a\",\"$defs\":{\"a\":{\"type\":\"boolean\"}}}", "true",
+	             "true");
 	char fault[300];
-	json_t *schema = json_of("{\"type\":\"object\",\"properties\":{\"a\":{}},\"additionalProperties\":false}");
+	json_t *schema = json_of(
+		"{\"type\":\"object\",\"properties\":{\"a\":{}},\"additionalProperties\":false}");
 	CHECK(!llm_schema_is_strict(schema, fault) && strstr(fault, "'a'"));
 	json_decref(schema);
 	/* A schema that refers to itself, and one that asks for too much, both come to an end. */
-	schema = json_of("{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/a\"}},\"$defs\":{\"a\":"
+	schema = json_of("{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/"
+	                 "a\"}},\"$defs\":{\"a\":"
 	                 "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/$defs/a\"}}}}}");
 	json_t *value = llm_value_new(schema, NULL, "question");
 	CHECK(json_is_object(value));
@@ -201,16 +211,26 @@ static void test_answers(void)
 
 static void test_mail(void)
 {
-	json_t *mail = mime_mail_new(STR_LIT("Subject: =?utf-8?q?a_=C3=A9?=\r\n =?utf-8?b?IGI=?= c\r\n"
-	                                     "X: 1\r\nX: 2\r\nContent-Type: text/html\r\n\r\nbody\r\n"));
-	equals(mail, "{\"headers\":{\"Subject\":\"a é b c\",\"X\":[\"1\",\"2\"],\"Content-Type\":\"text/html\"},"
-	             "\"subject\":\"a é b c\",\"parts\":[{\"content_type\":\"text/html\",\"body\":\"body\\r\\n\"}],"
+	json_t *mail =
+		mime_mail_new(STR_LIT("Subject: =?utf-8?q?a_=C3=A9?=\r\n =?utf-8?b?IGI=?= c\r\n"
+	                              "X: 1\r\nX: 2\r\nContent-Type: text/html\r\n\r\nbody\r\n"));
+	equals(mail, "{\"headers\":{\"Subject\":\"a é b "
+	             "c\",\"X\":[\"1\",\"2\"],\"Content-Type\":\"text/html\"},"
+	             "\"subject\":\"a é b "
+	             "c\",\"parts\":[{\"content_type\":\"text/html\",\"body\":\"body\\r\\n\"}],"
 	             "\"html\":\"body\\r\\n\"}");
 	json_decref(mail);
-	static const char *const odd[] = { "", "\r\n", ":", "a", "Content-Type: multipart/x; boundary=\"\"\r\n\r\n--",
-		                           "Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\n--b--",
-		                           "Subject: =?utf-8?q?=4?=\r\n\r\n", "Subject: =?x\r\n =?y?b?*?=\r\n\r\n",
-		                           "Content-Transfer-Encoding: base64\r\n\r\n***" };
+	static const char *const odd[] = {
+		"",
+		"\r\n",
+		":",
+		"a",
+		"Content-Type: multipart/x; boundary=\"\"\r\n\r\n--",
+		"Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\n--b--",
+		"Subject: =?utf-8?q?=4?=\r\n\r\n",
+		"Subject: =?x\r\n =?y?b?*?=\r\n\r\n",
+		"Content-Transfer-Encoding: base64\r\n\r\n***"
+	};
 	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
 		mail = mime_mail_new(str_of(odd[i]));
 		CHECK_MSG(json_is_array(json_at(mail, "parts")), "odd mail %zu is read", i);
@@ -225,8 +245,8 @@ static void check_decode(const char *text, const char *want)
 	struct buf out;
 	buf_init(&out, 1000);
 	bool ok = url_decode(str_of(text), true, &out);
-	CHECK_MSG(ok == (want != NULL) && (!want || strcmp(buf_str(&out).ptr, want) == 0), "decoding %s",
-	          text);
+	CHECK_MSG(ok == (want != NULL) && (!want || strcmp(buf_str(&out).ptr, want) == 0),
+	          "decoding %s", text);
 	buf_release(&out);
 }
 
