@@ -281,7 +281,7 @@ struct parts {
 
 static int gather(struct releases *releases, const char *graph, struct parts *parts, struct err *err)
 {
-	char *folder, *file;
+	char *folder = NULL, *file = NULL;
 	if (split_graph(graph, &folder, &file, err) < 0)
 		return err->code;
 	char *path = mem_format("%s/%s", releases->graphs, folder);

@@ -295,10 +295,15 @@ struct verifying {
 	int64_t records;
 };
 
-static void find(struct verifying *v, int64_t seq, const char *format, const char *what)
+static void find(struct verifying *v, int64_t seq, const char *format, ...) ATTR_PRINTF(3, 4);
+
+static void find(struct verifying *v, int64_t seq, const char *format, ...)
 {
 	char text[400];
-	snprintf(text, sizeof(text), format, what);
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
 	json_push(v->findings, json_pack("{s:I,s:o}", "seq", (json_int_t)seq, "text", json_text(str_of(text))));
 }
 

@@ -30,6 +30,14 @@ void call_answer(struct call *call, bool ok, json_t *value_taken, json_t *extra_
 	run_intake(run, intake);
 }
 
+static bool is_recorded(const struct call *call, uint32_t ordinal)
+{
+	for (size_t i = 0; i < json_array_size(call->requests); i++)
+		if (json_int(json_array_get(call->requests, i), "ordinal", -1) == ordinal)
+			return true;
+	return false;
+}
+
 /* --- hooks of the plugin side ------------------------------------------------------- */
 
 static void on_request(void *ctx, struct plugin_call *plugin, const struct plugin_request *request)
@@ -37,12 +45,9 @@ static void on_request(void *ctx, struct plugin_call *plugin, const struct plugi
 	struct call *call = ctx;
 	if (request->is_released)
 		return; /* a READ: it needs no record */
-	for (size_t i = 0; i < json_array_size(call->requests); i++) {
-		if ((uint32_t)json_int(json_array_get(call->requests, i), "ordinal", -1) ==
-		    request->ordinal) {
-			plugin_call_release(plugin, request->ordinal); /* on record from an earlier life */
-			return;
-		}
+	if (is_recorded(call, request->ordinal)) {
+		plugin_call_release(plugin, request->ordinal); /* on record from an earlier life */
+		return;
 	}
 	struct intake *intake = intake_new(INTAKE_REQUEST);
 	intake->number = call->number;
@@ -150,6 +155,7 @@ static int make_plugin_call(struct call *call, struct err *err)
 	struct plugin_call_options options = {
 		.action = action,
 		.wire = run->worker->wire,
+		.loop = &run->worker->loop.base,
 		.connection = map_get(&engine->connections, connection),
 		.params = json_at(call->effect, "data"),
 		.run_id = run->id,
@@ -237,8 +243,7 @@ void call_release(struct call *call)
 static bool has_once_request(const struct call *call)
 {
 	for (size_t i = 0; i < json_array_size(call->requests); i++)
-		if (strcmp(json_str(json_array_get(call->requests, i), "effect", ""), "once") == 0 ||
-		    json_int(json_array_get(call->requests, i), "effect", 0) == WIRE_ONCE)
+		if (strcmp(json_str(json_array_get(call->requests, i), "effect", ""), "ONCE") == 0)
 			return true;
 	return false;
 }
@@ -279,11 +284,10 @@ static bool rebuild_call(struct call *call)
 		take_early_end(call);
 		return false;
 	}
-	size_t recorded = json_array_size(call->requests);
 	size_t count = plugin_call_request_count(call->plugin);
-	for (size_t i = recorded; i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct plugin_request request = plugin_call_request(call->plugin, i);
-		if (request.effect != WIRE_READ) {
+		if (request.effect != WIRE_READ && !is_recorded(call, request.ordinal)) {
 			on_request(call, call->plugin, &request);
 			return false;
 		}

@@ -336,7 +336,7 @@ static struct intake *plain_intake(enum intake_kind kind, const json_t *request)
 static void request_signal(struct run *run, const json_t *request, const struct asker *asker)
 {
 	struct err err = { 0 };
-	struct intake *intake;
+	struct intake *intake = NULL;
 	const char *id = json_str(request, "id", NULL);
 	if (id && json_at(run->signals, id)) {
 		reply_last(asker, json_pack("{s:o,s:b}", "run", run_json(run), "is_new", 0));

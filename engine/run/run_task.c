@@ -45,10 +45,8 @@ static int64_t read_span(const json_t *value)
 
 /* --- checks ------------------------------------------------------------------------ */
 
-static int bad(struct err *err, const char *format, const char *what)
-{
-	return err_set_id(err, ERR_INPUT, "task.params", format, what);
-}
+/* Parameters that an author got wrong. */
+#define bad(err, ...) err_set_id(err, ERR_INPUT, "task.params", __VA_ARGS__)
 
 static int check_item(const json_t *items, size_t at, struct err *err)
 {

@@ -92,7 +92,7 @@ static const char *const statements[ST_COUNT] = {
 	[ST_GET_SNAPSHOT] = "SELECT seq,body FROM snapshot WHERE run=?",
 	[ST_TASKS] = "SELECT " TASK_COLUMNS " FROM task WHERE (?1=0 OR run=?1) AND (?2 IS NULL OR role=?2)"
 		     " AND (?3 IS NULL OR owner=?3) AND (?4=0 OR status=?4)"
-		     " AND (?5=0 OR (status<3 AND due_ms<?5)) ORDER BY rowid LIMIT ?6",
+		     " AND (?5=0 OR (status<3 AND due_ms<?5)) ORDER BY run,length(id),id LIMIT ?6",
 	[ST_GET_TASK] = "SELECT " TASK_COLUMNS " FROM task WHERE id=?",
 	[ST_GET_BLOB] = "SELECT 0,body FROM blob WHERE sha256=?",
 	[ST_GET_META] = "SELECT 0,body FROM meta WHERE name=?",
