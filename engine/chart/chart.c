@@ -142,7 +142,7 @@ int chart_parse_delay(const char *text, int64_t *ret_ms, struct err *err)
 	double ms = len < sizeof(unit) ? round(number * unit_ms(unit)) : 0;
 	bool is_number = digits > 0 && len < sizeof(unit) && unit_ms(unit) > 0;
 	if (!is_number || p[len + strspn(p + len, " \t\r\n")] != '\0' || ms > (double)delay_max_ms) {
-		err_set_id(err, ERR_INPUT, "scxml.bad_delay", "'%.80s' is not a time", text);
+		err_set_id(err, ERR_INPUT, "send.bad_delay", "'%.80s' is not a time", text);
 		return err_hint(err, "write a time such as 1s, 1.5s, 10ms, 2m, 1h or 1d");
 	}
 	*ret_ms = (int64_t)ms;

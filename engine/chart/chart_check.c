@@ -82,7 +82,7 @@ static json_t *read_schema(struct checker *k, const char *attr, const char *name
 /* The members of a run's input override top-level data; any other member would be lost. */
 static void check_input(struct checker *k)
 {
-	if (!k->chart->input_schema)
+	if (!k->chart->input_schema || !k->folder)
 		return;
 	json_t *schema = read_schema(k, "gw:input", k->chart->input_schema);
 	const struct chart_state *root = &k->chart->states[0];
@@ -105,7 +105,7 @@ static void check_input(struct checker *k)
 
 static void check_output(struct checker *k)
 {
-	if (k->chart->output_schema)
+	if (k->chart->output_schema && k->folder)
 		json_decref(read_schema(k, "gw:output", k->chart->output_schema));
 }
 

@@ -29,7 +29,7 @@ void label_cut(const char *text, size_t max, struct buf *out)
 
 const char *label_name(const struct chart_state *state)
 {
-	return state->title ? state->title : state->id;
+	return state->title && !is_blank(state->title) ? state->title : state->id;
 }
 
 void label_transition(const struct chart_transition *transition, const char *between, struct buf *out)

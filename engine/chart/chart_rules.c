@@ -219,7 +219,7 @@ static void check_empty(struct compile *c, const struct xml_node *node)
 			              "write what it should be, or remove the attribute",
 			              "the %s of this <%s> is empty", guards[i], node->name);
 	}
-	static const char *const others[] = { "target", "initial", "name", "location", "array", "item" };
+	static const char *const others[] = { "target", "name", "location", "array", "item" };
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		const struct xml_attr *attr = node_attr(node, others[i]);
 		if (attr && is_blank(attr->value) && node->kind != EL_SCXML)
