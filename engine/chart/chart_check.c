@@ -15,8 +15,9 @@
 #include "base/mem.h"
 #include "chart/chart_int.h"
 
-static void add(struct checker *k, bool is_error, const char *code, struct chart_place at,
-                const char *hint, const char *format, va_list args)
+static void ATTR_PRINTF(6, 0) add(struct checker *k, bool is_error, const char *code,
+                                  struct chart_place at, const char *hint, const char *format,
+                                  va_list args)
 {
 	char text[640];
 	vsnprintf(text, sizeof(text), format, args);

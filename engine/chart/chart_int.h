@@ -119,7 +119,7 @@ const char *compile_nearest(struct compile *c, const char *name, const char *con
 void diags_sort(struct chart_diags *diags);
 /* The same as chart_diags_add, with a va_list. */
 void diags_add_va(struct chart_diags *diags, bool is_error, const char *code, struct chart_place at,
-                  const char *hint, const char *format, va_list args);
+                  const char *hint, const char *format, va_list args) ATTR_PRINTF(6, 0);
 
 /* chart_guard.c: bytes that must not reach the parser; false when something was refused. */
 bool guard_source(struct compile *c);

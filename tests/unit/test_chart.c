@@ -495,7 +495,7 @@ static void test_memory(void)
 	chart_unref(chart);
 	size_t stopped = 0, same = 0, other = 0;
 	for (size_t i = 0; i < 40; i++) {
-		int status = load_with(text, want.bytes, i * 128 * 1024);
+		int status = load_with(text, want.bytes, i * 512 * 1024);
 		*(status == 70 ? &stopped : status == 0 ? &same : &other) += 1;
 	}
 	CHECK_MSG(stopped > 0 && same > 0 && other == 0,
