@@ -23,6 +23,7 @@
 
 enum {
 	HOOK_STEPS = 1000,
+	LONG_STRING_BYTES = 65536,
 	REFUSALS_MAX = 8,        /* each may cost a full garbage collection */
 	CHARGED_BYTES_MIN = 1024 /* smaller allocations are covered by their instruction */
 };
@@ -39,6 +40,8 @@ static bool allow(struct script *script, size_t more, size_t bytes, bool is_stri
 		script->spent = SPENT_MEMORY;
 		return false;
 	}
+	if (is_string && bytes > script->longest)
+		script->longest = bytes;
 	if (script->bytes_used + more > script->bytes_max) {
 		/* Lua collects garbage and asks again, so the first refusals are not the end. */
 		if (++script->refusals > REFUSALS_MAX)
@@ -81,7 +84,8 @@ static void hook(lua_State *L, lua_Debug *where)
 	struct script *script = box_of(L);
 	if (script->spent != SPENT_NOTHING)
 		box_spend(L, script->spent);
-	script->steps_left -= HOOK_STEPS;
+	/* An instruction may compare two long strings, which no function of ours sees. */
+	script->steps_left -= HOOK_STEPS * (1 + (int64_t)(script->longest / LONG_STRING_BYTES));
 	if (script->steps_left < 0)
 		box_spend(L, SPENT_STEPS);
 	int64_t now_ns = clock_monotonic_ns(&script->clock);
@@ -143,6 +147,7 @@ static void begin(struct script *script, int64_t steps)
 	script->steps_left = steps;
 	script->deadline_ns = 0;
 	script->refusals = 0;
+	script->longest = 0;
 	script->bytes_max = script->bytes_used + script->limits.bytes_max;
 	lua_sethook(script->L, hook, LUA_MASKCOUNT, HOOK_STEPS);
 }
@@ -316,6 +321,21 @@ void box_library(struct script *script, int globals, const char *name, const lua
 	lua_setfield(L, globals, name);
 }
 
+void box_push_functions(struct script *script)
+{
+	lua_State *L = script->L;
+	lua_newtable(L);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, script->globals_ref);
+	for (lua_pushnil(L); lua_next(L, -2);) {
+		lua_pushvalue(L, -2);
+		lua_insert(L, -2);
+		lua_rawset(L, -5);
+	}
+	lua_pop(L, 1);
+	lua_pushnil(L);
+	lua_setfield(L, -2, "In");
+}
+
 /* --- without a script: for the checks of graphs ---------------------------------------- */
 
 static void *plain_allocate(void *ctx, void *old, size_t old_bytes, size_t bytes)
@@ -345,24 +365,29 @@ static int set_compile_error(lua_State *L, struct err *err)
 	return err_set(err, ERR_INPUT, "%s", message);
 }
 
-int script_compiles(const char *code, bool is_statement, struct err *err)
+int box_compiles(const char *prefix, struct str code, const char *chunk_name, struct err *err)
 {
 	size_t left = LIMIT_LUA_BYTES;
 	lua_State *L = lua_newstate(plain_allocate, &left);
 	must(L);
-	struct str text = str_of(code);
-	struct source source = { { str_of(is_statement ? "" : "return "), text }, 0 };
+	struct source source = { { str_of(prefix), code }, 0 };
 	int status = 0;
-	unsigned flags;
-	if (lua_load(L, read_source, &source, "=lua", "t") != LUA_OK)
+	if (lua_load(L, read_source, &source, chunk_name, "t") != LUA_OK)
 		status = set_compile_error(L, err);
-	else if (!is_statement && !scan_expression(text, &flags, NULL, NULL))
-		status = err_set(err, ERR_INPUT, "this is not one expression");
 	lua_close(L);
-	if (status < 0)
-		return status;
+	return status;
+}
+
+int script_compiles(const char *code, bool is_statement, struct err *err)
+{
+	struct str text = str_of(code);
+	unsigned flags;
+	if (box_compiles(is_statement ? "" : "return ", text, "=lua", err) < 0)
+		return err->code;
 	if (is_statement)
 		flags = scan_chunk(text, NULL, NULL);
+	else if (!scan_expression(text, &flags, NULL, NULL))
+		return err_set(err, ERR_INPUT, "this is not one expression");
 	if (flags & SCAN_ENV)
 		return err_set(err, ERR_INPUT, "_ENV cannot be used here");
 	return 0;

@@ -202,7 +202,7 @@ static int helper_json(lua_State *L)
 		lua_pushlstring(L, text ? text : "null", len);
 	free(text);
 	script->is_guarded = true;
-	box_charge(L, len);
+	box_charge(L, len * 8);
 	if (status < 0)
 		return luaL_error(L, "%s", err.text);
 	if (len > LIMIT_LUA_STRING_BYTES)
@@ -243,48 +243,13 @@ static int helper_count(lua_State *L)
 	return 1;
 }
 
-/* Takes one ".name" or "[n]" off the path and pushes it as a key; false at a malformed one. */
-static bool push_key(lua_State *L, const char **path)
-{
-	const char *at = *path;
-	if (*at == '[') {
-		char *end;
-		long long index = strtoll(at + 1, &end, 10);
-		if (end == at + 1 || *end != ']')
-			return false;
-		lua_pushinteger(L, index);
-		*path = end + 1;
-		return true;
-	}
-	if (*at == '.')
-		at++;
-	size_t len = strcspn(at, ".[");
-	if (len == 0)
-		return false;
-	lua_pushlstring(L, at, len);
-	*path = at + len;
-	return true;
-}
-
 static int helper_get(lua_State *L)
 {
 	size_t len;
 	const char *path = luaL_checklstring(L, 2, &len);
 	box_charge(L, len);
-	lua_settop(L, 2);
-	lua_pushvalue(L, 1);
-	while (*path) {
-		if (!lua_istable(L, 3)) {
-			lua_pushnil(L);
-			return 1;
-		}
-		(void)value_contents(L, 3);
-		if (!push_key(L, &path))
-			return luaL_error(L, "get: the path \"%s\" is malformed", lua_tostring(L, 2));
-		lua_rawget(L, 4);
-		lua_replace(L, 3);
-		lua_settop(L, 3);
-	}
+	if (!value_push_path(L, 1, path))
+		return luaL_error(L, "get: the path \"%s\" is malformed", path);
 	return 1;
 }
 

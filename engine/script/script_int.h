@@ -53,6 +53,7 @@ struct script {
 	int64_t steps_left;
 	int64_t deadline_ns;  /* 0 until the first hook: short evaluations never ask the clock */
 	size_t bytes_used, bytes_max;
+	size_t longest;       /* string made so far: comparing long ones takes long */
 	int refusals;         /* allocations refused so far */
 	struct box_host host;
 
@@ -94,6 +95,10 @@ int box_load(struct script *script, const char *prefix, struct str code, const c
 int box_error_text(struct script *script, char *text, size_t size);
 /* ERR_BLOCKED and true when the evaluation ran out of something; the error value stays. */
 bool box_is_spent(const struct script *script, struct err *err);
+/* Compiles without a script; the message begins with the chunk's name where that is not "=lua". */
+int box_compiles(const char *prefix, struct str code, const char *chunk_name, struct err *err);
+/* Pushes a copy of the box's functions without In(). */
+void box_push_functions(struct script *script);
 
 /* --- growing text inside guarded code: script_out.c ------------------------- */
 
@@ -147,6 +152,11 @@ enum frozen_kind value_contents(lua_State *L, int index);
  * pushed when a key is neither. */
 int value_push_sorted_keys(lua_State *L, int index);
 
+/* Pushes what stands at "a.b[1].c" (indices from 1) below the table at index, nil when nothing does;
+ * false and nothing pushed when the path is malformed. */
+bool value_push_path(lua_State *L, int index, const char *path);
+bool value_is_path(const char *path);
+
 /* Pushes a copy. */
 void value_push_json(lua_State *L, const json_t *json);
 /* name begins the path of an error: "facts.crm[2] is a function".  *ret is new, NULL for nil. */
@@ -178,7 +188,8 @@ enum scan_flag {
 	SCAN_MUTATOR = 1 << 3,       /* names table (but .concat, .unpack) or list */
 	SCAN_FUNCTION = 1 << 4,      /* has the word function */
 	SCAN_CALL = 1 << 5,          /* calls anything */
-	SCAN_ENV = 1 << 6            /* names _ENV */
+	SCAN_ENV = 1 << 6,           /* names _ENV */
+	SCAN_TOP_CALL = 1 << 7       /* calls something outside of all functions */
 };
 /* Code with none of these changes no table that it did not make itself. */
 #define SCAN_WRITES (SCAN_INDEX_WRITE | SCAN_GLOBAL_WRITE | SCAN_UPVALUE_WRITE | SCAN_MUTATOR)

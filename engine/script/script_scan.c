@@ -393,7 +393,7 @@ static enum shape suffixed(struct scan *scan, struct token *name)
 		if (is_first && is_table && !is_pure)
 			scan->flags |= SCAN_MUTATOR;
 		if (now == SHAPE_CALL)
-			scan->flags |= SCAN_CALL;
+			scan->flags |= scan->level == 0 ? SCAN_CALL | SCAN_TOP_CALL : SCAN_CALL;
 		is_first = false;
 		shape = now;
 	}
@@ -627,7 +627,7 @@ static void block(struct scan *scan)
 
 /* --- the interface ---------------------------------------------------------------------- */
 
-static const unsigned all_flags = SCAN_WRITES | SCAN_FUNCTION | SCAN_CALL;
+static const unsigned all_flags = SCAN_WRITES | SCAN_FUNCTION | SCAN_CALL | SCAN_TOP_CALL;
 
 unsigned scan_chunk(struct str code, scan_found *found, void *arg)
 {

@@ -37,6 +37,7 @@ static int table_concat(lua_State *L)
 	struct out out;
 	out_init(&out, L);
 	for (lua_Integer i = first; i <= last; i++) {
+		out.owed += 16; /* looking at an element costs too */
 		int type = lua_rawgeti(L, 5, i);
 		if (type != LUA_TSTRING && type != LUA_TNUMBER)
 			return luaL_error(L, "invalid value (a %s) at index %I in table for 'concat'",
@@ -62,7 +63,7 @@ static int table_insert(lua_State *L)
 	} else if (lua_gettop(L) != 2) {
 		return luaL_error(L, "wrong number of arguments to 'insert'");
 	}
-	box_charge(L, (size_t)(len + 1 - at));
+	box_charge(L, (size_t)(len + 1 - at) * 4);
 	for (lua_Integer i = len; i >= at; i--) {
 		lua_rawgeti(L, 1, i);
 		lua_rawseti(L, 1, i + 1);
@@ -77,7 +78,7 @@ static int table_remove(lua_State *L)
 	if (lua_gettop(L) > 1)
 		luaL_argcheck(L, (at >= 1 && at <= len + 1) || (len == 0 && at == 0), 2,
 		              "position out of bounds");
-	box_charge(L, at < len ? (size_t)(len - at) : 0);
+	box_charge(L, at < len ? (size_t)(len - at) * 4 : 0);
 	lua_rawgeti(L, 1, at);
 	for (; at < len; at++) {
 		lua_rawgeti(L, 1, at + 1);
@@ -248,7 +249,7 @@ static int utf8_len(lua_State *L)
 	lua_Integer at = position(L, 2, 1, text.len), last = position(L, 3, -1, text.len), count = 0;
 	luaL_argcheck(L, at >= 1 && at <= (lua_Integer)text.len + 1, 2, "initial position out of bounds");
 	luaL_argcheck(L, last <= (lua_Integer)text.len, 3, "final position out of bounds");
-	box_charge(L, text.len);
+	box_charge(L, text.len * 4);
 	while (at <= last) {
 		lua_Integer code;
 		size_t len = decode((struct str){ text.ptr + at - 1, text.len - (size_t)at + 1 }, &code);

@@ -154,6 +154,70 @@ void value_keys_sort(struct value_keys *keys)
 		qsort(keys->at, keys->len, sizeof(*keys->at), compare_keys);
 }
 
+/* --- paths ------------------------------------------------------------------------- */
+
+/* Takes one ".name" or "[n]" off the path and pushes it as a key; false at a malformed one. */
+static bool push_key(lua_State *L, const char **path)
+{
+	const char *at = *path;
+	if (*at == '[') {
+		char *end;
+		long long index = strtoll(at + 1, &end, 10);
+		if (end == at + 1 || *end != ']')
+			return false;
+		lua_pushinteger(L, index);
+		*path = end + 1;
+		return true;
+	}
+	if (*at == '.')
+		at++;
+	size_t len = strcspn(at, ".[");
+	if (len == 0)
+		return false;
+	lua_pushlstring(L, at, len);
+	*path = at + len;
+	return true;
+}
+
+bool value_is_path(const char *path)
+{
+	while (*path) {
+		size_t len = strcspn(path + (*path == '.'), ".[");
+		if (*path == '[') {
+			len = strspn(path + 1, "0123456789");
+			if (len == 0 || path[1 + len] != ']')
+				return false;
+			path += len + 2;
+		} else {
+			if (len == 0)
+				return false;
+			path += len + (*path == '.');
+		}
+	}
+	return true;
+}
+
+bool value_push_path(lua_State *L, int index, const char *path)
+{
+	lua_pushvalue(L, index);
+	while (*path) {
+		if (!lua_istable(L, -1)) {
+			lua_pop(L, 1);
+			lua_pushnil(L);
+			return true;
+		}
+		(void)value_contents(L, -1);
+		lua_replace(L, -2);
+		if (!push_key(L, &path)) {
+			lua_pop(L, 1);
+			return false;
+		}
+		lua_rawget(L, -2);
+		lua_remove(L, -2);
+	}
+	return true;
+}
+
 /* --- JSON to Lua -------------------------------------------------------------------------- */
 
 static void push_object(lua_State *L, const json_t *object)

@@ -435,12 +435,81 @@ static void test_sessions_apart(struct session *s)
 	s->dm = one;
 }
 
+/* RELIABILITY.md, rows 19-28 and M2: each must end, and in the same way every time. */
+static void test_hostile(struct session *s)
+{
+	static const struct row rows[] = {
+		{ "(function() while true do end end)()", "B:rule.budget" },
+		{ "(function() while true do pcall(function() while true do end end) end end)()", "B:rule.budget" },
+		{ "(function() while true do pcall(error) end end)()", "B:rule.budget" },
+		{ "(function() local function f() return f() end return f() end)()", "B:rule.budget" },
+		{ "(function() local function f() return 1 + f() end return f() end)()", "B:rule." },
+		{ "(function() repeat local ok, e = pcall(string.rep, 'x', 1e9) until false end)()", "B:rule.memory" },
+		{ "xpcall(error, print)", "E:xpcall" }, { "setmetatable({}, {})", "E:setmetatable" },
+		{ "getmetatable('').__index", "E:getmetatable" }, { "coroutine.wrap(error)", "E:coroutine" },
+		{ "debug.sethook()", "E:debug" }, { "load('return 1')", "E:load" }, { "next({})", "E:next" },
+		{ "rawget({}, 1)", "E:rawget" }, { "string.dump(pairs)", "E:dump" }, { "require('x')", "E:require" },
+		{ "collectgarbage()", "E:collectgarbage" }, { "print(1)", "E:print" }, { "io.open('x')", "E:io" },
+		{ "os.time()", "E:os" }, { "math.random()", "E:random" }, { "string.pack('i', 1)", "E:pack" },
+		{ "('a'):rep(3000):find('.-.-.-.-b')", "B:rule.budget" },
+		{ "('a'):rep(3000):match(('a*'):rep(30) .. 'b')", "B:rule.budget" },
+		{ "('a'):rep(3000):gsub('(.-)(.-)(.-)%3%2%1b', '')", "B:rule.budget" },
+		{ "('('):rep(300):find('%b()')", "nil" }, { "('a'):rep(300):find(('a?'):rep(300))", "E:too complex" },
+		{ "(function() for m in ('a'):rep(3000):gmatch('.-.-.-b') do end end)()", "B:rule.budget" },
+		{ "('x'):rep(1e9)", "B:rule.memory" }, { "('x'):rep(1e9, 'y')", "B:rule.memory" },
+		{ "('x'):rep(math.maxinteger)", "B:rule.memory" }, { "('x'):rep(-1)", "\"\"" }, { "('ab'):rep(3, '-')", "\"ab-ab-ab\"" },
+		{ "(function() local s = 'x' while true do s = s .. s end end)()", "B:rule.memory" },
+		{ "string.format('%99999d', 1)", "B:rule.memory" }, { "string.format('%.999f', 1)", "B:rule.memory" },
+		{ "string.format('%p', {})", "E:invalid conversion" }, { "string.format('%a', 1)", "E:invalid conversion" },
+		{ "(function() local t = {} while true do t[#t + 1] = {} end end)()", "B:rule." },
+		{ "(function() local t = {} for i = 1, 1e9 do table.insert(t, 1, i) end end)()", "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e5 do t[i] = i end return select('#', table.unpack(t)) end)()", "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 5e4 do t[i] = i end while true do select(-1, table.unpack(t)) end end)()", "B:rule.budget" },
+		{ "table.unpack({}, 1, 1e8)", "E:too many results" },
+		{ "(function() local t = {} for i = 1, 2e4 do t[i] = i % 7 end table.sort(t, function() return true end) return 1 end)()", "B:rule.budget" },
+		{ "(function() local t = {3, 1, 2} table.sort(t, function(a, b) return true end) return #t end)()", "3" },
+		{ "(function() local t = {3, 1, 2} table.sort(t, function(a, b) t[4] = a error('stop') end) end)()", "E:stop" },
+		{ "(function() local s = ('x'):rep(1e6) local u = ('x'):rep(1e6 - 1) .. 'y' local n = 0 while s ~= u do n = n + 1 end end)()", "B:rule.budget" },
+		{ "(function() local s = ('x'):rep(1e6) while true do s:upper() end end)()", "B:rule.budget" },
+		{ "(function() local s = ('x'):rep(1e6) while true do local y = s .. 'y' end end)()", "B:rule." },
+		{ "(function() local s = ('x'):rep(1e6) while true do utf8.len(s) end end)()", "B:rule.budget" },
+		{ "(function() local s = ('x'):rep(1e6) while true do string.format('%s', s) end end)()", "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e4 do t['k' .. i] = i end while true do pairs(t) end end)()", "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e4 do t[i] = i end while true do count(t) end end)()", "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e4 do t[i] = i end while true do json(t) end end)()", "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e3 do t[i] = 'x' end while true do table.concat(t) end end)()", "B:rule.budget" },
+		{ "(function() for k in pairs({[{}] = 1}) do end end)()", "E:rule.nondeterministic_key" },
+		{ "(function() local x <close> = {} end)()", "E:close" },
+		{ "(function() local t = {} t.t = t return json(t) end)()", "E:contains itself" },
+		{ "pcall(pcall, pcall, pcall, error)", "true" }, { "tostring(pairs) .. tostring({})", "\"functiontable\"" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		expect(s, rows[i].code, rows[i].want);
+	expect(s, "('x'):upper()", "\"X\""); /* the box is as it was */
+}
+
+/* Compiling: row 27 and bytecode (row 23). */
+static void test_hostile_code(struct session *s)
+{
+	char *parens = mem_alloc(200001), *locals = mem_alloc(8000);
+	memset(parens, '(', 100000);
+	for (int i = 0; i < 300; i++)
+		snprintf(locals + strlen(locals), 24, "local a%d = 1 ", i);
+	expect(s, parens, "E:");
+	struct err err;
+	CHECK(run_script(s, locals, &err) == ERR_INPUT && strstr(err.text, "too many local"));
+	CHECK(run_script(s, "\033Lua\x54", &err) == ERR_INPUT && strstr(err.text, "binary"));
+	CHECK(script_compiles("a +", false, &err) == ERR_INPUT);
+	free(parens);
+	free(locals);
+}
+
 int main(void)
 {
 	mem_install();
 	static void (*const tests[])(struct session *s) = {
 		test_values, test_data, test_scripts, test_event, test_text, test_strings_and_locations,
-		test_foreach, test_save, test_sessions_apart,
+		test_foreach, test_save, test_sessions_apart, test_hostile, test_hostile_code,
 	};
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		struct session s;
