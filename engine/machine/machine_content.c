@@ -18,7 +18,8 @@
 /* A clean err for the next question to the data model. */
 struct err *attempt(struct session *s)
 {
-	err_clear(&s->machine->attempt);
+	if (s->machine->attempt.code != 0)
+		err_clear(&s->machine->attempt);
 	return &s->machine->attempt;
 }
 

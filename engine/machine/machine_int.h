@@ -258,6 +258,7 @@ int enqueue_message(struct session *to, struct event *event_taken);
 int select_transitions(struct session *session, const char *event_name);
 void compute_exit_set(struct session *session);
 int compute_entry_set(struct session *session);
+bool is_atomic(const struct chart_state *state);
 bool is_in_final_state(const struct session *session, int32_t state);
 bool name_match(const struct chart_transition *transition, const char *event_name);
 const struct history_value *history_of(const struct session *session, int32_t history);

@@ -43,9 +43,7 @@ static int check_config(const struct session *s, struct err *err)
 	for (size_t i = 0; i < s->config.len; i++) {
 		const struct chart_state *state = &s->chart->states[s->config.at[i]];
 		bool has_child = s->active_child[s->config.at[i]] != CHART_NONE;
-		bool is_whole = state->kind == STATE_COMPOUND || state->kind == STATE_PARALLEL
-		                        ? has_child
-		                        : !has_child && state->kind != STATE_HISTORY;
+		bool is_whole = state->kind != STATE_HISTORY && has_child == (state->child_count > 0);
 		if ((state->parent != 0 && !bits_has(s->active, (size_t)state->parent)) || !is_whole)
 			return err_set_id(err, ERR_CONFLICT, "run.state_gone",
 			                  "state '%s' of the run is another one in graph '%s'",

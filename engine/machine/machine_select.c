@@ -74,9 +74,10 @@ void active_range(const struct session *s, int32_t state, size_t *ret_begin, siz
 	*ret_end = first_from(s, state_of(s, state)->last + 1);
 }
 
-static bool is_atomic(const struct chart_state *state)
+/* Without child states; a parallel that has none counts too, or it could never be left. */
+bool is_atomic(const struct chart_state *state)
 {
-	return state->kind == STATE_ATOMIC || state->kind == STATE_FINAL;
+	return state->child_count == 0 && state->kind != STATE_HISTORY;
 }
 
 /* Matching by tokens: "a.b" takes "a.b" and "a.b.c", not "a.bc" (3.12.1). */

@@ -390,7 +390,7 @@ json_t *machine_states(const struct machine *machine, bool atomic_only)
 	json_t *ret = json_array();
 	for (size_t i = 0; i < root->config.len; i++) {
 		const struct chart_state *state = &root->chart->states[root->config.at[i]];
-		if (!atomic_only || state->kind == STATE_ATOMIC || state->kind == STATE_FINAL)
+		if (!atomic_only || is_atomic(state))
 			json_push(ret, json_string(state->id));
 	}
 	return ret;

@@ -222,13 +222,20 @@ static void merge_entered(struct session *s)
 	}
 }
 
-/* An ancestor of the domain may be among the states to enter in name only: it is active. */
+/*
+ * What is active is not entered (3.13, "entry set").  The appendix adds the
+ * ancestors of a history's states up to the history's parent, which may lie
+ * above the domain of the transition.
+ */
 static void skip_active(struct session *s)
 {
 	size_t to = 0;
 	for (size_t i = 0; i < s->entry_set.len; i++) {
-		if (!bits_has(s->active, (size_t)s->entry_set.at[i]))
-			s->entry_set.at[to++] = s->entry_set.at[i];
+		int32_t state = s->entry_set.at[i];
+		if (bits_has(s->active, (size_t)state))
+			bits_clear(s->default_entry, (size_t)state);
+		else
+			s->entry_set.at[to++] = state;
 	}
 	s->entry_set.len = to;
 }
