@@ -94,6 +94,9 @@ typedef void cli_reply_cb(void *arg, const json_t *reply);
  */
 int cli_ask(struct cli *cli, const json_t *request, cli_reply_cb *cb, void *arg, json_t **last,
             struct err *err) ATTR_MUST_USE;
+/* Asks, prints what comes back (with show, or as JSON), and gives the exit code. */
+int cli_ask_and_show(struct cli *cli, json_t *request_taken, void (*show)(const json_t *reply));
+void cli_show_run(const json_t *reply); /* {"run": RUN} */
 /* Opens the engine on the configured store; for serve and demo. */
 int cli_engine_open(struct cli *cli, struct engine **ret, struct err *err) ATTR_MUST_USE;
 /* Reads --input: JSON text, or @FILE, or - for standard input. */

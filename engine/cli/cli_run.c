@@ -72,8 +72,7 @@ static void print_run(const json_t *run)
 	print_pair("took", took);
 }
 
-/* Asks, prints what comes back with show, and gives the exit code. */
-static int ask_and_show(struct cli *cli, json_t *request_taken, void (*show)(const json_t *reply))
+int cli_ask_and_show(struct cli *cli, json_t *request_taken, void (*show)(const json_t *reply))
 {
 	struct err err = { 0 };
 	json_t *last;
@@ -94,7 +93,7 @@ static int ask_and_show(struct cli *cli, json_t *request_taken, void (*show)(con
 	return code;
 }
 
-static void show_run(const json_t *reply)
+void cli_show_run(const json_t *reply)
 {
 	print_run(json_at(reply, "run"));
 }
@@ -223,7 +222,7 @@ static int run_list(struct cli *cli)
 		json_put(request, "where", pair);
 		free(name);
 	}
-	return ask_and_show(cli, request, show_list);
+	return cli_ask_and_show(cli, request, show_list);
 }
 
 /* --- show, events ----------------------------------------------------------------------------------- */
@@ -263,7 +262,7 @@ static void show_more(const json_t *reply)
 
 static int run_show(struct cli *cli)
 {
-	return ask_and_show(cli, about(cli, "run.show"), show_more);
+	return cli_ask_and_show(cli, about(cli, "run.show"), show_more);
 }
 
 static void show_events(const json_t *reply)
@@ -278,19 +277,19 @@ static void show_events(const json_t *reply)
 
 static int run_events(struct cli *cli)
 {
-	return ask_and_show(cli, about(cli, "run.events"), show_events);
+	return cli_ask_and_show(cli, about(cli, "run.events"), show_events);
 }
 
 /* --- acting ---------------------------------------------------------------------------------------------- */
 
 static int run_cancel(struct cli *cli)
 {
-	return ask_and_show(cli, about(cli, "run.cancel"), show_run);
+	return cli_ask_and_show(cli, about(cli, "run.cancel"), cli_show_run);
 }
 
 static int run_repin(struct cli *cli)
 {
-	return ask_and_show(cli, about(cli, "run.repin"), show_run);
+	return cli_ask_and_show(cli, about(cli, "run.repin"), cli_show_run);
 }
 
 static int run_signal(struct cli *cli)
@@ -307,7 +306,7 @@ static int run_signal(struct cli *cli)
 	json_put(request, "data", value);
 	json_put_str(request, "event", cli->args[1]);
 	json_put_str(request, "id", cli_option(cli, "id"));
-	return ask_and_show(cli, request, show_run);
+	return cli_ask_and_show(cli, request, cli_show_run);
 }
 
 static void show_replay(const json_t *reply)
@@ -326,7 +325,7 @@ static void show_replay(const json_t *reply)
 
 static int run_replay(struct cli *cli)
 {
-	return ask_and_show(cli, about(cli, "run.replay"), show_replay);
+	return cli_ask_and_show(cli, about(cli, "run.replay"), show_replay);
 }
 
 /* --- the rows of the table ----------------------------------------------------------------------------- */
