@@ -163,6 +163,7 @@ static size_t group_digits(const char *plain, char *ret)
 static int helper_money(lua_State *L)
 {
 	box_charge(L, 64);
+	lua_settop(L, 2);
 	if (is_missing(L, 1)) {
 		lua_pushliteral(L, "(missing)");
 		return 1;

@@ -379,7 +379,8 @@ static int check_decision(struct verdict *verdict, const json_t *decision, const
 		return err_set_id(err, ERR_BLOCKED, "rule.bad_result",
 		                  "function '%s' answered '%s', which is none of the manifest's decisions",
 		                  name, json_is_string(decision) ? json_string_value(decision) : "no text");
-	bool are_texts = json_is_array(reasons) || json_object_size(reasons) == 0;
+	bool are_texts = json_is_array(reasons) ||
+	                 (json_is_object(reasons) && json_object_size(reasons) == 0);
 	for (size_t i = 0; i < json_array_size(reasons); i++)
 		are_texts &= json_is_string(json_array_get(reasons, i));
 	if (!are_texts)
