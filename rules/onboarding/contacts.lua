@@ -1,0 +1,54 @@
+-- SPDX-License-Identifier: MIT
+-- Contacts: who is told, who is asked, where, and how long we wait.
+--
+-- Input   facts.user (the account's owner), facts.contract.signatories, facts.account
+-- Output  see choose() below
+-- Example an owner without a usable address: owner is null and notify_to is DESK.
+
+local DESK = "cs-desk@gangway.example"       -- gets what no owner can get
+local CHANNEL = "#cs-onboarding"             -- Slack: what goes well, what waits
+local ALERTS = "#cs-onboarding-alerts"       -- Slack: what is blocked
+local APPROVER_ROLE = "cs-lead"              -- who may approve an escalation
+local APPROVAL_DUE = "72h"                   -- an escalation that nobody answered is blocked then
+local APPROVAL_REMINDER = "48h"              -- reminded of it after this time
+local EMAIL = "^[^%s@<>,;:\"]+@[^%s@<>,;:\"]+%.[^%s@<>,;:\"]+$"
+
+-- { name, email }, or null when there is no address that a mail could go to.
+local function person(name, email)
+  if missing(email) or not string.find(email, EMAIL) then
+    return null
+  end
+  return { name = has(name) and name or email, email = email }
+end
+
+-- The first signatory of the customer, in the contract's order, who has an address.
+local function customer_of(contract)
+  for _, one in ipairs(get(contract, "signatories") or {}) do
+    local found = one.customer == true and person(one.name, one.email) or null
+    if found ~= null then
+      return found
+    end
+  end
+  return null
+end
+
+return {
+  choose = function(v)
+    local user = get(v, "facts.user")
+    local contract = get(v, "facts.contract")
+    local owner = has(user) and person(user.Name, user.Email) or null
+    local name = get(v, "facts.account.Name")
+    return {
+      owner = owner,
+      customer = has(contract) and customer_of(contract) or null,
+      account_name = has(name) and name or v.account_id,
+      notify_to = owner ~= null and owner.email or DESK,
+      desk = DESK,
+      channel = CHANNEL,
+      alerts = ALERTS,
+      approver_role = APPROVER_ROLE,
+      approval_due = APPROVAL_DUE,
+      approval_reminder = APPROVAL_REMINDER,
+    }
+  end,
+}
