@@ -112,6 +112,30 @@ static int take_plugins(struct config *config, const json_t *table, struct err *
 	return 0;
 }
 
+/*
+ * "env:NAME|text" is the environment variable or, where it is not set, the text.
+ * What is not secret may have such a default; wire/ resolves the rest.
+ */
+static void fill_defaults(json_t *value)
+{
+	const char *key;
+	json_t *member;
+	json_object_foreach(value, key, member) {
+		const char *text = json_string_value(member);
+		const char *bar = text && str_begins(text, "env:") ? strchr(text, '|') : NULL;
+		if (!bar) {
+			fill_defaults(member);
+			continue;
+		}
+		char *reference = mem_dup(text, (size_t)(bar - text));
+		char *fallback = mem_dup_str(bar + 1);
+		const char *set = getenv(reference + strlen("env:"));
+		json_object_set_new(value, key, json_text(str_of(set && *set ? reference : fallback)));
+		free(reference);
+		free(fallback);
+	}
+}
+
 static int take(struct config *config, const json_t *table, struct err *err)
 {
 	if (check_keys(config->file ? config->file : "gangway.lua", table, err) < 0 ||
@@ -133,6 +157,7 @@ static int take(struct config *config, const json_t *table, struct err *err)
 		return err_set_id(err, ERR_INPUT, "config.type", "%s: 'connections' must be a table by name",
 		                  config->file);
 	config->connections = json_is_object(connections) ? json_deep_copy(connections) : json_object();
+	fill_defaults(config->connections);
 	config->socket = mem_format("%s.sock", config->store);
 	return 0;
 }
@@ -172,7 +197,12 @@ int config_read(const char *path, struct config *ret, struct err *err)
 	int status = read_file(file, &text, err);
 	if (status == 0) {
 		ret->file = mem_dup_str(file);
-		status = evaluate(file, buf_str(&text), &table, err);
+		/* A program that writes a configuration may write JSON: the same keys. */
+		status = str_ends(file, ".json") ?
+		                 json_read(buf_str(&text), LIMIT_CONFIG_BYTES, &table, err) :
+		                 evaluate(file, buf_str(&text), &table, err);
+		if (status < 0 && str_ends(file, ".json"))
+			err_wrap(err, "%s", file);
 	} else if (status == ERR_ABSENT && !is_asked) {
 		err_clear(err);
 		status = 0;

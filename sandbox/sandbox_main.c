@@ -3,6 +3,7 @@
  * gangway-sandbox: reads its arguments, starts one listener per system, says
  * where they are, and waits for a signal.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -22,7 +23,7 @@ struct options {
 	const char *scenarios;
 	int port, smtp_port, ready_fd;
 	uint64_t seed;
-	bool die_with_parent;
+	bool die_with_parent, prints_env;
 	const char *faults[FAULTS_MAX];
 	size_t fault_count;
 };
@@ -45,6 +46,8 @@ static const char help_text[] =
 	"garbage\n"
 	"  --ready-fd N               write the endpoints to this descriptor, too, and close it\n"
 	"  --die-with-parent          end when the process that started this one ends\n"
+	"  --env                      print what a client needs as shell exports, and end; with\n"
+	"                             --port N the addresses, too\n"
 	"  --help, --version\n"
 	"\n"
 	"Examples:\n"
@@ -76,6 +79,7 @@ enum {
 	OPTION_FAULT,
 	OPTION_READY_FD,
 	OPTION_DIE,
+	OPTION_ENV,
 	OPTION_HELP,
 	OPTION_VERSION
 };
@@ -112,6 +116,7 @@ static int take_option(int option, const char *value, struct options *options)
 		options->ready_fd = (int)number;
 		return -1;
 	case OPTION_DIE: options->die_with_parent = true; return -1;
+	case OPTION_ENV: options->prints_env = true; return -1;
 	case OPTION_HELP: fputs(help_text, stdout); return EXIT_GOOD;
 	case OPTION_VERSION: puts("gangway-sandbox 0.1.0"); return EXIT_GOOD;
 	default: fputs("Try 'gangway-sandbox --help'.\n", stderr); return EXIT_USAGE;
@@ -128,6 +133,7 @@ static int read_options(int argc, char **argv, struct options *options)
 		{ "fault", required_argument, NULL, OPTION_FAULT },
 		{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 		{ "die-with-parent", no_argument, NULL, OPTION_DIE },
+		{ "env", no_argument, NULL, OPTION_ENV },
 		{ "help", no_argument, NULL, OPTION_HELP },
 		{ "version", no_argument, NULL, OPTION_VERSION },
 		{ NULL, 0, NULL, 0 },
@@ -205,6 +211,40 @@ static void announce(const struct sandbox *box, FILE *out)
 	fflush(out);
 }
 
+/* Shell exports under the names that the shipped gangway.lua asks for. */
+static void print_env(const struct options *options)
+{
+	static const struct {
+		const char *name, *value;
+	} constants[] = {
+		{ "SALESFORCE_CLIENT_ID", SALESFORCE_CLIENT_ID },
+		{ "SALESFORCE_CLIENT_SECRET", SALESFORCE_CLIENT_SECRET },
+		{ "NETSUITE_REALM", NETSUITE_ACCOUNT },
+		{ "NETSUITE_CONSUMER_KEY", NETSUITE_CONSUMER_KEY },
+		{ "NETSUITE_CONSUMER_SECRET", NETSUITE_CONSUMER_SECRET },
+		{ "NETSUITE_TOKEN", NETSUITE_TOKEN_ID },
+		{ "NETSUITE_TOKEN_SECRET", NETSUITE_TOKEN_SECRET },
+		{ "CLM_ACCOUNT", CLM_ACCOUNT },
+		{ "CLM_TOKEN", CLM_TOKEN },
+		{ "SLACK_TOKEN", SLACK_TOKEN },
+		{ "OPENAI_API_KEY", LLM_KEY },
+		{ "PROVISION_TOKEN", PROVISION_TOKEN },
+	};
+	for (size_t i = 0; i < sizeof(constants) / sizeof(*constants); i++)
+		printf("export %s='%s'\n", constants[i].name, constants[i].value);
+	for (int i = 0; options->port && i < SYSTEM_COUNT; i++) {
+		const struct system_ops *ops = system_ops((enum system)i);
+		bool is_llm = strcmp(ops->name, "llm") == 0;
+		int port = i == SYSTEM_SMTP && options->smtp_port > 0 ? options->smtp_port :
+		                                                        options->port + i;
+		printf("export ");
+		for (const char *c = is_llm ? "OPENAI_BASE" : ops->name; *c; c++)
+			putchar(toupper((unsigned char)*c));
+		printf("_URL='%s://127.0.0.1:%d%s'\n", i == SYSTEM_SMTP ? "smtp" : "http", port,
+		       ops->base_path);
+	}
+}
+
 static void announce_to(const struct sandbox *box, int fd)
 {
 	FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
@@ -251,6 +291,8 @@ int main(int argc, char **argv)
 	int status = read_options(argc, argv, &options);
 	if (status >= 0)
 		return status;
+	if (options.prints_env)
+		return print_env(&options), EXIT_GOOD;
 	/* Blocked before the first thread exists, so that only sigwait() gets them. */
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);

@@ -98,8 +98,15 @@ static void look_at_connection(struct findings *f, const struct cli *cli, const 
 	struct wire_connection *connection;
 	char what[160], text[320];
 	snprintf(what, sizeof(what), "connection %.100s", name);
-	if (wire_connection_new(name, json, &connection, &err) < 0) {
-		note(f, false, what, err.text, err.hint);
+	bool is_optional = json_truth(json, "optional", false);
+	json_t *own = json_copy((json_t *)(uintptr_t)json);
+	json_object_del(own, "optional");
+	int status = wire_connection_new(name, own, &connection, &err);
+	json_decref(own);
+	if (status < 0) {
+		bool is_left_out = status == ERR_ABSENT && is_optional;
+		snprintf(text, sizeof(text), "%.200s%s", err.text, is_left_out ? " (optional: left out)" : "");
+		note(f, is_left_out, what, text, err.hint);
 		return;
 	}
 	const char *plugin = wire_connection_plugin(connection);
@@ -107,7 +114,9 @@ static void look_at_connection(struct findings *f, const struct cli *cli, const 
 		snprintf(text, sizeof(text), "there is no plugin '%.100s' to speak over it", plugin);
 		note(f, false, what, text, "name the plugin with plugin = \"...\"");
 	}
-	bool ok = is_reachable(json_str(json, "url", ""), text);
+	json_t *description = wire_connection_describe(connection);
+	bool ok = is_reachable(json_str(description, "url", ""), text);
+	json_decref(description);
 	note(f, ok, what, text, "is the service up? for the sandbox: gangway-sandbox");
 	wire_connection_free(connection);
 }

@@ -53,6 +53,12 @@ int cli_plugins(struct cli *cli, struct err *err)
 	return status;
 }
 
+void cli_plugins_release(struct cli *cli)
+{
+	plugins_free(cli->plugins);
+	cli->plugins = NULL;
+}
+
 /* --- what run/ is handed so that it needs no Lua --------------------------------------------- */
 
 static void *hook_script_new(const struct clock *clock)

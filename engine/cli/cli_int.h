@@ -85,6 +85,7 @@ char *cli_clean(const char *text); /* to be freed */
 int cli_config(struct cli *cli, struct err *err) ATTR_MUST_USE;
 /* The configured plugins; a plugin that cannot be loaded is told on stderr once. */
 int cli_plugins(struct cli *cli, struct err *err) ATTR_MUST_USE;
+void cli_plugins_release(struct cli *cli);
 
 typedef void cli_reply_cb(void *arg, const json_t *reply);
 /*

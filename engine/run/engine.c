@@ -223,9 +223,21 @@ static int make_connections(struct engine *engine, struct err *err)
 	json_t *json;
 	json_object_foreach((json_t *)(uintptr_t)engine->options.connections, name, json) {
 		struct wire_connection *connection;
-		if (wire_connection_new(name, json, &connection, err) < 0)
+		/* An optional one whose secret is not there is left out: its calls fail, the graph decides. */
+		bool is_optional = json_truth(json, "optional", false);
+		json_t *own = json_copy(json);
+		json_object_del(own, "optional");
+		int status = wire_connection_new(name, own, &connection, err);
+		json_decref(own);
+		if (status == 0) {
+			map_set(&engine->connections, name, connection);
+		} else if (status == ERR_ABSENT && is_optional) {
+			engine_log(engine, "info", "connection.left_out",
+			           json_pack("{s:s,s:s}", "connection", name, "text", err->text));
+			err_clear(err);
+		} else {
 			return err_wrap(err, "connections.%s", name);
-		map_set(&engine->connections, name, connection);
+		}
 	}
 	return 0;
 }

@@ -96,7 +96,7 @@ static int check_now(struct run *run, const struct effect *effect, struct err *e
 	return check_plugin(run, effect, err);
 }
 
-/* [number, code, id, text] of the record being replayed; NULL when this one was let through. */
+/* [number, code, id, text, hint] of the record being replayed; NULL when this one was let through. */
 static const json_t *find_refusal(const struct run *run, uint64_t number)
 {
 	const json_t *refused = json_at(run->replay, "refused");
@@ -115,14 +115,16 @@ static int env_check(void *ctx, const struct effect *effect, struct err *err)
 		const json_t *row = find_refusal(run, effect->number);
 		if (!row)
 			return 0;
-		return err_set_id(err, (int)json_integer_value(json_array_get(row, 1)),
-		                  json_string_value(json_array_get(row, 2)), "%s",
-		                  json_string_value(json_array_get(row, 3)));
+		const char *hint = json_string_value(json_array_get(row, 4));
+		err_set_id(err, (int)json_integer_value(json_array_get(row, 1)),
+		           json_string_value(json_array_get(row, 2)), "%s",
+		           json_string_value(json_array_get(row, 3)));
+		return hint && hint[0] ? err_hint(err, "%s", hint) : err->code;
 	}
 	int status = check_now(run, effect, err);
 	if (status < 0)
-		json_push(run->refused, json_pack("[I,i,s,s]", (json_int_t)effect->number, status, err->id,
-		                                  err->text));
+		json_push(run->refused, json_pack("[I,i,s,s,s]", (json_int_t)effect->number, status, err->id,
+		                                  err->text, err->hint)); /* the chart sees all of it */
 	return status;
 }
 
