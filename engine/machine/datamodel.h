@@ -41,7 +41,8 @@ struct datamodel_ops {
 
 	/* Before each macrostep: what now() answers until the next call; never goes back within a run. */
 	void (*set_now)(struct datamodel *dm, int64_t now_ms);
-	/* The document-level <script>: runs once, at start, before anything else of the chart. */
+	/* The document-level <script>: runs once, at start; with early binding after the data got their
+	 * values, with late binding before (appendix A). */
 	int (*load_script)(struct datamodel *dm, const struct chart_expr *code, struct err *err);
 
 	/* Makes the variable exist, without a value. */
@@ -90,8 +91,9 @@ struct datamodel_ops {
 	int (*foreach_next)(struct datamodel *dm, void *iter, bool *more, struct err *err);
 	void (*foreach_end)(struct datamodel *dm, void *iter);
 
-	/* After a step that wrote data: is everything still JSON-shaped (DESIGN 4)?  ERR_INPUT names the
-	 * datum; the machine raises error.execution and the datum has no value afterwards. */
+	/* After each macrostep: is everything still JSON-shaped (DESIGN 4)?  Cheap when nothing was
+	 * written.  ERR_INPUT names the datum; the machine raises error.execution and the datum has no
+	 * value afterwards. */
 	int (*check)(struct datamodel *dm, struct err *err);
 	/* All data as one JSON object, for people, --json, search keys and rules; aliases are copied; new. */
 	json_t *(*snapshot)(struct datamodel *dm);

@@ -41,10 +41,12 @@ struct machine_answer {
 struct machine_env {
 	void *ctx;
 	/*
-	 * May this call or send be dispatched?  Sees type, action, data and renders.
-	 * 0: yes.  ERR_INPUT, ERR_ABSENT: nothing can be dispatched: error.execution.
-	 * ERR_SYSTEM: dispatched but unreachable: error.communication.
-	 * The err text becomes _event.data.message.  NULL: everything may.
+	 * May this be dispatched?  Asked for each CALL, SEND, EVENT and HTTP_EVENT, for each
+	 * element of gw:each, and for a delayed send when it is sent; sees type, action, data and
+	 * renders.  0: yes.  ERR_INPUT, ERR_ABSENT: nothing can be dispatched: error.execution.
+	 * ERR_SYSTEM: dispatched but unreachable: error.communication (also for any refusal of
+	 * an EVENT or HTTP_EVENT).  The err text becomes _event.data.message, the id error_code, the
+	 * hint resolution.  NULL: everything may, but there are no foreign sessions.
 	 */
 	int (*check)(void *ctx, const struct effect *effect, struct err *err);
 	/* Is this call PURE, so that it is answered inline?  NULL: none is. */
@@ -55,7 +57,10 @@ struct machine_env {
 	 */
 	int (*answer)(void *ctx, const struct effect *effect, struct datamodel *dm,
 	              const struct datamodel_ops *ops, struct machine_answer *ret, struct err *err);
-	/* Renders the gw:render parameters of a call or send into effect->data, from the data model.  NULL: none. */
+	/*
+	 * Renders the gw:render parameters of a call or send into effect->data, from the data model:
+	 * data is an object then, and changed in place.  A failure counts like one of check.  NULL: none.
+	 */
 	int (*render)(void *ctx, struct effect *effect, struct datamodel *dm,
 	              const struct datamodel_ops *ops, struct err *err);
 	/* The chart that <invoke type="scxml"> names by src (relative, "file:" removed).  *ret is referenced. */
@@ -105,9 +110,13 @@ void machine_free(struct machine *machine); /* NULL is fine */
 /*
  * One input.  Effects are appended to effects.  inline_answers is NULL (env
  * answers) or, for replay, the array that machine_step returned in *inline_made
- * for the same input; then env->answer is not called.  *inline_made is new: one
- * [number, {"result"|"failure": ...}] per inline call, an empty array for none.
+ * for the same input; then env->answer and env->check are not called (is_inline
+ * and render are).  *inline_made is new: one [number, {"result"|"failure": ...}]
+ * per inline call and one [number, {"refused": ...}] per dispatch that env
+ * refused, in the order they happened; an empty array for none.
  * A RESULT, TIMER for a number that is not open (cancelled) is taken silently.
+ * A RESULT's failure whose error_type is "execution" says that nothing was
+ * dispatched: the event is error.execution then, otherwise error.communication.
  */
 int machine_step(struct machine *machine, const struct input *input, const json_t *inline_answers,
                  json_t **inline_made, struct effects *effects, struct err *err) ATTR_MUST_USE;
@@ -122,7 +131,8 @@ bool machine_wants(const struct machine *machine, uint64_t number);
 /* Would any transition of the root's current configuration take an event of this name? (for people) */
 bool machine_listens(const struct machine *machine, const char *event_name);
 
-/* Active states of the root session in document order (atomic only, or all), ids; new array. */
+/* Active states of the root session in document order (atomic only, or all), ids; new array.
+ * Once it is done: those in which it ended. */
 json_t *machine_states(const struct machine *machine, bool atomic_only);
 json_t *machine_data(const struct machine *machine);   /* the root's data model snapshot; new */
 const struct chart *machine_chart(const struct machine *machine);

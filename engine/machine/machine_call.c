@@ -134,6 +134,10 @@ int check_effect(struct session *s, struct effect *effect)
 	} else {
 		(void)ask_env(s, effect, err);
 	}
+	/* A session or a URL that nobody offers is an address nobody answers at (C.1, C.2). */
+	bool is_message = effect->kind == EFFECT_EVENT || effect->kind == EFFECT_HTTP_EVENT;
+	if (is_message && is_refusal(err->code))
+		err->code = ERR_SYSTEM;
 	if (err->code != 0 && is_refusal(err->code))
 		note_answer(machine, effect->number, "refused", refusal(err));
 	return err->code;
