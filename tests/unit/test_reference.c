@@ -45,7 +45,6 @@ static char *trace_of(const struct effects *effects)
 {
 	struct buf trace;
 	buf_init(&trace, 64 * 1024 * 1024);
-	buf_put(&trace, "");
 	for (size_t i = 0; i < effects->len; i++) {
 		const struct effect *effect = &effects->at[i];
 		if (effect->kind == EFFECT_LOG)
