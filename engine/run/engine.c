@@ -326,6 +326,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		engine_close(engine);
 		return err->code;
 	}
+	crumb_open(engine);
 	engine->workers = mem_alloc((size_t)engine->worker_count * sizeof(*engine->workers));
 	for (int i = 0; i < engine->worker_count; i++)
 		worker_init(&engine->workers[i], engine, i);
@@ -369,6 +370,7 @@ void engine_close(struct engine *engine)
 	engine_listen_stop(engine);
 	if (engine->is_running)
 		stop_threads(engine);
+	crumb_close(engine);
 	free(engine->workers);
 	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
 		wire_connection_free(entry->value);

@@ -66,7 +66,7 @@ struct engine_options {
 	const char *version;        /* of the engine */
 	int workers;                /* 0: one per core */
 	struct clock clock;
-	const struct plugins *plugins; /* outlives the engine */
+	struct plugins *plugins;    /* outlives the engine; one that kills it may be quarantined */
 	struct engine_hooks hooks;
 	/* One structured line per event worth an operator's attention; may be NULL. */
 	void (*log)(void *ctx, const json_t *line);

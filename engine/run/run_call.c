@@ -118,6 +118,12 @@ static void on_end(void *ctx, struct plugin_call *plugin, bool ok, json_t *value
 	call_answer(call, ok, value, extra);
 }
 
+static void on_enter(void *ctx, const char *plugin)
+{
+	struct call *call = ctx;
+	crumb_enter(call->run->worker, plugin);
+}
+
 /* A prompt of the run's pinned release. */
 static json_t *on_prompt(void *ctx, struct plugin_call *plugin, const char *name, const json_t *values,
                          struct err *err)
@@ -133,6 +139,7 @@ static const struct plugin_call_hooks *call_hooks(struct call *call)
 		                                  .on_request = on_request,
 		                                  .on_answer = on_answer,
 		                                  .on_end = on_end,
+		                                  .on_enter = on_enter,
 		                                  .prompt = on_prompt };
 	return &call->hooks;
 }

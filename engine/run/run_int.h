@@ -244,6 +244,7 @@ struct engine {
 	atomic_uint round_robin;
 	bool is_running;
 	struct run_door *door;    /* the Unix socket, or NULL */
+	struct run_crumb *crumb;  /* mapped; NULL: none */
 };
 
 int64_t engine_now(const struct engine *engine);
@@ -257,6 +258,10 @@ void engine_count(struct engine *engine, int change);
 void worker_bury(struct worker *worker, struct call *call);
 /* A run of this worker went to sleep until then (-1: for good). */
 void worker_mind(struct worker *worker, int64_t wake_ms);
+/* run_crumb.c: which plugin a worker is inside of (NULL: none), in a file that survives a crash. */
+void crumb_open(struct engine *engine);
+void crumb_close(struct engine *engine);
+void crumb_enter(struct worker *worker, const char *plugin);
 /* run_view.c: what needs no worker: lists, doctor. */
 void engine_query(struct engine *engine, const json_t *request, const struct asker *asker);
 
