@@ -24,9 +24,7 @@
 #include "base/must.h"
 #include "script/script_int.h"
 
-enum { TEXT_STEPS = 10000 }; /* for inline text: literals, not programs */
-
-static bool is_system_name(const char *name)
+bool datamodel_is_system(const char *name)
 {
 	static const char *const names[] = { "_event", "_sessionid", "_name", "_ioprocessors", "_x" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -40,7 +38,7 @@ struct box_host datamodel_host(struct datamodel *dm)
 	return (struct box_host){ .now_ms = dm->now_ms, .rng = &dm->rng, .in = dm->in, .ctx = dm->ctx };
 }
 
-static void push_ref(struct datamodel *dm, int ref)
+void datamodel_push_ref(struct datamodel *dm, int ref)
 {
 	lua_rawgeti(dm->script->L, LUA_REGISTRYINDEX, ref);
 }
@@ -50,7 +48,7 @@ static void push_ref(struct datamodel *dm, int ref)
 bool datamodel_is_declared(struct datamodel *dm, const char *name)
 {
 	lua_State *L = dm->script->L;
-	push_ref(dm, dm->declared_ref);
+	datamodel_push_ref(dm, dm->declared_ref);
 	lua_pushstring(L, name);
 	lua_rawget(L, -2);
 	bool ret = lua_toboolean(L, -1);
@@ -65,7 +63,7 @@ bool datamodel_is_declared(struct datamodel *dm, const char *name)
 static void hide_from_box(struct datamodel *dm, const char *name)
 {
 	lua_State *L = dm->script->L;
-	push_ref(dm, dm->system_ref);
+	datamodel_push_ref(dm, dm->system_ref);
 	lua_getmetatable(L, -1);
 	lua_getfield(L, -1, "__index");
 	lua_newtable(L);
@@ -85,13 +83,13 @@ static void hide_from_box(struct datamodel *dm, const char *name)
 
 void datamodel_declare(struct datamodel *dm, const char *name)
 {
-	if (is_system_name(name) || datamodel_is_declared(dm, name))
+	if (datamodel_is_system(name) || datamodel_is_declared(dm, name))
 		return;
 	lua_State *L = dm->script->L;
-	push_ref(dm, dm->declared_ref);
+	datamodel_push_ref(dm, dm->declared_ref);
 	lua_pushboolean(L, true);
 	lua_setfield(L, -2, name);
-	push_ref(dm, dm->system_ref); /* data goes before a function of the chart */
+	datamodel_push_ref(dm, dm->system_ref); /* data goes before a function of the chart */
 	lua_pushstring(L, name);
 	lua_pushnil(L);
 	lua_rawset(L, -3);
@@ -101,10 +99,10 @@ void datamodel_declare(struct datamodel *dm, const char *name)
 }
 
 /* Pops the value. */
-static void set_data(struct datamodel *dm, const char *name)
+void datamodel_set(struct datamodel *dm, const char *name)
 {
 	lua_State *L = dm->script->L;
-	push_ref(dm, dm->env_ref);
+	datamodel_push_ref(dm, dm->env_ref);
 	lua_pushstring(L, name);
 	lua_pushvalue(L, -3);
 	lua_rawset(L, -3);
@@ -119,9 +117,9 @@ static int write_name(lua_State *L)
 	const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "?";
 	lua_pushvalue(L, 2);
 	lua_rawget(L, lua_upvalueindex(1));
-	bool may_write = lua_toboolean(L, -1) || (dm->is_loading && !is_system_name(name));
+	bool may_write = lua_toboolean(L, -1) || (dm->is_loading && !datamodel_is_system(name));
 	lua_pop(L, 1);
-	if (!may_write && is_system_name(name))
+	if (!may_write && datamodel_is_system(name))
 		return luaL_error(L, "'%s' is a system variable and cannot be written", name);
 	if (!may_write)
 		return luaL_error(L, "'%s' is not declared: there is no <data id=\"%s\"/>", name, name);
@@ -158,7 +156,7 @@ static void make_system(struct datamodel *dm, const struct datamodel_setup *setu
 	value_freeze(L, FROZEN_IO);
 	lua_setfield(L, -2, "_ioprocessors");
 	lua_newtable(L);
-	push_ref(dm, dm->script->globals_ref);
+	datamodel_push_ref(dm, dm->script->globals_ref);
 	lua_setfield(L, -2, "__index");
 	lua_setmetatable(L, -2);
 	dm->system_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -171,9 +169,9 @@ static void make_env(struct datamodel *dm)
 	dm->declared_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	lua_newtable(L);
 	lua_createtable(L, 0, 2);
-	push_ref(dm, dm->system_ref);
+	datamodel_push_ref(dm, dm->system_ref);
 	lua_setfield(L, -2, "__index");
-	push_ref(dm, dm->declared_ref);
+	datamodel_push_ref(dm, dm->declared_ref);
 	lua_pushlightuserdata(L, dm);
 	lua_pushcclosure(L, write_name, 2);
 	lua_setfield(L, -2, "__newindex");
@@ -208,6 +206,11 @@ static void dm_free(struct datamodel *dm)
 	if (!dm)
 		return;
 	lua_State *L = dm->script->L;
+	/* Chunks that ran last for this session still share its _ENV: let go of the data. */
+	datamodel_push_ref(dm, dm->holder_ref);
+	lua_pushnil(L);
+	lua_setupvalue(L, -2, 1);
+	lua_pop(L, 1);
 	luaL_unref(L, LUA_REGISTRYINDEX, dm->env_ref);
 	luaL_unref(L, LUA_REGISTRYINDEX, dm->system_ref);
 	luaL_unref(L, LUA_REGISTRYINDEX, dm->declared_ref);
@@ -223,298 +226,14 @@ static void dm_set_now(struct datamodel *dm, int64_t now_ms)
 		dm->now_ms = now_ms;
 }
 
-/* --- evaluation --------------------------------------------------------------------- */
-
-/* Pushes the chunk of expr, joined with this session's environment. */
-static int push_chunk(struct datamodel *dm, const struct chart_expr *expr, enum chart_role role,
-                      struct expr_code **ret, struct err *err)
-{
-	lua_State *L = dm->script->L;
-	if (chart_code_push(dm->script, dm->code, expr, role, ret, err) < 0)
-		return err->code;
-	push_ref(dm, dm->holder_ref);
-	lua_upvaluejoin(L, -2, 1, -1, 1);
-	lua_pop(L, 1);
-	return 0;
-}
-
-/* Code that may have changed data in a way that only a look at all of it can tell. */
-static void note_writes(struct datamodel *dm, const struct expr_code *code)
-{
-	unsigned writes = dm->has_library ? SCAN_WRITES | SCAN_CALL : SCAN_WRITES;
-	if (code->flags & writes)
-		dm->is_suspect = true;
-}
-
-/* Calls the chunk below its nargs arguments. */
-static int call(struct datamodel *dm, const struct chart_expr *expr, enum chart_role role,
-                const struct expr_code *code, int nargs, int nresults, struct err *err)
-{
-	struct box_host host = datamodel_host(dm);
-	note_writes(dm, code);
-	int64_t steps = dm->script->limits.steps_max;
-	if (box_call(dm->script, nargs, nresults, &host, steps) != LUA_OK)
-		return chart_code_failed(dm->script, expr, role, err);
-	return 0;
-}
-
-/* Pushes the value of expr. */
-static int eval(struct datamodel *dm, const struct chart_expr *expr, struct err *err)
-{
-	struct expr_code *code;
-	if (push_chunk(dm, expr, ROLE_VALUE, &code, err) < 0)
-		return err->code;
-	return call(dm, expr, ROLE_VALUE, code, 0, 1, err);
-}
-
-/* err_wrap() with the place of expr, where there is one. */
-static int wrap_place(struct err *err, const struct chart_expr *expr)
-{
-	return expr->at.line > 0 ? err_wrap(err, "line %u", expr->at.line) : err->code;
-}
-
-static int dm_eval_bool(struct datamodel *dm, const struct chart_expr *expr, bool *ret,
-                        struct err *err)
-{
-	lua_State *L = dm->script->L;
-	if (eval(dm, expr, err) < 0)
-		return err->code;
-	*ret = lua_toboolean(L, -1) && !value_is_null(L, -1);
-	lua_pop(L, 1);
-	return 0;
-}
-
-/* Pops the value. */
-static int take_json(struct datamodel *dm, const struct chart_expr *expr, json_t **ret,
-                     struct err *err)
-{
-	lua_State *L = dm->script->L;
-	json_t *value = NULL;
-	int status = value_to_json(L, -1, expr->text, &value, err);
-	lua_pop(L, 1);
-	if (status < 0)
-		return wrap_place(err, expr);
-	*ret = value;
-	return 0;
-}
-
-static int dm_eval_json(struct datamodel *dm, const struct chart_expr *expr, json_t **ret,
-                        struct err *err)
-{
-	return eval(dm, expr, err) < 0 ? err->code : take_json(dm, expr, ret, err);
-}
-
-static int dm_eval_string(struct datamodel *dm, const struct chart_expr *expr, char **ret,
-                          struct err *err)
-{
-	lua_State *L = dm->script->L;
-	if (eval(dm, expr, err) < 0)
-		return err->code;
-	struct str text = { 0 };
-	if (lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER)
-		text.ptr = lua_tolstring(L, -1, &text.len);
-	if (!text.ptr)
-		err_set(err, ERR_INPUT, "'%.80s' is a %s, not a string", expr->text,
-		        value_is_null(L, -1) ? "null" : luaL_typename(L, -1));
-	else if (memchr(text.ptr, '\0', text.len) || !str_is_utf8(text))
-		err_set(err, ERR_INPUT, "'%.80s' is not valid UTF-8 text", expr->text);
-	else
-		*ret = mem_dup(text.ptr, text.len);
-	lua_pop(L, 1);
-	return err->code < 0 ? wrap_place(err, expr) : 0;
-}
-
-static int dm_script(struct datamodel *dm, const struct chart_expr *expr, struct err *err)
-{
-	struct expr_code *code;
-	if (push_chunk(dm, expr, ROLE_SCRIPT, &code, err) < 0)
-		return err->code;
-	return call(dm, expr, ROLE_SCRIPT, code, 0, 0, err);
-}
-
-/* --- inline text ------------------------------------------------------------------------ */
-
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-static json_t *normalise_space(const char *text)
-{
-	struct buf out;
-	buf_init(&out, strlen(text) + 1);
-	for (const char *p = text; *p;) {
-		while (is_space(*p))
-			p++;
-		size_t len = 0;
-		while (p[len] && !is_space(p[len]))
-			len++;
-		if (len > 0 && out.len > 0)
-			buf_put(&out, " ");
-		buf_put_len(&out, p, len);
-		p += len;
-	}
-	json_t *ret = json_text(buf_str(&out));
-	buf_release(&out);
-	return ret;
-}
-
-/* The value of text in an empty environment; NULL when it has none. */
-static json_t *value_of_text(struct script *script, struct str text)
-{
-	lua_State *L = script->L;
-	unsigned flags;
-	json_t *ret = NULL;
-	struct err unused = { 0 };
-	struct box_host nobody = { 0 };
-	if (box_load(script, "return ", text, "=lua") == LUA_OK) {
-		lua_newtable(L);
-		lua_setupvalue(L, -2, 1);
-		if (scan_expression(text, &flags, NULL, NULL) &&
-		    box_call(script, 0, 1, &nobody, TEXT_STEPS) == LUA_OK &&
-		    value_to_json(L, -1, "", &ret, &unused) < 0)
-			ret = NULL;
-	}
-	lua_settop(L, 0);
-	return ret;
-}
-
-static int dm_eval_text(struct datamodel *dm, uint32_t id, const char *text, bool is_xml,
-                        json_t **ret, struct err *err)
-{
-	(void)err;
-	must(id < dm->code->chart->expr_count && text);
-	struct expr_code *code = &dm->code->exprs[id];
-	if (!code->is_text_known) {
-		code->text = is_xml ? json_text(str_of(text)) : value_of_text(dm->script, str_of(text));
-		if (!code->text)
-			code->text = normalise_space(text);
-		code->is_text_known = true;
-	}
-	*ret = json_deep_copy(code->text);
-	must(*ret);
-	return 0;
-}
-
-/* --- locations --------------------------------------------------------------------------- */
-
-static int check_base(struct datamodel *dm, const struct chart_expr *location,
-                      const struct expr_code *code, bool is_write, struct err *err)
-{
-	bool is_system = is_system_name(code->base);
-	if (is_system && !is_write)
-		return 0;
-	if (is_system)
-		err_set(err, ERR_INPUT, "'%s' is a system variable and cannot be written", code->base);
-	else if (!datamodel_is_declared(dm, code->base))
-		err_set(err, ERR_INPUT, "'%s' is not declared: there is no <data id=\"%s\"/>", code->base,
-		        code->base);
-	return err->code < 0 ? wrap_place(err, location) : 0;
-}
-
-static int dm_eval_location(struct datamodel *dm, const struct chart_expr *location, json_t **ret,
-                            struct err *err)
-{
-	struct expr_code *code;
-	if (push_chunk(dm, location, ROLE_GET, &code, err) < 0)
-		return err->code;
-	if (check_base(dm, location, code, false, err) < 0) {
-		lua_pop(dm->script->L, 1);
-		return err->code;
-	}
-	if (call(dm, location, ROLE_GET, code, 0, 1, err) < 0)
-		return err->code;
-	return take_json(dm, location, ret, err);
-}
-
-/* Stores the value on top of the stack; pops it. */
-static int store(struct datamodel *dm, const struct chart_expr *location, struct err *err)
-{
-	lua_State *L = dm->script->L;
-	struct expr_code *code;
-	if (push_chunk(dm, location, ROLE_SET, &code, err) < 0) {
-		lua_pop(L, 1);
-		return err->code;
-	}
-	if (check_base(dm, location, code, true, err) < 0) {
-		lua_pop(L, 2);
-		return err->code;
-	}
-	if (value_check(L, -2, location->text, err) < 0) {
-		lua_pop(L, 2);
-		return wrap_place(err, location);
-	}
-	if (code->is_plain) {
-		lua_pop(L, 1);
-		set_data(dm, code->base);
-		return 0;
-	}
-	map_set(&dm->suspects, code->base, dm);
-	lua_insert(L, -2);
-	return call(dm, location, ROLE_SET, code, 1, 0, err);
-}
-
-static int dm_assign(struct datamodel *dm, const struct chart_expr *location,
-                     const struct chart_expr *expr, struct err *err)
-{
-	return eval(dm, expr, err) < 0 ? err->code : store(dm, location, err);
-}
-
-static int dm_assign_json(struct datamodel *dm, const struct chart_expr *location,
-                          const json_t *value, struct err *err)
-{
-	value_push_json(dm->script->L, value);
-	return store(dm, location, err);
-}
-
-static int dm_assign_text(struct datamodel *dm, const struct chart_expr *location, uint32_t id,
-                          const char *text, bool is_xml, struct err *err)
-{
-	json_t *value;
-	if (dm_eval_text(dm, id, text, is_xml, &value, err) < 0)
-		return err->code;
-	int status = dm_assign_json(dm, location, value, err);
-	json_decref(value);
-	return status;
-}
-
-/* --- <data> and the document-level script ---------------------------------------------------- */
-
-static int dm_init_data(struct datamodel *dm, const struct chart_data *data, const json_t *value,
-                        struct err *err)
-{
-	lua_State *L = dm->script->L;
-	datamodel_declare(dm, data->id);
-	if (is_system_name(data->id))
-		return err_set(err, ERR_INPUT, "'%s' is a system variable and cannot be data", data->id);
-	json_t *made = NULL;
-	if (value) {
-		value_push_json(L, value);
-	} else if (data->expr.text) {
-		if (eval(dm, &data->expr, err) < 0)
-			return err->code;
-		if (value_check(L, -1, data->id, err) < 0) {
-			lua_pop(L, 1);
-			return wrap_place(err, &data->expr);
-		}
-	} else if (data->text) {
-		if (dm_eval_text(dm, data->text_id, data->text, data->is_xml, &made, err) < 0)
-			return err->code;
-		value_push_json(L, made);
-		json_decref(made);
-	} else {
-		lua_pushnil(L);
-	}
-	set_data(dm, data->id);
-	return 0;
-}
+/* --- the document-level script ------------------------------------------------- */
 
 /* What the script made: JSON values become data, the rest (functions) belongs to the chart. */
 static void sort_out_globals(struct datamodel *dm)
 {
 	lua_State *L = dm->script->L;
-	push_ref(dm, dm->env_ref);
-	push_ref(dm, dm->system_ref);
+	datamodel_push_ref(dm, dm->env_ref);
+	datamodel_push_ref(dm, dm->system_ref);
 	struct value_keys keys = { 0 };
 	value_keys_read(L, -2, &keys);
 	for (size_t i = 0; i < keys.len; i++) {
@@ -545,7 +264,7 @@ static void sort_out_globals(struct datamodel *dm)
 static int dm_load_script(struct datamodel *dm, const struct chart_expr *expr, struct err *err)
 {
 	dm->is_loading = true;
-	int status = dm_script(dm, expr, err);
+	int status = datamodel_script(dm, expr, err);
 	dm->is_loading = false;
 	sort_out_globals(dm);
 	dm->is_suspect = true;
@@ -588,7 +307,7 @@ static void set_text(lua_State *L, const char *field, const char *text)
 void datamodel_set_event_value(struct datamodel *dm)
 {
 	lua_State *L = dm->script->L;
-	push_ref(dm, dm->system_ref);
+	datamodel_push_ref(dm, dm->system_ref);
 	lua_insert(L, -2);
 	lua_setfield(L, -2, "_event");
 	lua_pop(L, 1);
@@ -628,138 +347,13 @@ static void dm_set_event(struct datamodel *dm, const struct event *event)
 	datamodel_set_event_value(dm);
 }
 
-/* --- foreach ------------------------------------------------------------------------------------- */
-
-struct iterator {
-	int list_ref;
-	lua_Integer at, count;
-	char *item, *index; /* plain names, or NULL */
-	const struct chart_expr *item_location, *index_location;
-};
-
-/* A plain name is declared when it is not yet; any other location must have a declared base. */
-static int prepare_target(struct datamodel *dm, const struct chart_expr *target, char **name,
-                          struct err *err)
-{
-	struct str base, text = str_of(target->text);
-	bool is_plain;
-	if (!scan_location(text, &base, &is_plain))
-		return err_set(err, ERR_INPUT, "'%.80s' is not a name that foreach can set", target->text);
-	char *base_name = mem_dup(base.ptr, base.len);
-	int status = 0;
-	if (is_system_name(base_name))
-		status = err_set(err, ERR_INPUT, "'%s' is a system variable and cannot be written",
-		                 base_name);
-	else if (is_plain)
-		datamodel_declare(dm, base_name);
-	else if (!datamodel_is_declared(dm, base_name))
-		status = err_set(err, ERR_INPUT, "'%s' is not declared", base_name);
-	if (status == 0 && is_plain)
-		*name = base_name;
-	else
-		free(base_name);
-	return status;
-}
-
-static void iterator_free(struct datamodel *dm, struct iterator *iterator)
-{
-	luaL_unref(dm->script->L, LUA_REGISTRYINDEX, iterator->list_ref);
-	free(iterator->item);
-	free(iterator->index);
-	free(iterator);
-}
-
-/* Pops the array; a copy of its elements goes to the iterator. */
-static int take_list(struct datamodel *dm, const struct chart_expr *array,
-                     struct iterator *iterator, struct err *err)
-{
-	lua_State *L = dm->script->L;
-	int status = 0;
-	if (!lua_istable(L, -1))
-		status = err_set(err, ERR_INPUT, "'%.80s' is a %s, not a list", array->text,
-		                 value_is_null(L, -1) ? "null" : luaL_typename(L, -1));
-	else
-		status = value_check(L, -1, array->text, err);
-	if (status < 0) {
-		lua_pop(L, 1);
-		return wrap_place(err, array);
-	}
-	(void)value_contents(L, -1);
-	struct value_keys keys = { 0 };
-	value_keys_read(L, -1, &keys);
-	if (!keys.is_list)
-		status = err_set(err, ERR_INPUT, "'%.80s' is an object, not a list", array->text);
-	iterator->count = (lua_Integer)keys.len;
-	vec_release(&keys);
-	lua_createtable(L, (int)iterator->count, 0);
-	for (lua_Integer i = 1; i <= iterator->count && status == 0; i++) {
-		lua_rawgeti(L, -2, i);
-		lua_rawseti(L, -2, i);
-	}
-	iterator->list_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-	lua_pop(L, 2);
-	return status < 0 ? wrap_place(err, array) : 0;
-}
-
-static int dm_foreach_begin(struct datamodel *dm, const struct chart_expr *array,
-                            const struct chart_expr *item, const struct chart_expr *index,
-                            void **ret, struct err *err)
-{
-	if (eval(dm, array, err) < 0)
-		return err->code;
-	struct iterator *iterator = mem_alloc(sizeof(*iterator));
-	iterator->list_ref = LUA_NOREF;
-	iterator->item_location = item;
-	iterator->index_location = index && index->text ? index : NULL;
-	int status = take_list(dm, array, iterator, err);
-	if (status == 0)
-		status = prepare_target(dm, item, &iterator->item, err);
-	if (status == 0 && iterator->index_location)
-		status = prepare_target(dm, index, &iterator->index, err);
-	if (status < 0) {
-		iterator_free(dm, iterator);
-		return status;
-	}
-	*ret = iterator;
-	return 0;
-}
-
-static int dm_foreach_next(struct datamodel *dm, void *opaque, bool *more, struct err *err)
-{
-	struct iterator *iterator = opaque;
-	lua_State *L = dm->script->L;
-	*more = iterator->at < iterator->count;
-	if (!*more)
-		return 0;
-	iterator->at++;
-	push_ref(dm, iterator->list_ref);
-	lua_rawgeti(L, -1, iterator->at);
-	lua_remove(L, -2);
-	if (iterator->item)
-		set_data(dm, iterator->item);
-	else if (store(dm, iterator->item_location, err) < 0)
-		return err->code;
-	if (!iterator->index_location)
-		return 0;
-	lua_pushinteger(L, iterator->at);
-	if (!iterator->index)
-		return store(dm, iterator->index_location, err);
-	set_data(dm, iterator->index);
-	return 0;
-}
-
-static void dm_foreach_end(struct datamodel *dm, void *iter)
-{
-	iterator_free(dm, iter);
-}
-
 /* --- what is kept ----------------------------------------------------------------------------------- */
 
 /* Pushes declared names in order as a list; answers how many. */
 static lua_Integer push_names(struct datamodel *dm)
 {
 	lua_State *L = dm->script->L;
-	push_ref(dm, dm->declared_ref);
+	datamodel_push_ref(dm, dm->declared_ref);
 	struct value_keys keys = { 0 };
 	value_keys_read(L, -1, &keys);
 	value_keys_sort(&keys);
@@ -778,7 +372,7 @@ static lua_Integer push_names(struct datamodel *dm)
 static void check_name(struct datamodel *dm, const char *name, struct err *err)
 {
 	lua_State *L = dm->script->L;
-	push_ref(dm, dm->env_ref);
+	datamodel_push_ref(dm, dm->env_ref);
 	lua_pushstring(L, name);
 	lua_rawget(L, -2);
 	struct err own = { 0 };
@@ -831,7 +425,7 @@ static json_t *dm_snapshot(struct datamodel *dm)
 {
 	lua_State *L = dm->script->L;
 	json_t *ret = json_object();
-	push_ref(dm, dm->env_ref);
+	datamodel_push_ref(dm, dm->env_ref);
 	lua_Integer count = push_names(dm);
 	for (lua_Integer i = 1; i <= count; i++) {
 		struct err unused = { 0 };
@@ -855,20 +449,20 @@ const struct datamodel_ops script_datamodel_ops = {
 	.set_now = dm_set_now,
 	.load_script = dm_load_script,
 	.declare = datamodel_declare,
-	.init_data = dm_init_data,
+	.init_data = datamodel_init_data,
 	.set_event = dm_set_event,
-	.eval_bool = dm_eval_bool,
-	.eval_json = dm_eval_json,
-	.eval_string = dm_eval_string,
-	.eval_text = dm_eval_text,
-	.eval_location = dm_eval_location,
-	.assign = dm_assign,
-	.assign_text = dm_assign_text,
-	.assign_json = dm_assign_json,
-	.script = dm_script,
-	.foreach_begin = dm_foreach_begin,
-	.foreach_next = dm_foreach_next,
-	.foreach_end = dm_foreach_end,
+	.eval_bool = datamodel_eval_bool,
+	.eval_json = datamodel_eval_json,
+	.eval_string = datamodel_eval_string,
+	.eval_text = datamodel_eval_text,
+	.eval_location = datamodel_eval_location,
+	.assign = datamodel_assign,
+	.assign_text = datamodel_assign_text,
+	.assign_json = datamodel_assign_json,
+	.script = datamodel_script,
+	.foreach_begin = datamodel_foreach_begin,
+	.foreach_next = datamodel_foreach_next,
+	.foreach_end = datamodel_foreach_end,
 	.check = dm_check,
 	.snapshot = dm_snapshot,
 	.save = script_save,

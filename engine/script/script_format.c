@@ -114,6 +114,15 @@ static void add_quoted_string(struct out *out, const char *text, size_t len)
 	out_add(out, "\"", 1);
 }
 
+/* A real that stays one when it is read again. */
+static size_t put_real(char *room, lua_Number number)
+{
+	int len = snprintf(room, 64, "%.17g", number);
+	if (!strpbrk(room, ".e"))
+		len += snprintf(room + len, 64 - (size_t)len, ".0");
+	return (size_t)len;
+}
+
 static void add_quoted_number(lua_State *L, struct out *out, int arg)
 {
 	char *room = out_room(out, 64);
@@ -121,7 +130,7 @@ static void add_quoted_number(lua_State *L, struct out *out, int arg)
 	if (lua_isinteger(L, arg))
 		out->len += (size_t)snprintf(room, 64, LUA_INTEGER_FMT, lua_tointeger(L, arg));
 	else if (isfinite(real))
-		out->len += (size_t)snprintf(room, 64, "%.17g", real);
+		out->len += put_real(room, real);
 	else
 		luaL_argerror(L, arg, "no literal for this number");
 }

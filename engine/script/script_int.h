@@ -239,7 +239,7 @@ int chart_code_push(struct script *script, struct chart_code *code, const struct
 int chart_code_failed(struct script *script, const struct chart_expr *expr, enum chart_role role,
                       struct err *err);
 
-/* --- the data model: script_datamodel.c, script_save.c --------------------------------- */
+/* --- the data model: script_datamodel.c, script_eval.c, script_save.c --------------------------------- */
 
 struct datamodel {
 	struct script *script;
@@ -261,9 +261,46 @@ struct datamodel {
 
 void datamodel_declare(struct datamodel *dm, const char *name);
 bool datamodel_is_declared(struct datamodel *dm, const char *name);
+bool datamodel_is_system(const char *name); /* _event, _name, ... */
+void datamodel_push_ref(struct datamodel *dm, int ref);
+void datamodel_set(struct datamodel *dm, const char *name); /* pops the value */
 int datamodel_load_scripts(struct datamodel *dm, struct err *err);
 void datamodel_set_event_value(struct datamodel *dm); /* pops the value of _event */
+/* Pushes the value of expr. */
+int datamodel_eval(struct datamodel *dm, const struct chart_expr *expr, struct err *err);
+/* Stores the value on top of the stack; pops it in any case. */
+int datamodel_store(struct datamodel *dm, const struct chart_expr *location, struct err *err);
+/* err_wrap() with the place of expr, where there is one. */
+int datamodel_place(struct err *err, const struct chart_expr *expr);
+
+/* The operations of machine/datamodel.h: script_eval.c, script_foreach.c. */
+int datamodel_eval_bool(struct datamodel *dm, const struct chart_expr *expr, bool *ret,
+                        struct err *err);
+int datamodel_eval_json(struct datamodel *dm, const struct chart_expr *expr, json_t **ret,
+                        struct err *err);
+int datamodel_eval_string(struct datamodel *dm, const struct chart_expr *expr, char **ret,
+                          struct err *err);
+int datamodel_eval_text(struct datamodel *dm, uint32_t id, const char *text, bool is_xml,
+                        json_t **ret, struct err *err);
+int datamodel_eval_location(struct datamodel *dm, const struct chart_expr *location, json_t **ret,
+                            struct err *err);
+int datamodel_assign(struct datamodel *dm, const struct chart_expr *location,
+                     const struct chart_expr *expr, struct err *err);
+int datamodel_assign_json(struct datamodel *dm, const struct chart_expr *location,
+                          const json_t *value, struct err *err);
+int datamodel_assign_text(struct datamodel *dm, const struct chart_expr *location, uint32_t id,
+                          const char *text, bool is_xml, struct err *err);
+int datamodel_script(struct datamodel *dm, const struct chart_expr *expr, struct err *err);
+int datamodel_init_data(struct datamodel *dm, const struct chart_data *data, const json_t *value,
+                        struct err *err);
+int datamodel_foreach_begin(struct datamodel *dm, const struct chart_expr *array,
+                            const struct chart_expr *item, const struct chart_expr *index,
+                            void **ret, struct err *err);
+int datamodel_foreach_next(struct datamodel *dm, void *iter, bool *more, struct err *err);
+void datamodel_foreach_end(struct datamodel *dm, void *iter);
+
 struct box_host datamodel_host(struct datamodel *dm);
+
 json_t *script_save(struct datamodel *dm);
 int script_restore(struct datamodel *dm, const json_t *saved, struct err *err);
 /* How many values the chart's functions keep (their upvalues, fields of their tables); -1: one of

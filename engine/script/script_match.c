@@ -212,7 +212,9 @@ static const char *match_back(struct match *match, const char *s, char digit)
 	if (at < 0 || at >= match->level || match->captures[at].len == CAPTURE_OPEN)
 		luaL_error(match->L, "invalid capture index %%%d", at + 1);
 	const struct capture *capture = &match->captures[at];
-	size_t len = capture->len < 0 ? 0 : (size_t)capture->len;
+	if (capture->len == CAPTURE_POSITION)
+		return NULL;
+	size_t len = (size_t)capture->len;
 	box_charge(match->L, len);
 	if ((size_t)(match->text_end - s) < len || memcmp(capture->at, s, len) != 0)
 		return NULL;

@@ -8,21 +8,11 @@
  * need no error messages; when something still does not fit, every flag is set,
  * which is the cautious answer.  Operators need no precedence here.
  */
-#include "script/script_int.h"
-
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/must.h"
-
-enum token_kind { TOKEN_END, TOKEN_NAME, TOKEN_WORD, TOKEN_NUMBER, TOKEN_STRING, TOKEN_MARK };
-
-struct token {
-	enum token_kind kind;
-	struct str text;
-	int line;
-};
+#include "script/script_scan_int.h"
 
 struct local {
 	struct str name;
@@ -30,8 +20,7 @@ struct local {
 };
 
 struct scan {
-	const char *at, *end;
-	int line;
+	struct lexer lexer;
 	struct token now, next; /* one token of look-ahead */
 	VEC(struct local) locals;
 	int level, depth;
@@ -43,154 +32,17 @@ struct scan {
 
 enum { DEPTH_MAX = 400 };
 
-/* --- tokens ------------------------------------------------------------------ */
-
-static bool is_word(struct str text)
-{
-	static const char *const words[] = {
-		"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto",
-		"if", "in", "local", "nil", "not", "or", "repeat", "return", "then", "true",
-		"until", "while",
-	};
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (str_is(text, words[i]))
-			return true;
-	return false;
-}
-
-/* The number of '=' of a long bracket that opens at p, or -1. */
-static int long_level(const struct scan *scan, const char *p)
-{
-	int level = 0;
-	if (p >= scan->end || *p++ != '[')
-		return -1;
-	for (; p < scan->end && *p == '='; p++)
-		level++;
-	return p < scan->end && *p == '[' ? level : -1;
-}
-
-static void skip_long(struct scan *scan, int level)
-{
-	scan->at += level + 2;
-	for (; scan->at < scan->end; scan->at++) {
-		if (*scan->at == '\n')
-			scan->line++;
-		if (*scan->at != ']')
-			continue;
-		const char *p = scan->at + 1;
-		int equals = 0;
-		for (; p < scan->end && *p == '='; p++)
-			equals++;
-		if (equals == level && p < scan->end && *p == ']') {
-			scan->at = p + 1;
-			return;
-		}
-	}
-}
-
-static void skip_blanks(struct scan *scan)
-{
-	while (scan->at < scan->end) {
-		if (*scan->at == '\n')
-			scan->line++;
-		if (isspace((unsigned char)*scan->at)) {
-			scan->at++;
-		} else if (scan->end - scan->at >= 2 && scan->at[0] == '-' && scan->at[1] == '-') {
-			scan->at += 2;
-			int level = long_level(scan, scan->at);
-			if (level >= 0)
-				skip_long(scan, level);
-			else
-				while (scan->at < scan->end && *scan->at != '\n')
-					scan->at++;
-		} else {
-			return;
-		}
-	}
-}
-
-static void skip_string(struct scan *scan, char quote)
-{
-	for (scan->at++; scan->at < scan->end && *scan->at != quote; scan->at++) {
-		if (*scan->at == '\n')
-			scan->line++;
-		if (*scan->at == '\\' && scan->at + 1 < scan->end && *++scan->at == '\n')
-			scan->line++;
-	}
-	if (scan->at < scan->end)
-		scan->at++;
-}
-
-static void skip_number(struct scan *scan)
-{
-	bool is_hex = scan->end - scan->at >= 2 && (scan->at[1] == 'x' || scan->at[1] == 'X');
-	while (scan->at < scan->end && (isalnum((unsigned char)*scan->at) || *scan->at == '.')) {
-		char c = *scan->at++;
-		bool is_exponent = is_hex ? c == 'p' || c == 'P' : c == 'e' || c == 'E';
-		if (is_exponent && scan->at < scan->end && (*scan->at == '+' || *scan->at == '-'))
-			scan->at++;
-	}
-}
-
-static size_t mark_len(const struct scan *scan)
-{
-	static const char *const marks[] = { "...", "..", "==", "~=", "<=", ">=", "//", "::", "<<", ">>" };
-	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-		size_t len = strlen(marks[i]);
-		if ((size_t)(scan->end - scan->at) >= len && memcmp(scan->at, marks[i], len) == 0)
-			return len;
-	}
-	return 1;
-}
-
-static bool is_name_char(char c)
-{
-	return c == '_' || isalnum((unsigned char)c);
-}
-
-static struct token read_token(struct scan *scan)
-{
-	skip_blanks(scan);
-	struct token token = { TOKEN_END, { scan->at, 0 }, scan->line };
-	if (scan->at >= scan->end)
-		return token;
-	char c = *scan->at;
-	int level = long_level(scan, scan->at);
-	if (level >= 0) {
-		token.kind = TOKEN_STRING;
-		skip_long(scan, level);
-	} else if (c == '"' || c == '\'') {
-		token.kind = TOKEN_STRING;
-		skip_string(scan, c);
-	} else if (isdigit((unsigned char)c) ||
-	           (c == '.' && scan->at + 1 < scan->end && isdigit((unsigned char)scan->at[1]))) {
-		token.kind = TOKEN_NUMBER;
-		skip_number(scan);
-	} else if (is_name_char(c)) {
-		token.kind = TOKEN_NAME;
-		while (scan->at < scan->end && is_name_char(*scan->at))
-			scan->at++;
-	} else {
-		token.kind = TOKEN_MARK;
-		scan->at += mark_len(scan);
-	}
-	token.text.len = (size_t)(scan->at - token.text.ptr);
-	if (token.kind == TOKEN_NAME && is_word(token.text))
-		token.kind = TOKEN_WORD;
-	return token;
-}
+/* --- reading on ------------------------------------------------------------------ */
 
 static void advance(struct scan *scan)
 {
 	scan->now = scan->next;
-	scan->next = read_token(scan);
+	scan->next = token_read(&scan->lexer);
 }
 
 static void start(struct scan *scan, struct str code)
 {
-	scan->at = code.ptr;
-	scan->end = code.ptr + code.len;
-	scan->line = 1;
+	scan->lexer = (struct lexer){ code.ptr, code.ptr + code.len, 1 };
 	advance(scan);
 	advance(scan);
 }
@@ -199,7 +51,7 @@ static void start(struct scan *scan, struct str code)
 static void lose(struct scan *scan)
 {
 	scan->is_lost = true;
-	scan->at = scan->end;
+	scan->lexer.at = scan->lexer.end;
 	scan->now.kind = scan->next.kind = TOKEN_END;
 	scan->now.text.len = scan->next.text.len = 0;
 }
@@ -484,8 +336,10 @@ static void for_statement(struct scan *scan)
 		else
 			lose(scan);
 	} while (take(scan, ","));
-	if (!take(scan, "="))
-		expect(scan, "in");
+	if (!take(scan, "=")) {
+		expect(scan, "in"); /* calls its iterator without looking like a call */
+		scan->flags |= scan->level == 0 ? SCAN_CALL | SCAN_TOP_CALL : SCAN_CALL;
+	}
 	expressions(scan);
 	expect(scan, "do");
 	for (size_t i = 0; i < count; i++)
@@ -668,10 +522,10 @@ bool scan_location(struct str code, struct str *base, bool *is_plain)
 
 bool scan_is_name(struct str text)
 {
-	if (text.len == 0 || isdigit((unsigned char)text.ptr[0]) || is_word(text))
+	if (text.len == 0 || isdigit((unsigned char)text.ptr[0]) || token_is_word(text))
 		return false;
 	for (size_t i = 0; i < text.len; i++)
-		if (!is_name_char(text.ptr[i]))
+		if (!token_is_name_char(text.ptr[i]))
 			return false;
 	return true;
 }

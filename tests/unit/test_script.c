@@ -504,12 +504,154 @@ static void test_hostile_code(struct session *s)
 	free(locals);
 }
 
+/* Values that are no JSON are found whatever way they came in. */
+static void test_suspects(struct session *s)
+{
+	struct chart_expr library = expr(s, "function spoil() t.x = pairs end function fine() return 1 end");
+	struct err err = { 0 };
+	CHECK(ops->load_script(s->dm, &library, &err) == 0);
+	static const char *const ways[] = {
+		"spoil()", "pcall(spoil)", "('x'):gsub('x', spoil)", "(function() for _ in spoil do end end)()",
+		"(function() t.x = pairs end)()", "(function() local u = t u.x = pairs end)()",
+		"table.insert(u, pairs)", "(function() t, u = 0/0, 1 end)()",
+	};
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		data(s, "t", "{}");
+		data(s, "u", "list()");
+		struct chart_expr e = expr(s, ways[i]);
+		json_t *unused = NULL;
+		err = (struct err){ 0 };
+		(void)(ops->eval_json(s->dm, &e, &unused, &err) < 0);
+		json_decref(unused);
+		err = (struct err){ 0 };
+		CHECK_MSG(ops->check(s->dm, &err) == ERR_INPUT, "found: %s", ways[i]);
+		err = (struct err){ 0 };
+		CHECK(ops->check(s->dm, &err) == 0); /* and taken away */
+	}
+	/* Aliases: the other name of the spoilt table loses its value too. */
+	data(s, "t", "{}");
+	data(s, "u", "{t}");
+	(void)assign(s, "t.x", "t", &err);
+	expect(s, "t == nil and u == nil", "true");
+}
+
+static void collect(void *arg, const char *name, bool is_write)
+{
+	char *text = arg;
+	size_t len = strlen(text);
+	snprintf(text + len, 400 - len, "%s%s%s", len ? " " : "", is_write ? "=" : "", name);
+}
+
+/* Which globals code names: what graph check tells the author about. */
+static void test_globals(struct session *s)
+{
+	(void)s;
+	static const struct {
+		const char *code;
+		bool is_statement;
+		const char *want;
+	} rows[] = {
+		{ "a + b.c[d].e", false, "a b d" }, { "a.b(c):d('x')", false, "a c" },
+		{ "{x = y, [z] = 1, w}", false, "y z w" }, { "#items > 0 and not done", false, "items done" },
+		{ "function(p, ...) return p + q, ... end", false, "q" },
+		{ "_event.data.n == In('s') and string.len(t)", false, "t" },
+		{ "'a' .. \"b\" .. [[c]] .. [==[d]==] .. 0x1p4 .. e", false, "e" },
+		{ "a -- b\n + c --[[ d ]] + f", false, "a c f" },
+		{ "local x, y = 1, x z = x y = z", true, "x =z z" },
+		{ "for i, v in pairs(t) do total = total + v end i = 1", true, "t =total total =i" },
+		{ "for i = a, b do local c = i end c = 1", true, "a b =c" },
+		{ "function f(a) return g(a, b) end local function h() return h() end h()", true, "=f b g" },
+		{ "function t.a.b:c() return self.x, y end", true, "t y" },
+		{ "if a then local b = 1 elseif c then b = 2 else d() end", true, "a c =b d" },
+		{ "repeat local ok = go() until ok", true, "go" }, { "while a do break end goto x ::x::", true, "a" },
+		{ "a.b.c = 1; a[i], k = f()", true, "a i =k f" }, { "local a <const> = b; return a", true, "b" },
+		{ "do local a end a()", true, "a" }, { "x = x + 1", true, "=x x" }, { "f{a = b}'c'", true, "b f" },
+		{ "count = 1", true, "=count" }, { "", true, "" }, { "local t = {function() return u end; v}", true, "u v" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[400] = "";
+		script_globals(rows[i].code, rows[i].is_statement, collect, text);
+		check_text(text, rows[i].want, __FILE__, __LINE__, "globals");
+		struct err err = { 0 };
+		CHECK_MSG(script_compiles(rows[i].code, rows[i].is_statement, &err) == 0, "row %zu: %s", i,
+		          err.text);
+	}
+	static const struct row broken[] = {
+		{ "a +", "unexpected symbol" }, { "return", "unexpected symbol" }, { "a, b", "not one expression" },
+		{ "", "not one expression" }, { "_ENV.x", "_ENV" }, { "\033Lua", "unexpected symbol" },
+	};
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		struct err err = { 0 };
+		CHECK_MSG(script_compiles(broken[i].code, false, &err) == ERR_INPUT &&
+		          strstr(err.text, broken[i].want), "refused: %s: %s", broken[i].code, err.text);
+	}
+	struct err err = { 0 };
+	CHECK(script_compiles("a = 1\nb = = 2", true, &err) == ERR_INPUT && strstr(err.text, "line 2"));
+}
+
+/* Patterns and formats: against what Lua's manual says. */
+static void test_patterns(struct session *s)
+{
+	static const struct row rows[] = {
+		{ "{('hello world'):find('o w')}", "[5,7]" }, { "{('hello'):find('l+')}", "[3,4]" },
+		{ "{('key = value'):match('^(%w+)%s*=%s*(%w+)$')}", "[\"key\",\"value\"]" },
+		{ "('f(a(b)c)d'):match('%b()')", "\"(a(b)c)\"" }, { "('THE (quick) fox'):find('%f[%a]%a+%f[%A]')", "1" },
+		{ "{('abc'):match('()b()')}", "[2,3]" }, { "('x.y.z'):gsub('%.', '-')", "\"x-y-z\"" },
+		{ "{('abc'):gsub('', '-')}", "[\"-a-b-c-\",4]" }, { "{('hello'):gsub('l', {l = 'L'})}", "[\"heLLo\",2]" },
+		{ "{('hello'):gsub('(h)(e)', '%2%1%0%%')}", "[\"ehhe%llo\",1]" },
+		{ "{('abc'):gsub('%w', function(c) return c == 'b' and 'B' end)}", "[\"aBc\",3]" },
+		{ "{('a,b,,c'):gsub(',', ';', 2)}", "[\"a;b;,c\",2]" }, { "('a.b'):find('.', 1, true)", "2" },
+		{ "(function() local r = list() for k, v in ('a=1, b=2'):gmatch('(%w+)=(%w+)') do r[#r+1] = k .. v end return r end)()",
+		  "[\"a1\",\"b2\"]" },
+		{ "(function() local r = list() for p in ('abc'):gmatch('()') do r[#r+1] = p end return r end)()", "[1,2,3,4]" },
+		{ "('aaab'):match('^a-b')", "\"aaab\"" }, { "('aaa'):match('a-')", "\"\"" }, { "('[x]'):match('[]x[]+')", "\"[x]\"" },
+		{ "('a-b'):match('[a%-]+')", "\"a-\"" }, { "('2026-11-21'):match('^(%d%d%d%d)-(%d%d)-(%d%d)$')", "\"2026\"" },
+		{ "('abab'):match('(ab)%1')", "\"ab\"" }, { "('x'):find('y')", "nil" }, { "('abc'):find('b', -1)", "nil" },
+		{ "('a'):match('(')", "E:unfinished capture" }, { "('a'):match('%')", "E:malformed pattern" },
+		{ "('a'):match('[a')", "E:malformed pattern" }, { "('a'):match('%1')", "E:invalid capture" },
+		{ "('a'):gsub('a', '%2')", "E:invalid capture" }, { "('a'):gsub('a', '%x')", "E:invalid use" },
+		{ "string.format('%5.2f|%-5d|%05d|%x|%s|%q|%%', 3.14159, 42, 42, 255, {}, 'a\"b')",
+		  "\" 3.14|42   |00042|ff|table|\\\"a\\\\\\\"b\\\"|%\"" },
+		{ "string.format('%10s|%-10s|%.2s', 'ab', 'cd', 'xyz')", "\"        ab|cd        |xy\"" },
+		{ "string.format('%q', 3.0)", "\"3.0\"" }, { "string.format('%d', 1.5)", "E:number has no integer" },
+		{ "string.format('%d')", "E:no value" }, { "string.format('%y', 1)", "E:invalid conversion" },
+		{ "{('abc'):byte(1, -1)}", "[97,98,99]" }, { "string.char(72, 105)", "\"Hi\"" }, { "('abc'):sub(-2)", "\"bc\"" },
+		{ "('abc'):sub(2, 10)", "\"bc\"" }, { "('abc'):sub(0)", "\"abc\"" }, { "('abc'):sub(3, 2)", "\"\"" },
+		{ "utf8.char(228, 8364, 128512)", "\"ä€😀\"" }, { "utf8.len('ä€😀')", "3" }, { "{utf8.codepoint('ä€', 1, -1)}", "[228,8364]" },
+		{ "{utf8.len('\\255')}[2]", "E:" }, { "select(2, utf8.len('a\\255'))", "2" },
+		{ "table.concat({1, 'a', 2.5}, ', ')", "\"1, a, 2.5\"" }, { "table.concat({{}})", "E:invalid value" },
+		{ "(function() local t = {5, 2, 8, 1} table.sort(t) return t end)()", "[1,2,5,8]" },
+		{ "(function() local t = {'b', 'a', 'c'} table.sort(t, function(x, y) return x > y end) return t end)()", "[\"c\",\"b\",\"a\"]" },
+		{ "(function() local t = {{1,'a'},{0,'b'},{1,'c'},{0,'d'}} table.sort(t, function(x, y) return x[1] < y[1] end) "
+		  "return t[1][2] .. t[2][2] .. t[3][2] .. t[4][2] end)()", "\"bdac\"" },
+		{ "(function() local t = {1, 'a'} table.sort(t) end)()", "E:compare" },
+		{ "(function() local t = {1, 2, 3} table.remove(t, 1) table.insert(t, 1, 9) return {t, table.remove(t), #t} end)()",
+		  "[[9,2],3,2]" },
+		{ "table.insert({}, 5, 1)", "E:out of bounds" }, { "{table.unpack({1, 2, 3}, 2)}", "[2,3]" },
+		{ "(function() local r = list() for k, v in pairs({b = 1, a = 2, [2] = 'y', [1] = 'x'}) do r[#r+1] = tostring(k) .. v end return r end)()",
+		  "[\"1x\",\"2y\",\"a2\",\"b1\"]" },
+		{ "(function() local t = {a = 1, b = 2, c = 3} local r = list() for k in pairs(t) do t.b = nil r[#r+1] = k end return r end)()",
+		  "[\"a\",\"c\"]" },
+		{ "(function() local r = list() for i, v in ipairs({1, 2, nil, 4}) do r[#r+1] = v end return r end)()", "[1,2]" },
+		{ "count({1, 2}) + count({a = 1}) + count(null) + count(nil)", "3" }, { "count('x')", "E:table expected" },
+		{ "get({a = {{c = 5}}}, 'a[1].c')", "5" }, { "get(null, 'a')", "nil" }, { "get({}, 'a..b')", "nil" },
+		{ "get({a = {}}, 'a..b')", "E:malformed" }, { "is_date('2026-02-30')", "false" }, { "is_date('2026-02-28')", "true" },
+		{ "days_between('2026-11-20T23:59:00Z', '2026-11-21')", "1" }, { "days_between('2026-11-21', '2026-11-01')", "-20" },
+		{ "date_add('2026-12-31', 1)", "\"2027-01-01\"" }, { "has('') or has(nil) or has(null)", "false" },
+		{ "has(0) and has(false) and has({})", "true" }, { "json({a = 1, b = list()})", "\"{\\\"a\\\":1,\\\"b\\\":[]}\"" },
+		{ "random(1, 1)", "1" }, { "random(2, 1)", "E:empty" }, { "random() < 1", "true" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		expect(s, rows[i].code, rows[i].want);
+}
+
 int main(void)
 {
 	mem_install();
 	static void (*const tests[])(struct session *s) = {
 		test_values, test_data, test_scripts, test_event, test_text, test_strings_and_locations,
 		test_foreach, test_save, test_sessions_apart, test_hostile, test_hostile_code,
+		test_suspects, test_globals, test_patterns,
 	};
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		struct session s;

@@ -261,6 +261,49 @@ static void test_isolation(struct script *script)
 	ruleset_unref(set);
 }
 
+/* However a rule writes: the next one must see the parameters as they came. */
+static void test_writes(struct script *script)
+{
+	static const char *const bodies[] = {
+		"all.mark = 1", "all['mark'] = 1", "table.insert(all.facts.invoices, 1)",
+		"local t = table t.insert(all.facts.invoices, 1)",
+		"local i = table.insert i(all.facts.invoices, 1)",
+		"local i = table['ins' .. 'ert'] i(all.facts.invoices, 1)",
+		"pcall(table.remove, all.facts.invoices)",
+		"for _, f in ipairs({table}) do f.insert(all.facts.invoices, 1) end",
+		"local function set(t, k, v) t[k] = v end set(all, 'mark', 1)", "all.mark, a.Id = 1, 2",
+		"local x, y = all x.mark = 1", "(all).mark = 1", "a.Id = nil", "function all.mark() end",
+		"local t <const> = all t.mark = 2", "goto e ::e:: all.mark = 1",
+		"if has(nil) then else all.mark = 1 end", "repeat all.mark = 1 until true",
+		"('x'):gsub('x', function() all.mark = 1 end)", "list(all)", "local l = list l(all)",
+		"n = n + 1", "(function() n = 5 end)()", "consts.x = 1", "local c = consts c[1] = 2",
+		"for n = 1, 3 do a.Id = n end", "while not all.mark do all.mark = 1 end",
+		"local s = 'a' --[[ ]] all.mark = s", "local s = [[\n]] all.mark = s",
+		"return true, (function() all.mark = 1 return {} end)()",
+	};
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		char *text = mem_format(
+			"local n, consts = 0, {}\n"
+			"return {domain = 'account', subject = 'facts.account', rules = {\n"
+			"{id = 'account.a', severity = 'warning', owner = 'o', fix = 'f', message = 'm',\n"
+			" fires = function(a, all) %s end},\n"
+			"{id = 'account.b', severity = 'violation', owner = 'o', fix = 'f', message = 'm',\n"
+			" fires = function(a, all) return n ~= 0 or count(consts) ~= 0 or all.mark ~= nil or\n"
+			"  #all.facts.invoices ~= 1 or a.Id ~= '1' or json(all):sub(1, 1) ~= '{' end}}}", bodies[i]);
+		struct ruleset *set = shop_with("account.lua", text);
+		struct err err;
+		bool ok = true;
+		for (int round = 0; round < 2; round++) {
+			json_t *v = evaluate(script, set, good, &err);
+			ok &= v && json_array_size(json_at(v, "violations")) == 0;
+			json_decref(v);
+		}
+		CHECK_MSG(ok, "isolated: %s %s", bodies[i], err.text);
+		ruleset_unref(set);
+		free(text);
+	}
+}
+
 static void test_calls(struct script *script)
 {
 	struct ruleset *set = shop_with(NULL, NULL);
@@ -412,7 +455,7 @@ int main(void)
 {
 	mem_install();
 	static void (*const tests[])(struct script *script) = { test_verdicts, test_blocked,
-		test_isolation, test_calls, test_check, test_cases, test_cache };
+		test_isolation, test_writes, test_calls, test_check, test_cases, test_cache };
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		struct script *script = new_script();
 		tests[i](script);
