@@ -197,7 +197,7 @@ static void wait_over(void *arg)
 	struct wire *wire = request->wire;
 	const struct wire_stage *stage = request->chain[request->at];
 	request->timer = NULL;
-	stage->cancel(request);
+	must(stage->cancel(request));
 	wire_answer(request, WIRE_TIMEOUT, 0, "no time left while waiting for connection '%s' (%s)",
 	            request->connection->name, stage->name);
 	wire_turn(wire);
@@ -297,6 +297,7 @@ void wire_free(struct wire *wire)
 	if (!wire)
 		return;
 	wire->is_closing = true;
+	wire_smtp_stop(wire->curl);
 	while (wire->requests) {
 		for (struct wire_request *request = wire->requests; request; request = request->next)
 			wire_cancel(request);
@@ -356,7 +357,6 @@ void wire_cancel(struct wire_request *request)
 	if (request->is_finished || request->is_cancelled)
 		return;
 	request->is_cancelled = true;
-	request->chain[request->at]->cancel(request);
-	wire_answer(request, WIRE_CANCELLED, 0, "cancelled");
-	kick(request->wire);
+	if (request->chain[request->at]->cancel(request))
+		wire_answer(request, WIRE_CANCELLED, 0, "cancelled");
 }

@@ -107,10 +107,11 @@ static void auth_send(struct wire_request *request)
 	wire_down(request);
 }
 
-static void auth_cancel(struct wire_request *request)
+static bool auth_cancel(struct wire_request *request)
 {
 	(void)wire_ungrant(request); /* a token is nothing to give back */
 	wire_limit_unwatch(request);
+	return true;
 }
 
 static void auth_resume(struct wire_request *request)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of the chain: one multi handle per wire, driven by the loop.
+ * The end of the chain: one multi handle per wire, driven by the loop.  (Mails
+ * go through threads of the pool: wire_smtp.c.)
  *
  * curl says which sockets it waits for and when it wants to be called; both are
  * passed on lazily.  A timer that is armed already is left running when it fires
@@ -112,6 +113,8 @@ curl_socket_t wire_curl_open(void *arg, curlsocktype purpose, struct curl_sockad
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
+	if (slot->is_mail)
+		return fd; /* on a thread of its own; the loop never sees it */
 	struct wire_socket *socket = socket_at(slot->wire->curl, fd);
 	unwatch(slot->wire->curl, socket); /* what had this number before is gone */
 	socket->is_ours = true;
@@ -213,16 +216,21 @@ static void curl_send(struct wire_request *request)
 	request->slot = slot;
 	request->was_dispatched = true;
 	wire_slot_prepare(slot);
-	if (curl_multi_add_handle(curl->multi, slot->easy) != CURLM_OK)
+	if (slot->is_mail)
+		wire_smtp_start(slot);
+	else if (curl_multi_add_handle(curl->multi, slot->easy) != CURLM_OK)
 		mem_out(); /* a new handle that is in no other multi: nothing else can be wrong */
 }
 
 /* Cut off: what was sent so far may have arrived. */
-static void curl_cancel(struct wire_request *request)
+static bool curl_cancel(struct wire_request *request)
 {
 	struct wire_slot *slot = request->slot;
+	if (slot->is_mail)
+		return wire_smtp_cancel(slot);
 	request->reply.may_have_left = wire_slot_may_have_left(slot);
 	must(curl_multi_remove_handle(request->wire->curl->multi, slot->easy) == CURLM_OK);
+	return true;
 }
 
 const struct wire_stage wire_curl_stage = { "curl", curl_send, NULL, NULL, curl_cancel };

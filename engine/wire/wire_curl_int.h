@@ -4,6 +4,7 @@
 #define WIRE_CURL_INT_H
 
 #include <curl/curl.h>
+#include <stdatomic.h>
 
 #include "base/buf.h"
 #include "wire/wire_int.h"
@@ -14,7 +15,8 @@ enum wire_smtp_step {
 	WIRE_SMTP_FROM,
 	WIRE_SMTP_TO,
 	WIRE_SMTP_DATA,
-	WIRE_SMTP_BODY   /* 354 was seen: the message is on its way */
+	WIRE_SMTP_BODY,  /* 354 was seen: the message is on its way */
+	WIRE_SMTP_OVER   /* what follows (QUIT) says nothing about the mail */
 };
 
 struct wire_smtp {
@@ -24,6 +26,23 @@ struct wire_smtp {
 	int code;                  /* of the last refusal that ends the transaction */
 	bool has_left, is_accepted;
 	char text[128];            /* the words of the last reply */
+};
+
+/*
+ * A mail on a thread of the pool.  curl waits for the last word of an SMTP server
+ * (and for the answer to QUIT) without giving the loop back, so a mail must not
+ * be on the loop's thread.  The job outlives the wire: the pool calls back last.
+ */
+enum wire_job_state { WIRE_JOB_QUEUED, WIRE_JOB_RUNNING, WIRE_JOB_OVER };
+
+struct wire_job {
+	pthread_mutex_t lock;
+	pthread_cond_t over;
+	enum wire_job_state state;
+	bool is_dropped;           /* nobody waits for it any more */
+	struct wire_slot *slot;    /* the job's own while it runs */
+	struct wire_job *prev, *next; /* of the wire's jobs, unless dropped */
+	CURLcode result;
 };
 
 /* One transfer.  The easy handle keeps what is the same for all of its kind. */
@@ -42,6 +61,8 @@ struct wire_slot {
 	size_t head_bytes, head_lines;
 	size_t uploaded;
 	struct wire_smtp smtp;
+	struct wire_job *job;
+	atomic_bool is_aborted;    /* looked at by the running transfer */
 	bool was_private, is_too_large, has_connected, was_resend;
 	char error[CURL_ERROR_SIZE];
 };
@@ -62,6 +83,7 @@ struct wire_curl {
 	VEC(struct wire_socket) sockets; /* by file descriptor */
 	struct wire_slot *free_http, *free_mail;
 	size_t free_count;
+	struct wire_job *jobs;     /* mails on their way */
 };
 
 /* wire_curl.c */
@@ -83,6 +105,9 @@ void wire_slot_set_size(struct wire_slot *slot, CURLoption option, size_t value)
 void wire_smtp_constants(struct wire_slot *slot);
 void wire_smtp_prepare(struct wire_slot *slot);
 void wire_smtp_collect(struct wire_slot *slot, CURLcode result);
+/* A mail's transfer, from the stage; and its end before its time. */
+void wire_smtp_start(struct wire_slot *slot);
+bool wire_smtp_cancel(struct wire_slot *slot);
 void wire_smtp_line(struct wire_slot *slot, const char *line, size_t len); /* of a reply */
 
 #endif

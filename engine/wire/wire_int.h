@@ -42,8 +42,9 @@ struct wire_stage {
 	void (*answer)(struct wire_request *request);
 	/* What it waited for has been granted (from the inbox).  NULL: never waits for others. */
 	void (*resume)(struct wire_request *request);
-	/* It waits here and must end: let go of it; the caller answers.  NULL: never waits. */
-	void (*cancel)(struct wire_request *request);
+	/* It waits here and must end: let go of it, and the caller answers; or false: it will be
+	 * answered soon.  NULL: never waits. */
+	bool (*cancel)(struct wire_request *request);
 };
 
 extern const struct wire_stage wire_tape_stage, wire_trace_stage, wire_retry_stage,
@@ -327,5 +328,7 @@ void wire_mail_put_body(struct buf *out, const char *type, struct str text);
 struct wire_curl *wire_curl_new(struct wire *wire);
 void wire_curl_free(struct wire_curl *curl);
 void wire_slot_release(struct wire_request *request);
+/* Ends the mails that are on their way; blocks until their threads let go. */
+void wire_smtp_stop(struct wire_curl *curl);
 
 #endif

@@ -185,11 +185,12 @@ static void limit_resume(struct wire_request *request)
 	            connection->name);
 }
 
-static void limit_cancel(struct wire_request *request)
+static bool limit_cancel(struct wire_request *request)
 {
 	if (wire_ungrant(request))
 		give_back(request->connection, request->wire);
 	wire_limit_unwatch(request);
+	return true;
 }
 
 const struct wire_stage wire_limit_stage = { "limit", limit_send, limit_answer, limit_resume,

@@ -179,12 +179,13 @@ static void retry_answer(struct wire_request *request)
 }
 
 /* Cancelled during the pause: the attempts before may have left their mark. */
-static void retry_cancel(struct wire_request *request)
+static bool retry_cancel(struct wire_request *request)
 {
 	wire_timer_stop(request);
 	request->reply.may_have_left = request->has_left_before;
 	if (request->envelope)
 		wire_mail_settle(request);
+	return true;
 }
 
 const struct wire_stage wire_retry_stage = { "retry", retry_send, retry_answer, NULL,

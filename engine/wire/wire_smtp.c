@@ -5,6 +5,10 @@
  * so the dialogue is followed here: commands through the debug callback, replies
  * through the header callback, and each recipient gets its own answer.
  *
+ * curl blocks for an SMTP server's last word, also with the multi interface, so
+ * a mail is one curl_easy_perform on a thread of the loop's pool, and its
+ * connection ends with it.
+ *
  * Until the server said 354 nothing has left; after it, only its last word tells
  * whether the mail was taken.
  */
@@ -12,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/must.h"
 #include "wire/wire_curl_int.h"
 
@@ -33,6 +38,8 @@ static int follow(CURL *easy, curl_infotype type, char *bytes, size_t len, void 
 		smtp->step = WIRE_SMTP_TO;
 	else if (is_command(bytes, len, "DATA"))
 		smtp->step = WIRE_SMTP_DATA;
+	else if (is_command(bytes, len, "QUIT"))
+		smtp->step = WIRE_SMTP_OVER;
 	return 0;
 }
 
@@ -61,6 +68,8 @@ void wire_smtp_line(struct wire_slot *slot, const char *line, size_t len)
 	                line[1] <= '9' && line[2] >= '0' && line[2] <= '9';
 	if (!is_reply || line[3] == '-')
 		return; /* more lines of this reply follow */
+	if (smtp->step == WIRE_SMTP_OVER)
+		return;
 	int code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
 	keep_words(smtp->text, sizeof(smtp->text), line, len);
 	switch (smtp->step) {
@@ -82,8 +91,9 @@ void wire_smtp_line(struct wire_slot *slot, const char *line, size_t len)
 		smtp->has_left = false; /* answered */
 		smtp->is_accepted = code < 300;
 		smtp->code = smtp->is_accepted ? 0 : code;
-		smtp->step = WIRE_SMTP_HELLO;
+		smtp->step = WIRE_SMTP_OVER;
 		break;
+	case WIRE_SMTP_OVER: break;
 	}
 }
 
@@ -99,8 +109,23 @@ static size_t give_bytes(char *bytes, size_t size, size_t count, void *arg)
 	return len;
 }
 
+/* curl asks at least once a second, also while it waits. */
+static int go_on(void *arg, curl_off_t down, curl_off_t down_now, curl_off_t up, curl_off_t up_now)
+{
+	struct wire_slot *slot = arg;
+	(void)down;
+	(void)down_now;
+	(void)up;
+	(void)up_now;
+	return atomic_load(&slot->is_aborted) ? 1 : 0;
+}
+
 void wire_smtp_constants(struct wire_slot *slot)
 {
+	wire_slot_set_long(slot, CURLOPT_FORBID_REUSE, 1);
+	wire_slot_set_long(slot, CURLOPT_NOPROGRESS, 0);
+	must(curl_easy_setopt(slot->easy, CURLOPT_XFERINFOFUNCTION, go_on) == CURLE_OK);
+	wire_slot_set_pointer(slot, CURLOPT_XFERINFODATA, slot);
 	wire_slot_set_pointer(slot, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	wire_slot_set_long(slot, CURLOPT_UPLOAD, 1);
 	wire_slot_set_long(slot, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1);
@@ -194,4 +219,110 @@ void wire_smtp_collect(struct wire_slot *slot, CURLcode result)
 		               name, smtp->text);
 	else if (result == CURLE_OK)
 		wire_reply_set(request, WIRE_NETWORK, 0, "connection '%s' never took the mail", name);
+}
+
+/* --- on a thread ------------------------------------------------------------------- */
+
+static void unlist(struct wire_job *job)
+{
+	struct wire_curl *curl = job->slot->wire->curl;
+	if (job->prev)
+		job->prev->next = job->next;
+	else
+		curl->jobs = job->next;
+	if (job->next)
+		job->next->prev = job->prev;
+}
+
+/* A thread of the pool.  While it runs, slot and envelope are its own. */
+static void job_run(void *arg)
+{
+	struct wire_job *job = arg;
+	pthread_mutex_lock(&job->lock);
+	bool may_run = !job->is_dropped;
+	job->state = WIRE_JOB_RUNNING;
+	pthread_mutex_unlock(&job->lock);
+	CURLcode result = may_run ? curl_easy_perform(job->slot->easy) : CURLE_OK;
+	pthread_mutex_lock(&job->lock);
+	job->result = result;
+	job->state = WIRE_JOB_OVER;
+	pthread_cond_signal(&job->over);
+	pthread_mutex_unlock(&job->lock);
+}
+
+/* The loop's thread, last of all. */
+static void job_over(void *arg)
+{
+	struct wire_job *job = arg;
+	bool is_dropped = job->is_dropped;
+	struct wire_slot *slot = job->slot;
+	CURLcode result = job->result;
+	if (!is_dropped) {
+		unlist(job);
+		slot->job = NULL;
+	}
+	pthread_mutex_destroy(&job->lock);
+	pthread_cond_destroy(&job->over);
+	free(job);
+	if (is_dropped)
+		return;
+	struct wire *wire = slot->wire;
+	wire_slot_collect(slot, result);
+	wire_up(slot->request);
+	wire_turn(wire);
+}
+
+void wire_smtp_start(struct wire_slot *slot)
+{
+	struct wire_curl *curl = slot->wire->curl;
+	struct wire_job *job = mem_alloc(sizeof(*job));
+	pthread_mutex_init(&job->lock, NULL);
+	pthread_cond_init(&job->over, NULL);
+	job->slot = slot;
+	job->next = curl->jobs;
+	if (job->next)
+		job->next->prev = job;
+	curl->jobs = job;
+	slot->job = job;
+	struct loop *loop = slot->wire->loop;
+	loop->ops->work(loop, job_run, job_over, job);
+}
+
+/* Not begun: gone at once.  Running: told to stop, and answered when it has. */
+bool wire_smtp_cancel(struct wire_slot *slot)
+{
+	struct wire_job *job = slot->job;
+	pthread_mutex_lock(&job->lock);
+	bool is_queued = job->state == WIRE_JOB_QUEUED;
+	if (is_queued)
+		job->is_dropped = true;
+	else
+		atomic_store(&slot->is_aborted, true);
+	pthread_mutex_unlock(&job->lock);
+	if (is_queued) {
+		unlist(job);
+		slot->job = NULL;
+	}
+	return is_queued;
+}
+
+void wire_smtp_stop(struct wire_curl *curl)
+{
+	for (struct wire_job *job = curl->jobs; job; job = job->next)
+		atomic_store(&job->slot->is_aborted, true);
+	while (curl->jobs) {
+		struct wire_job *job = curl->jobs;
+		struct wire_slot *slot = job->slot;
+		pthread_mutex_lock(&job->lock);
+		while (job->state == WIRE_JOB_RUNNING)
+			pthread_cond_wait(&job->over, &job->lock);
+		CURLcode result = job->state == WIRE_JOB_OVER ? job->result : CURLE_ABORTED_BY_CALLBACK;
+		job->is_dropped = true;
+		pthread_mutex_unlock(&job->lock);
+		unlist(job);
+		slot->job = NULL;
+		slot->request->is_cancelled = true;
+		wire_slot_collect(slot, result);
+		wire_up(slot->request);
+	}
 }

@@ -143,12 +143,12 @@ static void set_constants(struct wire_slot *slot)
 	wire_slot_set_pointer(slot, CURLOPT_PREREQDATA, slot);
 	must(curl_easy_setopt(slot->easy, CURLOPT_OPENSOCKETFUNCTION, wire_curl_open) == CURLE_OK);
 	wire_slot_set_pointer(slot, CURLOPT_OPENSOCKETDATA, slot);
-	must(curl_easy_setopt(slot->easy, CURLOPT_CLOSESOCKETFUNCTION, wire_curl_close) == CURLE_OK);
-	wire_slot_set_pointer(slot, CURLOPT_CLOSESOCKETDATA, slot->wire);
 	if (slot->is_mail) {
 		wire_smtp_constants(slot);
 		return;
 	}
+	must(curl_easy_setopt(slot->easy, CURLOPT_CLOSESOCKETFUNCTION, wire_curl_close) == CURLE_OK);
+	wire_slot_set_pointer(slot, CURLOPT_CLOSESOCKETDATA, slot->wire);
 	wire_slot_set_pointer(slot, CURLOPT_PROTOCOLS_STR, "http,https");
 	wire_slot_set_pointer(slot, CURLOPT_ACCEPT_ENCODING, "gzip");
 	wire_slot_set_pointer(slot, CURLOPT_USERAGENT, "Gangway");
@@ -193,6 +193,7 @@ void wire_slot_clear(struct wire_slot *slot)
 	slot->head_bytes = slot->head_lines = slot->uploaded = 0;
 	slot->was_private = slot->is_too_large = slot->has_connected = slot->was_resend = false;
 	slot->error[0] = '\0';
+	atomic_store(&slot->is_aborted, false);
 	slot->request = NULL;
 }
 
@@ -321,6 +322,8 @@ static void collect_failure(struct wire_slot *slot, CURLcode result)
 	else if (result == CURLE_OPERATION_TIMEDOUT)
 		wire_reply_set(request, WIRE_TIMEOUT, 0, "no answer from connection '%s': %.180s", name,
 		               reason(slot, result));
+	else if (atomic_load(&slot->is_aborted))
+		wire_reply_set(request, WIRE_CANCELLED, 0, "cancelled");
 	else if (slot->was_resend)
 		wire_reply_set(request, WIRE_NETWORK, 0,
 		               "connection '%s' broke after the request was sent", name);

@@ -35,6 +35,15 @@ struct loop_wake {
 	void *arg;
 };
 
+struct work {
+	struct work *next;
+	struct loop_poll *poll;
+	pthread_t thread;
+	loop_work_cb *work, *done;
+	void *arg;
+	bool is_over; /* under the loop's lock */
+};
+
 struct loop_poll {
 	struct loop loop; /* first: the operations get its address */
 	struct clock real;
@@ -43,7 +52,8 @@ struct loop_poll {
 	struct loop_timer *timers;
 	struct loop_watch *watches;
 	struct loop_wake *wakes;
-	pthread_mutex_t lock; /* of the wakes */
+	struct work *works;
+	pthread_mutex_t lock; /* of wakes and works */
 	int bell[2];
 };
 
@@ -114,10 +124,47 @@ static void watch_stop(struct loop *loop, struct loop_watch *watch)
 	watch->is_stopped = true; /* freed by the next round */
 }
 
-static void work_now(struct loop *loop, loop_work_cb *work, loop_work_cb *done, void *arg)
+static void *work_run(void *arg)
 {
-	work(arg);
-	(void)timer_start(loop, 0, done, arg);
+	struct work *item = arg;
+	item->work(item->arg);
+	pthread_mutex_lock(&item->poll->lock);
+	item->is_over = true;
+	pthread_mutex_unlock(&item->poll->lock);
+	must(write(item->poll->bell[1], "", 1) == 1);
+	return NULL;
+}
+
+/* One thread for each piece: tests have few. */
+static void work_start(struct loop *loop, loop_work_cb *work, loop_work_cb *done, void *arg)
+{
+	struct loop_poll *poll = of(loop);
+	struct work *item = mem_alloc(sizeof(*item));
+	*item = (struct work){ .next = poll->works, .poll = poll, .work = work, .done = done,
+		               .arg = arg };
+	poll->works = item;
+	must(pthread_create(&item->thread, NULL, work_run, item) == 0);
+}
+
+static struct work *work_take(struct loop_poll *poll)
+{
+	struct work *ret = NULL;
+	pthread_mutex_lock(&poll->lock);
+	for (struct work **at = &poll->works; *at; at = &(*at)->next)
+		if ((*at)->is_over) {
+			ret = *at;
+			*at = ret->next;
+			break;
+		}
+	pthread_mutex_unlock(&poll->lock);
+	return ret;
+}
+
+static void work_finish(struct work *item)
+{
+	must(pthread_join(item->thread, NULL) == 0);
+	item->done(item->arg);
+	free(item);
 }
 
 static struct loop_wake *wake_new(struct loop *loop, loop_wake_cb *cb, void *arg)
@@ -147,7 +194,7 @@ static void wake_free(struct loop_wake *wake)
 }
 
 static const struct loop_ops ops = { timer_start, timer_stop, watch_start, watch_set, watch_stop,
-	                             work_now,    wake_new,   wake_send,   wake_free };
+	                             work_start,  wake_new,   wake_send,   wake_free };
 
 struct loop_poll *loop_poll_new(uint64_t seed)
 {
@@ -177,6 +224,11 @@ static void sweep(struct loop_poll *poll)
 
 void loop_poll_free(struct loop_poll *poll)
 {
+	while (poll->works) {
+		struct work *item = poll->works;
+		poll->works = item->next;
+		work_finish(item);
+	}
 	while (poll->timers)
 		timer_stop(&poll->loop, poll->timers);
 	for (struct loop_watch *watch = poll->watches; watch; watch = watch->next)
@@ -235,6 +287,8 @@ static void run_wakes(struct loop_poll *poll)
 		if (is_sent)
 			wake->cb(wake->arg);
 	}
+	for (struct work *item; (item = work_take(poll));)
+		work_finish(item);
 }
 
 enum { WATCHES_MAX = 512 };

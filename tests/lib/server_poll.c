@@ -139,6 +139,9 @@ static void serve_command(struct client *client, const char *line)
 	if (!is_found && strncasecmp(line, "EHLO", 4) == 0)
 		reply = "250-test\r\n250-SIZE 10000000\r\n250 AUTH PLAIN\r\n";
 	else if (!is_found && strncasecmp(line, "AUTH", 4) == 0)
+		reply = "334 \r\n"; /* the credentials come next */
+	else if (!is_found && strlen(line) % 4 == 0 && !strchr(line, ' ') &&
+	         strcasecmp(line, "DATA") != 0 && strcasecmp(line, "QUIT") != 0)
 		reply = "235 welcome\r\n";
 	else if (!is_found && strcasecmp(line, "DATA") == 0)
 		reply = "354 go on\r\n";
