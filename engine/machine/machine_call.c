@@ -119,7 +119,8 @@ int check_effect(struct session *s, struct effect *effect)
 	struct machine *machine = s->machine;
 	struct err *err = attempt(s);
 	if (machine->answers) {
-		const json_t *refused = json_at(recorded_answer(machine, effect->number), "refused");
+		const json_t *answer = recorded_answer(machine, effect->number);
+		const json_t *refused = json_at(answer, "refused");
 		if (refused) {
 			machine->answer_next++;
 			err_set_id(err, (int)json_int(refused, "code", ERR_INPUT),
@@ -390,7 +391,9 @@ static int start_next_element(struct session *s, struct call *call)
 	return start_elements(s, &effect, call);
 }
 
-static int take_element(struct machine *machine, struct call *call, uint32_t element, json_t *result)
+/* Takes over result. */
+static int take_element(struct machine *machine, struct call *call, uint32_t element,
+                        json_t *result)
 {
 	struct each *each = call->each;
 	if (element >= each->next || !json_is_null(json_array_get(each->results, element))) {

@@ -148,7 +148,7 @@ struct session {
 		size_t len, size;
 	} histories; /* sorted by state */
 	uint64_t *entered;   /* late binding: states whose data have their values */
-	uint64_t *eventless; /* states that have, or whose ancestors have, an eventless transition */
+	uint64_t *eventless; /* states that have an eventless transition, or an ancestor has */
 	uint64_t *to_invoke;
 	struct state_list to_invoke_list;
 	struct {

@@ -396,7 +396,7 @@ int cancel_invokes(struct session *s, int32_t state)
 	return status;
 }
 
-/* The child reached its end: done.invoke.<id> goes the way of all its messages.  Takes over data. */
+/* The child reached its end: done.invoke.<id> goes the way of its messages.  Takes over data. */
 int return_done_event(struct session *child, json_t *data)
 {
 	struct session *parent = child->parent;

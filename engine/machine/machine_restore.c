@@ -16,11 +16,12 @@ static int bad(struct err *err, const char *what)
 
 static int find_state(const struct session *s, const char *id, int32_t *ret, struct err *err)
 {
-	*ret = id ? chart_find(s->chart, id) : CHART_NONE;
+	const char *name = id ? id : "";
+	*ret = chart_find(s->chart, name);
 	if (*ret > 0)
 		return 0;
 	return err_set_id(err, ERR_CONFLICT, "run.state_gone",
-	                  "the run stands in state '%s', which graph '%s' does not have", id ? id : "",
+	                  "the run stands in state '%s', which graph '%s' does not have", name,
 	                  s->chart->name);
 }
 
@@ -43,8 +44,10 @@ static int check_config(const struct session *s, struct err *err)
 	for (size_t i = 0; i < s->config.len; i++) {
 		const struct chart_state *state = &s->chart->states[s->config.at[i]];
 		bool has_child = s->active_child[s->config.at[i]] != CHART_NONE;
-		bool is_whole = state->kind != STATE_HISTORY && has_child == (state->child_count > 0);
-		if ((state->parent != 0 && !bits_has(s->active, (size_t)state->parent)) || !is_whole)
+		bool is_whole = state->kind != STATE_HISTORY &&
+		                has_child == (state->child_count > 0);
+		bool is_orphan = state->parent != 0 && !bits_has(s->active, (size_t)state->parent);
+		if (is_orphan || !is_whole)
 			return err_set_id(err, ERR_CONFLICT, "run.state_gone",
 			                  "state '%s' of the run is another one in graph '%s'",
 			                  state->id, s->chart->name);

@@ -127,7 +127,8 @@ static int first_enabled_upwards(struct session *s, int32_t atomic, const char *
 {
 	int32_t state = atomic;
 	*ret = CHART_NONE;
-	for (; state != CHART_NONE && s->visits[state] != s->stamp; state = state_of(s, state)->parent) {
+	for (; state != CHART_NONE && s->visits[state] != s->stamp;
+	     state = state_of(s, state)->parent) {
 		s->visits[state] = s->stamp;
 		int status = first_enabled(s, state, event_name, ret);
 		if (status < 0)
@@ -261,7 +262,7 @@ int select_transitions(struct session *s, const char *event_name)
 		if (status < 0)
 			return status;
 		if (found != CHART_NONE)
-			*vec_add(&s->enabled) = (struct enabled){ transition_of(s, found), CHART_NONE };
+			vec_add(&s->enabled)->transition = transition_of(s, found);
 	}
 	size_t count = s->enabled.len;
 	s->enabled.len = 0;

@@ -150,8 +150,8 @@ static int find_target(struct session *s, const char *target, struct route *ret,
 	} else if (str_begins(target, "#_")) {
 		ret->to = child_by_id(s, target + 2);
 	} else {
-		return err_set_id(err, ERR_INPUT, "graph.send_target", "'%s' is no target of a send",
-		                  target);
+		return err_set_id(err, ERR_INPUT, "graph.send_target",
+		                  "'%s' is no target of a send", target);
 	}
 	if (!ret->to && !ret->is_internal && !ret->is_foreign)
 		return err_set_id(err, ERR_SYSTEM, "graph.send_unreachable",
@@ -336,8 +336,8 @@ static int check_delayed(struct session *s, const struct message *message)
 		return err_set_id(err, ERR_INPUT, "graph.send_delay",
 		                  "a send to #_internal cannot be delayed");
 	if (message->kind == MESSAGE_SCXML && target && target[0] && !str_begins(target, "#_"))
-		return err_set_id(err, ERR_INPUT, "graph.send_target", "'%s' is no target of a send",
-		                  target);
+		return err_set_id(err, ERR_INPUT, "graph.send_target",
+		                  "'%s' is no target of a send", target);
 	if (message->kind == MESSAGE_HTTP && (!target || !target[0]))
 		return err_set_id(err, ERR_SYSTEM, "graph.send_target",
 		                  "a send over HTTP needs a target");

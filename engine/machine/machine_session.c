@@ -77,8 +77,10 @@ static void find_eventless(struct session *s)
 		const struct chart_state *state = &chart->states[i];
 		bool has = state->parent != CHART_NONE &&
 		           bits_has(s->eventless, (size_t)state->parent);
-		for (size_t k = 0; !has && k < state->transition_count; k++)
-			has = chart->transitions[state->first_transition + (int32_t)k].event_count == 0;
+		for (size_t k = 0; !has && k < state->transition_count; k++) {
+			int32_t at = state->first_transition + (int32_t)k;
+			has = chart->transitions[at].event_count == 0;
+		}
 		if (has)
 			bits_set(s->eventless, (size_t)i);
 	}

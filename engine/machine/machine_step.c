@@ -278,7 +278,7 @@ static int count_iteration(struct session *s)
 	if (++s->iterations <= LIMIT_MICROSTEPS)
 		return 0;
 	return err_set_id(s->machine->err, ERR_BLOCKED, "graph.livelock",
-	                  "graph '%s' took more than %d microsteps without coming to rest near '%s'",
+	                  "graph '%s' did not come to rest within %d microsteps, near '%s'",
 	                  s->chart->name, LIMIT_MICROSTEPS,
 	                  s->config.len ? state_of(s, s->config.at[s->config.len - 1])->id : "");
 }
@@ -325,7 +325,7 @@ static int check_data(struct session *s)
 	return status < 0 ? status : 0;
 }
 
-/* Until the session is stable or ended: the appendix's loop up to its wait for an external event. */
+/* Until the session is stable or ended: the appendix's loop up to its wait for an event. */
 int main_event_loop(struct session *s)
 {
 	do {

@@ -176,7 +176,8 @@ static void put_content(struct gen *gen, int depth)
 			break;
 		case 2:
 		case 3:
-			buf_printf(gen->out, "<assign location='v%d' expr='v%d + 1'/>", number, number);
+			buf_printf(gen->out, "<assign location='v%d' expr='v%d + 1'/>", number,
+			           number);
 			break;
 		case 4:
 			if (chance(gen, 30))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Legal charts by chance: nesting, parallels, histories, finals, all kinds of transitions; toy.h's language. */
+/* Legal charts by chance, in the language of toy.h: nesting, parallels, histories, finals. */
 #ifndef TESTS_CHART_GEN_H
 #define TESTS_CHART_GEN_H
 

@@ -10,10 +10,6 @@
 #include "base/vec.h"
 #include "toy.h"
 
-struct set {
-	bool *has; /* by state or transition */
-};
-
 struct names {
 	char **at;
 	size_t len, size, head;
@@ -213,7 +209,8 @@ static struct list effective_targets(const struct reference *r, const struct cha
 					*vec_add(&ret) = h;
 			}
 		} else {
-			struct list more = effective_targets(r, &r->chart->transitions[st(r, s)->initial]);
+			int32_t initial = st(r, s)->initial;
+			struct list more = effective_targets(r, &r->chart->transitions[initial]);
 			for (size_t k = 0; k < more.len; k++)
 				*vec_add(&ret) = more.at[k];
 			free(more.at);
@@ -489,7 +486,7 @@ static void enter_states(struct reference *r)
 {
 	compute_entry_set(r);
 	for (int32_t s = 1; s < r->count; s++) {
-		/* 3.13: what is active is not entered, though the appendix may have it in the set. */
+		/* 3.13: what is active is not entered, though the appendix may add it. */
 		if (!r->to_enter[s] || r->configuration[s])
 			continue;
 		r->configuration[s] = true;

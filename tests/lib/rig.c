@@ -198,8 +198,9 @@ int rig_event(struct rig *rig, const char *name, const char *data)
 {
 	struct input input = {
 		.kind = INPUT_EVENT,
-		.event = { .type = EVENT_EXTERNAL, .name = mem_dup_str(name), .data = parsed(data) },
+		.event = { .type = EVENT_EXTERNAL, .name = mem_dup_str(name) },
 	};
+	input.event.data = parsed(data);
 	int status = rig_input(rig, &input);
 	event_release(&input.event);
 	return status;

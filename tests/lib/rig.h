@@ -23,7 +23,7 @@ struct rig {
 	struct err err;
 	int64_t now_ms;
 	bool restarts;
-	/* The world: types that are refused, unreachable, answered inline; what inline calls give. */
+	/* The world: a type that is refused, unreachable, answered inline, and the answer. */
 	const char *refused, *unreachable, *inlined;
 	const char *inline_result, *inline_failure; /* JSON text */
 	int asked;                                  /* how often env->answer was called */

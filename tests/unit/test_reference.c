@@ -90,7 +90,7 @@ static bool restart(struct play *play)
 	return again != NULL;
 }
 
-/* The reference has taken the input already.  false: it is over, for a difference or in agreement. */
+/* The reference has taken the input already.  false: it is over, agreed or not. */
 static bool step(struct play *play, struct input *input)
 {
 	struct err err = { 0 };
@@ -173,7 +173,8 @@ static int play_case(uint64_t seed, bool is_verbose)
 			abort();
 		ret = play_events(&play, seed);
 		if (play.why[0]) {
-			printf("# seed %llu, event %d: %s\n", (unsigned long long)seed, ret, play.why);
+			printf("# seed %llu, event %d: %s\n", (unsigned long long)seed, ret,
+			       play.why);
 			ret = -1;
 		}
 		effects_release(&play.effects);

@@ -244,7 +244,8 @@ static bool is_asked_for(int count, char **args, int number)
 static void run_all(struct corpus *corpus, const char *manifest, const char *list, int count,
                     char **args)
 {
-	for (const char *line = strchr(manifest, '\n'); line && line[1]; line = strchr(line, '\n')) {
+	const char *line = strchr(manifest, '\n'); /* the first one names the columns */
+	for (; line && line[1]; line = strchr(line, '\n')) {
 		line++;
 		int number = (int)strtol(line, NULL, 10);
 		if (number > 0 && is_asked_for(count, args, number))
