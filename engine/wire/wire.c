@@ -156,6 +156,9 @@ void wire_up(struct wire_request *request)
 }
 
 static void reply_set_va(struct wire_request *request, enum wire_status status, int code,
+                         const char *format, va_list args) ATTR_PRINTF(4, 0);
+
+static void reply_set_va(struct wire_request *request, enum wire_status status, int code,
                          const char *format, va_list args)
 {
 	request->reply.status = status;
@@ -208,7 +211,8 @@ void wire_wait_until(struct wire_request *request, int64_t monotonic_ms)
 	struct loop *loop = request->wire->loop;
 	int64_t delay_ms = monotonic_ms - wire_now_ms(request->wire);
 	must(!request->timer);
-	request->timer = loop->ops->timer_start(loop, delay_ms > 0 ? delay_ms : 0, wait_over, request);
+	request->timer =
+		loop->ops->timer_start(loop, delay_ms > 0 ? delay_ms : 0, wait_over, request);
 }
 
 /* --- delivery ------------------------------------------------------------------------ */
@@ -299,7 +303,8 @@ void wire_free(struct wire *wire)
 	wire->is_closing = true;
 	wire_smtp_stop(wire->curl);
 	while (wire->requests) {
-		for (struct wire_request *request = wire->requests; request; request = request->next)
+		for (struct wire_request *request = wire->requests; request;
+		     request = request->next)
 			wire_cancel(request);
 		wire_turn(wire);
 	}

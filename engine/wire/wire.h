@@ -35,9 +35,11 @@ enum wire_auth_kind {
 	WIRE_AUTH_BEARER,      /* secret: token */
 	WIRE_AUTH_BASIC,       /* user, secret: password */
 	WIRE_AUTH_HEADER,      /* header, secret: value */
-	WIRE_AUTH_OAUTH2_CLIENT, /* token_path or token_url, client_id, secret: client_secret, scope,
-	                          * client_auth = "body" | "basic" */
-	WIRE_AUTH_OAUTH1_TBA   /* NetSuite: realm, consumer_key, consumer_secret, token, token_secret */
+	/* token_path or token_url, client_id, secret: client_secret, scope,
+	 * client_auth = "body" | "basic" */
+	WIRE_AUTH_OAUTH2_CLIENT,
+	/* NetSuite: realm, consumer_key, consumer_secret, token, token_secret */
+	WIRE_AUTH_OAUTH1_TBA
 };
 
 /*
@@ -72,9 +74,10 @@ const char *wire_connection_name(const struct wire_connection *connection);
 const char *wire_connection_plugin(const struct wire_connection *connection);
 const char *wire_connection_setting(const struct wire_connection *connection, const char *name);
 /* {"name","url","plugin","auth","state":"closed"|"open"|"half_open","in_flight","waiting",
- *  "quota":{header: value},"clock_skew_s" (when past 30 s)} without any secret; new.  Any thread. */
+ *  "quota":{header: value},"clock_skew_s" (when past 30 s)} without any secret; new.
+ * Any thread. */
 json_t *wire_connection_describe(const struct wire_connection *connection);
-/* Every secret value of this connection, for redaction in logs and records: calls found per value. */
+/* Every secret value of this connection, for redaction: calls found per value.  Any thread. */
 void wire_connection_secrets(const struct wire_connection *connection,
                              void (*found)(void *arg, const char *secret), void *arg);
 
@@ -107,7 +110,7 @@ struct wire_reply {
 	size_t header_count;
 	int attempts;
 	int64_t took_ms;           /* from wire_send to the callback */
-	bool may_have_left;        /* bytes of the request may have reached the other side, unanswered */
+	bool may_have_left;        /* the request may have reached the other side, unanswered */
 	char text[256];            /* what happened, for people; without secrets */
 	/* [{"at_ms","code","status","took_ms"}] one per attempt; borrowed */
 	const json_t *log;
@@ -166,8 +169,9 @@ struct wire_send_options {
 /* Record and replay of what connections are asked and answer; never a credential. */
 struct wire_tape {
 	void *ctx;
-	/* An answer instead of the world's: {"status":"ok","code":200,"headers":[[n,v]],"body":".."}
-	 * new, or NULL: ask the world.  May be NULL. */
+	/* An answer instead of the world's, new:
+	 * {"status":"ok","code":200,"headers":[[n,v]],"body":".."}; or NULL: ask the world.
+	 * May be NULL. */
 	json_t *(*replay)(void *ctx, const json_t *request);
 	/* {"request":{"connection","effect","method","path","content_type","key","headers","body"
 	 * or "mail"}, "reply":{"status","code","headers","body","attempts"}}.  May be NULL. */

@@ -56,7 +56,7 @@ static bool ip6_is_public(const unsigned char ip[16])
 		return ip4_is_public(ip4_inside(ip + 2));
 	if (memcmp(ip, documentation, 4) == 0 || memcmp(ip, teredo, 4) == 0)
 		return false;
-	/* Global unicast is 2000::/3; all else is loopback, mapped, local, multicast or unassigned. */
+	/* Global unicast is 2000::/3; the rest is local, mapped, multicast or unassigned. */
 	return (ip[0] & 0xe0) == 0x20;
 }
 

@@ -36,7 +36,8 @@ static int prepare_token(struct wire_connection *connection, struct err *err)
 		return err_set(err, ERR_INPUT, "auth.client_auth: must be \"body\" or \"basic\"");
 	if (auth->token_path)
 		return wire_path_check(auth->token_path, err) < 0 ?
-		               err_wrap(err, "auth.token_path") : 0;
+		               err_wrap(err, "auth.token_path") :
+		               0;
 	if (wire_url_read(auth->token_url, &auth->token_base, err) < 0)
 		return err_wrap(err, "auth.token_url");
 	if (auth->token_base.is_mail)
@@ -83,8 +84,12 @@ static void sign_oauth1(struct wire_request *request)
 	}
 	char nonce[2 * sizeof(chance) + 1];
 	crypto_hex(chance, sizeof(chance), nonce);
-	struct wire_oauth1 oauth1 = { auth->realm, auth->consumer_key, auth->consumer_secret,
-		                      auth->token, auth->token_secret, nonce,
+	struct wire_oauth1 oauth1 = { auth->realm,
+		                      auth->consumer_key,
+		                      auth->consumer_secret,
+		                      auth->token,
+		                      auth->token_secret,
+		                      nonce,
 		                      clock_wall_ms(&loop->clock) / 1000 };
 	char *value = wire_oauth1_sign(&oauth1, request->method, request->base, request->path);
 	request->auth_line = mem_format("Authorization: %s", value);

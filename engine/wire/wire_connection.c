@@ -16,9 +16,9 @@ enum field_kind { FIELD_TEXT, FIELD_SECRET, FIELD_INT, FIELD_NUMBER, FIELD_BOOL,
 struct field {
 	const char *name;
 	enum field_kind kind;
-	size_t offset;        /* in struct wire_connection */
-	int64_t min, max;     /* of an integer */
-	unsigned int auth;    /* the kinds of auth that take it (bits), or 0 */
+	size_t offset;     /* in struct wire_connection */
+	int64_t min, max;  /* of an integer */
+	unsigned int auth; /* the kinds of auth that take it (bits), or 0 */
 	bool is_required;
 };
 
@@ -96,9 +96,9 @@ static const struct field auth_fields[] = {
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 enum secrecy {
-	IS_PLAIN,    /* never a secret, though it may be a reference: a model's name, a URL */
-	IS_PRIVATE,  /* a secret when it is a reference */
-	IS_SECRET    /* must be a reference */
+	IS_PLAIN,   /* never a secret, though it may be a reference: a model's name, a URL */
+	IS_PRIVATE, /* a secret when it is a reference */
+	IS_SECRET   /* must be a reference */
 };
 
 /* A text, resolved; what is secret is remembered for redaction. */
@@ -247,7 +247,8 @@ static int check_auth_keys(const struct wire_connection *connection, const json_
 			return err_set(err, ERR_INPUT, "auth.%s: does not belong to auth kind '%s'",
 			               field->name, auth_kinds[connection->auth.kind]);
 		if (!is_there && (field->auth & bit) && field->is_required)
-			return err_set(err, ERR_INPUT, "auth: the key '%s' is missing", field->name);
+			return err_set(err, ERR_INPUT, "auth: the key '%s' is missing",
+			               field->name);
 	}
 	return 0;
 }
@@ -403,8 +404,9 @@ int wire_connection_new(const char *name, const json_t *json, struct wire_connec
 	connection->backoff_min_ms = 1000;
 	connection->backoff_max_ms = 4000;
 	connection->limit.concurrency = 16;
-	connection->breaker = (struct wire_breaker){ .window = 20, .error_percent = 50,
-		                                     .open_ms = 30000, .probes = 1 };
+	connection->breaker = (struct wire_breaker){
+		.window = 20, .error_percent = 50, .open_ms = 30000, .probes = 1
+	};
 	pthread_mutex_init(&connection->lock, NULL);
 	if (read_all(connection, json, err) < 0) {
 		wire_connection_free(connection);

@@ -73,8 +73,9 @@ static void socket_ready(void *arg, int fd, int ready)
 		curl->wire->loop->ops->watch_set(curl->wire->loop, socket->watch, 0);
 		return;
 	}
-	act(curl, fd, (ready & LOOP_READ ? CURL_CSELECT_IN : 0) |
-	                      (ready & LOOP_WRITE ? CURL_CSELECT_OUT : 0));
+	act(curl, fd,
+	    (ready & LOOP_READ ? CURL_CSELECT_IN : 0) |
+	            (ready & LOOP_WRITE ? CURL_CSELECT_OUT : 0));
 }
 
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
@@ -88,8 +89,8 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void 
 		unwatch(curl, socket);
 		return 0;
 	}
-	socket->wanted = (what & CURL_POLL_IN ? LOOP_READ : 0) |
-	                 (what & CURL_POLL_OUT ? LOOP_WRITE : 0);
+	socket->wanted =
+		(what & CURL_POLL_IN ? LOOP_READ : 0) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0);
 	if (what == CURL_POLL_REMOVE)
 		socket->wanted = 0;
 	/* An idle socket stays armed for reading, a writable one would spin. */

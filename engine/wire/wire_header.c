@@ -37,9 +37,20 @@ bool wire_header_is_name(const char *name)
 bool wire_header_is_reserved(const char *name)
 {
 	static const char *const reserved[] = {
-		"Host",    "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive",
-		"Upgrade", "TE",             "Trailer",           "Expect",     "Authorization",
-		"Proxy-Authorization", "Proxy-Connection", "X-Correlation-ID", "traceparent",
+		"Host",
+		"Content-Length",
+		"Transfer-Encoding",
+		"Connection",
+		"Keep-Alive",
+		"Upgrade",
+		"TE",
+		"Trailer",
+		"Expect",
+		"Authorization",
+		"Proxy-Authorization",
+		"Proxy-Connection",
+		"X-Correlation-ID",
+		"traceparent",
 	};
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
 		if (strcasecmp(name, reserved[i]) == 0)

@@ -300,7 +300,7 @@ void wire_limit_unwatch(struct wire_request *request);
 /* wire_auth.c, wire_token.c, wire_oauth1.c */
 int wire_auth_prepare(struct wire_connection *connection, struct err *err) ATTR_MUST_USE;
 void wire_token_send(struct wire_request *request);
-/* Drops the token the request used, unless there is another by now; false when the kind has none. */
+/* Drops the token the request used, unless there is another by now; false: the kind has none. */
 bool wire_token_drop(struct wire_request *request);
 
 struct wire_oauth1 {

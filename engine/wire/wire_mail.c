@@ -28,8 +28,8 @@ static bool is_atom(struct str text, const char *others)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
-		bool is_alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-		                (c >= 'a' && c <= 'z');
+		bool is_alnum =
+			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 		bool is_dot = c == '.' && i > 0 && i + 1 < text.len && text.ptr[i - 1] != '.';
 		if (!is_alnum && !is_dot && (c == '.' || c == '\0' || !strchr(others, c)))
 			return false;
@@ -159,7 +159,8 @@ static int put_from(const struct wire_mail *mail, struct wire_request *request, 
 {
 	const char *from = mail->from && *mail->from ? mail->from : request->connection->from;
 	if (!from)
-		return err_set(err, ERR_INPUT, "the mail has no sender and connection '%s' no 'from'",
+		return err_set(err, ERR_INPUT,
+		               "the mail has no sender and connection '%s' no 'from'",
 		               request->connection->name);
 	struct str item;
 	const char *rest = from;
@@ -171,9 +172,12 @@ static int put_from(const struct wire_mail *mail, struct wire_request *request, 
 
 static bool is_own_header(const char *name)
 {
-	static const char *const own[] = { "Date", "From", "Sender", "To", "Cc", "Bcc", "Reply-To",
-		                           "Subject", "Message-ID", "MIME-Version",
-		                           "X-Correlation-ID", "Return-Path", "Received" };
+	static const char *const own[] = {
+		"Date",       "From",         "Sender",           "To",
+		"Cc",         "Bcc",          "Reply-To",         "Subject",
+		"Message-ID", "MIME-Version", "X-Correlation-ID", "Return-Path",
+		"Received"
+	};
 	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
 		if (strcasecmp(name, own[i]) == 0)
 			return true;
@@ -184,7 +188,8 @@ static int put_further(const struct wire_mail *mail, struct buf *out, struct err
 {
 	bool has_auto = false;
 	if (mail->header_count > LIMIT_HEADERS)
-		return err_set(err, ERR_LIMIT, "more than %d headers (LIMIT_HEADERS)", LIMIT_HEADERS);
+		return err_set(err, ERR_LIMIT, "more than %d headers (LIMIT_HEADERS)",
+		               LIMIT_HEADERS);
 	for (size_t i = 0; i < mail->header_count; i++) {
 		const struct wire_header *header = &mail->headers[i];
 		if (!wire_header_is_name(header->name) || strlen(header->name) > 60)
@@ -195,7 +200,8 @@ static int put_further(const struct wire_mail *mail, struct buf *out, struct err
 		if (!wire_header_is_safe(header->value) || strlen(header->value) > 8192)
 			return err_set(err, ERR_INPUT,
 			               "the value of header '%s' is too long or contains a control "
-			               "character", header->name);
+			               "character",
+			               header->name);
 		has_auto = has_auto || strcasecmp(header->name, "Auto-Submitted") == 0;
 		wire_mail_put_header(out, header->name, header->value);
 	}
@@ -218,10 +224,11 @@ static int put_id(const struct wire_send_options *options, struct wire_request *
 		return 0;
 	}
 	/* The same key is the same mail, so a repeat can be recognised. */
-	char *seed = options->key ? mem_dup_str(options->key) :
-	                            mem_format("%llx%llx",
-	                                       (unsigned long long)rand_next(&request->wire->loop->rand),
-	                                       (unsigned long long)rand_next(&request->wire->loop->rand));
+	char *seed = options->key ?
+	                     mem_dup_str(options->key) :
+	                     mem_format("%llx%llx",
+	                                (unsigned long long)rand_next(&request->wire->loop->rand),
+	                                (unsigned long long)rand_next(&request->wire->loop->rand));
 	crypto_sha256_hex(str_of(seed), made);
 	free(seed);
 	buf_printf(out, "Message-ID: <%.40s%s>\r\n", made, host);
@@ -234,7 +241,8 @@ static int put_headers(const struct wire_send_options *options, struct wire_requ
 	const struct wire_mail *mail = options->mail;
 	const char *subject = mail->subject ? mail->subject : "";
 	char date[CLOCK_ISO_BYTES];
-	clock_rfc5322(mail->date_ms > 0 ? mail->date_ms : clock_wall_ms(&request->wire->loop->clock),
+	clock_rfc5322(mail->date_ms > 0 ? mail->date_ms :
+	                                  clock_wall_ms(&request->wire->loop->clock),
 	              date);
 	buf_printf(out, "Date: %s\r\n", date);
 	if (put_from(mail, request, out, err) < 0 ||
@@ -280,7 +288,8 @@ static void put_content(const struct wire_mail *mail, struct buf *out)
 	}
 	char boundary[48];
 	make_boundary(mail, boundary);
-	buf_printf(out, "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n", boundary);
+	buf_printf(out, "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n",
+	           boundary);
 	/* The last part is the preferred one (RFC 2046 5.1.4). */
 	buf_printf(out, "--%s\r\n", boundary);
 	wire_mail_put_body(out, "text/plain", mail->text);
@@ -294,12 +303,13 @@ int wire_mail_build(struct wire_request *request, const struct wire_send_options
 {
 	const struct wire_mail *mail = options->mail;
 	struct wire_envelope *envelope = arena_alloc(&request->arena, sizeof(*envelope));
-	envelope->recipients = arena_alloc(&request->arena, LIMIT_MAIL_RECIPIENTS *
-	                                                            sizeof(*envelope->recipients));
+	envelope->recipients =
+		arena_alloc(&request->arena, LIMIT_MAIL_RECIPIENTS * sizeof(*envelope->recipients));
 	request->envelope = envelope;
 	request->method = "MAIL";
 	if (mail->text.len + mail->html.len > LIMIT_REQUEST_BYTES)
-		return err_set(err, ERR_LIMIT, "the mail is longer than %d bytes (LIMIT_REQUEST_BYTES)",
+		return err_set(err, ERR_LIMIT,
+		               "the mail is longer than %d bytes (LIMIT_REQUEST_BYTES)",
 		               LIMIT_REQUEST_BYTES);
 	if (!str_is_utf8(mail->text) || !str_is_utf8(mail->html))
 		return err_set(err, ERR_INPUT, "the mail's text is not valid UTF-8");
@@ -307,8 +317,8 @@ int wire_mail_build(struct wire_request *request, const struct wire_send_options
 	buf_init(&out, MAIL_BYTES);
 	if (put_headers(options, request, &out, err) == 0) {
 		put_content(mail, &out);
-		envelope->bytes = (struct str){ arena_dup(&request->arena, out.bytes, out.len),
-			                        out.len };
+		envelope->bytes =
+			(struct str){ arena_dup(&request->arena, out.bytes, out.len), out.len };
 		request->mail_json = wire_mail_json(mail);
 	}
 	buf_release(&out);

@@ -11,9 +11,9 @@
 #include "wire/wire_int.h"
 
 enum {
-	LINE_CHARS = 76,  /* RFC 2045 6.7 */
-	WORD_BYTES = 45,  /* of text in one encoded word: 60 characters of base64 */
-	WORD_CHARS = 900  /* without a blank, in a header value that stays as it is */
+	LINE_CHARS = 76, /* RFC 2045 6.7 */
+	WORD_BYTES = 45, /* of text in one encoded word: 60 characters of base64 */
+	WORD_CHARS = 900 /* without a blank, in a header value that stays as it is */
 };
 
 static void put_code(struct buf *out, unsigned char c)
@@ -104,7 +104,8 @@ void wire_mail_put_words(struct buf *out, struct str text)
 {
 	for (size_t i = 0; i < text.len;) {
 		size_t len = text.len - i < WORD_BYTES ? text.len - i : WORD_BYTES;
-		while (i + len < text.len && len > 1 && ((unsigned char)text.ptr[i + len] & 0xc0) == 0x80)
+		while (i + len < text.len && len > 1 &&
+		       ((unsigned char)text.ptr[i + len] & 0xc0) == 0x80)
 			len--;
 		buf_put(out, i ? "\r\n =?UTF-8?B?" : "=?UTF-8?B?");
 		crypto_base64_put((struct str){ text.ptr + i, len }, out);
@@ -119,7 +120,8 @@ static void put_folded(struct buf *out, struct str text, size_t column)
 {
 	for (size_t i = 0; i < text.len;) {
 		size_t len = 1;
-		while (i + len < text.len && !(text.ptr[i + len] == ' ' && text.ptr[i + len - 1] != ' '))
+		while (i + len < text.len &&
+		       !(text.ptr[i + len] == ' ' && text.ptr[i + len - 1] != ' '))
 			len++;
 		bool is_blank = strspn(text.ptr + i, " ") >= len;
 		if (i > 0 && !is_blank && column + len > LINE_CHARS) {

@@ -28,8 +28,8 @@ static void put_encoded(struct buf *out, struct str text)
 	static const char digits[] = "0123456789ABCDEF";
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
-		bool is_alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-		                (c >= 'a' && c <= 'z');
+		bool is_alnum =
+			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 		if (is_alnum || c == '-' || c == '.' || c == '_' || c == '~') {
 			buf_put_len(out, &c, 1);
 		} else {
@@ -89,7 +89,7 @@ static void add_query(struct parameters *parameters, const char *query)
 		if (len > 0)
 			*vec_add(&parameters->list) =
 				(struct parameter){ recoded(query, name_len),
-					            recoded(value, (size_t)(query + len - value)) };
+				                    recoded(value, (size_t)(query + len - value)) };
 		query += len + (query[len] == '&' ? 1 : 0);
 	}
 }

@@ -26,7 +26,8 @@ static int check_headers(const struct wire_send_options *options, struct err *er
 {
 	const struct wire_auth *auth = &options->connection->auth;
 	if (options->header_count > LIMIT_HEADERS)
-		return err_set(err, ERR_LIMIT, "more than %d headers (LIMIT_HEADERS)", LIMIT_HEADERS);
+		return err_set(err, ERR_LIMIT, "more than %d headers (LIMIT_HEADERS)",
+		               LIMIT_HEADERS);
 	for (size_t i = 0; i < options->header_count; i++) {
 		const struct wire_header *header = &options->headers[i];
 		if (!wire_header_is_name(header->name))
@@ -57,11 +58,13 @@ static int check_short(const char *value, const char *what, size_t max, struct e
 static int check(const struct wire_send_options *options, const char *base, struct err *err)
 {
 	const char *path = options->path ? options->path : "";
-	if (check_short(options->correlation_id, "correlation id", LIMIT_CORRELATION_ID_BYTES, err) < 0 ||
+	if (check_short(options->correlation_id, "correlation id", LIMIT_CORRELATION_ID_BYTES,
+	                err) < 0 ||
 	    check_short(options->key, "idempotency key", 255, err) < 0)
 		return err->code;
 	if (options->connection->url.is_mail != (options->mail != NULL))
-		return err_set(err, ERR_INPUT, "connection '%s' is for %s", options->connection->name,
+		return err_set(err, ERR_INPUT, "connection '%s' is for %s",
+		               options->connection->name,
 		               options->mail ? "HTTP, not for mail" : "mail, not for HTTP");
 	if (options->mail)
 		return 0;
@@ -73,7 +76,8 @@ static int check(const struct wire_send_options *options, const char *base, stru
 		return err_set(err, ERR_LIMIT, "the URL is longer than %d bytes (LIMIT_URL_BYTES)",
 		               LIMIT_URL_BYTES);
 	if (options->body.len > LIMIT_REQUEST_BYTES)
-		return err_set(err, ERR_LIMIT, "the body is longer than %d bytes (LIMIT_REQUEST_BYTES)",
+		return err_set(err, ERR_LIMIT,
+		               "the body is longer than %d bytes (LIMIT_REQUEST_BYTES)",
 		               LIMIT_REQUEST_BYTES);
 	return 0;
 }
@@ -114,9 +118,9 @@ static void build_lines(struct wire_request *request, const struct wire_send_opt
 	const struct wire_connection *connection = request->connection;
 	const char *key_header = connection->idempotency_header;
 	bool sends_key = request->key && options->effect == WIRE_KEYED && *key_header;
-	request->lines = arena_alloc(&request->arena, (connection->line_count +
-	                                               request->header_count + 8) *
-	                                                      sizeof(*request->lines));
+	request->lines =
+		arena_alloc(&request->arena, (connection->line_count + request->header_count + 8) *
+	                                             sizeof(*request->lines));
 	for (size_t i = 0; i < connection->line_count; i++)
 		if (!is_given(request, connection->lines[i]))
 			request->lines[request->line_count++] = connection->lines[i];
@@ -137,7 +141,8 @@ static void build_lines(struct wire_request *request, const struct wire_send_opt
 	if (request->content_type)
 		add_line(request, "Content-Type", request->content_type);
 	else if (strcmp(request->method, "GET") != 0)
-		request->lines[request->line_count++] = "Content-Type:"; /* curl would make one up */
+		request->lines[request->line_count++] =
+			"Content-Type:"; /* curl would make one up */
 	if (options->correlation_id)
 		add_line(request, "X-Correlation-ID", options->correlation_id);
 	if (sends_key)
@@ -164,8 +169,8 @@ static void set_times(struct wire_request *request, const struct wire_send_optio
 	                             LIMIT_TIMEOUT_MS);
 	request->deadline_ms = chosen(options->deadline_ms, options->deadline_ms > 0,
 	                              c->deadline_ms, 6 * (int64_t)LIMIT_TIMEOUT_MS);
-	request->retries = (int32_t)chosen(options->retries, options->retries >= 0, c->retries,
-	                                   LIMIT_RETRIES);
+	request->retries =
+		(int32_t)chosen(options->retries, options->retries >= 0, c->retries, LIMIT_RETRIES);
 	request->backoff_min_ms = chosen(options->backoff_min_ms, options->backoff_min_ms >= 0,
 	                                 c->backoff_min_ms, LIMIT_TIMEOUT_MS);
 	request->backoff_max_ms = chosen(options->backoff_max_ms, options->backoff_max_ms >= 0,
@@ -183,15 +188,17 @@ static void copy(struct wire_request *request, const struct wire_send_options *o
 	request->path = arena_dup_str(arena, options->path ? options->path : "");
 	request->content_type = arena_dup_str(arena, options->content_type);
 	if (options->body.len > 0)
-		request->body = (struct str){ arena_dup(arena, options->body.ptr, options->body.len),
-			                      options->body.len };
+		request->body =
+			(struct str){ arena_dup(arena, options->body.ptr, options->body.len),
+			              options->body.len };
 	else
 		request->body = STR_LIT("");
 	struct wire_header *headers =
 		arena_alloc(arena, (options->header_count + 1) * sizeof(*headers));
 	for (size_t i = 0; i < options->header_count; i++)
-		headers[i] = (struct wire_header){ arena_dup_str(arena, options->headers[i].name),
-			                           arena_dup_str(arena, options->headers[i].value) };
+		headers[i] =
+			(struct wire_header){ arena_dup_str(arena, options->headers[i].name),
+			                      arena_dup_str(arena, options->headers[i].value) };
 	request->headers = headers;
 	request->header_count = options->header_count;
 	build_lines(request, options);

@@ -55,8 +55,8 @@ static int read_open(int fd, const char *path, char **ret, struct err *err)
 		len += (size_t)got;
 	int status = 0;
 	if (len > LIMIT_SECRET_BYTES)
-		status = err_set(err, ERR_LIMIT, "%s is longer than %d bytes (LIMIT_SECRET_BYTES)", path,
-		                 LIMIT_SECRET_BYTES);
+		status = err_set(err, ERR_LIMIT, "%s is longer than %d bytes (LIMIT_SECRET_BYTES)",
+		                 path, LIMIT_SECRET_BYTES);
 	while (len > 0 && (bytes[len - 1] == '\n' || bytes[len - 1] == '\r'))
 		len--;
 	if (status == 0 && len == 0)

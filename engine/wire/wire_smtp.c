@@ -129,7 +129,8 @@ void wire_smtp_constants(struct wire_slot *slot)
 	wire_slot_set_pointer(slot, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	wire_slot_set_long(slot, CURLOPT_UPLOAD, 1);
 	wire_slot_set_long(slot, CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1);
-	wire_slot_set_long(slot, CURLOPT_VERBOSE, 1); /* for the debug callback; nothing is printed */
+	wire_slot_set_long(slot, CURLOPT_VERBOSE,
+	                   1); /* for the debug callback; nothing is printed */
 	must(curl_easy_setopt(slot->easy, CURLOPT_DEBUGFUNCTION, follow) == CURLE_OK);
 	wire_slot_set_pointer(slot, CURLOPT_DEBUGDATA, slot);
 	must(curl_easy_setopt(slot->easy, CURLOPT_READFUNCTION, give_bytes) == CURLE_OK);
@@ -209,16 +210,17 @@ void wire_smtp_collect(struct wire_slot *slot, CURLcode result)
 	request->reply.may_have_left = smtp->has_left;
 	int code = deciding_code(slot);
 	if (result == CURLE_LOGIN_DENIED)
-		wire_reply_set(request, WIRE_AUTH, smtp->code, "connection '%s' refused the login: %.100s",
-		               name, smtp->text);
+		wire_reply_set(request, WIRE_AUTH, smtp->code,
+		               "connection '%s' refused the login: %.100s", name, smtp->text);
 	else if (smtp->is_accepted)
 		wire_reply_set(request, WIRE_OK, code ? code : 250, "%s",
 		               code ? "some recipients were refused" : "");
 	else if (code && !smtp->has_left)
-		wire_reply_set(request, WIRE_STATUS, code, "connection '%s' refused the mail: %.100s",
-		               name, smtp->text);
+		wire_reply_set(request, WIRE_STATUS, code,
+		               "connection '%s' refused the mail: %.100s", name, smtp->text);
 	else if (result == CURLE_OK)
-		wire_reply_set(request, WIRE_NETWORK, 0, "connection '%s' never took the mail", name);
+		wire_reply_set(request, WIRE_NETWORK, 0, "connection '%s' never took the mail",
+		               name);
 }
 
 /* --- on a thread ------------------------------------------------------------------- */
@@ -316,7 +318,8 @@ void wire_smtp_stop(struct wire_curl *curl)
 		pthread_mutex_lock(&job->lock);
 		while (job->state == WIRE_JOB_RUNNING)
 			pthread_cond_wait(&job->over, &job->lock);
-		CURLcode result = job->state == WIRE_JOB_OVER ? job->result : CURLE_ABORTED_BY_CALLBACK;
+		CURLcode result =
+			job->state == WIRE_JOB_OVER ? job->result : CURLE_ABORTED_BY_CALLBACK;
 		job->is_dropped = true;
 		pthread_mutex_unlock(&job->lock);
 		unlist(job);

@@ -83,7 +83,7 @@ static void replay(struct wire_request *request)
 		if (name && value)
 			list[reply->header_count++] =
 				(struct wire_header){ arena_dup_str(&request->arena, name),
-					              arena_dup_str(&request->arena, value) };
+				                      arena_dup_str(&request->arena, value) };
 	}
 	reply->headers = list;
 	const json_t *body = json_at(taped, "body");

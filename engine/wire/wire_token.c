@@ -84,8 +84,10 @@ static void deny(struct wire_request *request, const struct wire_reply *reply)
 	wire_limit_unwatch(request);
 	request->is_permanent = true; /* the fetch was repeated already */
 	if (reply->status == WIRE_OK)
-		wire_answer(request, status, 0, "no token for connection '%s': the answer has no "
-		            "usable access_token", request->connection->name);
+		wire_answer(request, status, 0,
+		            "no token for connection '%s': the answer has no "
+		            "usable access_token",
+		            request->connection->name);
 	else
 		wire_answer(request, status, reply->code, "no token for connection '%s': %.160s",
 		            request->connection->name, reply->text);
@@ -132,8 +134,8 @@ static void put_form(struct buf *out, const char *name, const char *value)
 	buf_printf(out, "%s%s=", out->len ? "&" : "", name);
 	for (const char *p = value; *p; p++) {
 		unsigned char c = (unsigned char)*p;
-		bool is_alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-		                (c >= 'a' && c <= 'z');
+		bool is_alnum =
+			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 		if (is_alnum || strchr("-._~", c)) {
 			buf_put_len(out, p, 1);
 		} else {
@@ -178,10 +180,17 @@ static void start_fetch(struct wire *wire, struct wire_connection *connection)
 	*fetch = (struct fetch){ wire, connection };
 	const char *path = auth->token_path ? auth->token_path : "";
 	const struct wire_send_options options = {
-		.connection = connection, .method = "POST", .path = path,
-		.content_type = "application/x-www-form-urlencoded", .body = buf_str(&form),
-		.effect = WIRE_READ, .retries = -1, .backoff_min_ms = -1, .backoff_max_ms = -1,
-		.done = token_done, .arg = fetch,
+		.connection = connection,
+		.method = "POST",
+		.path = path,
+		.content_type = "application/x-www-form-urlencoded",
+		.body = buf_str(&form),
+		.effect = WIRE_READ,
+		.retries = -1,
+		.backoff_min_ms = -1,
+		.backoff_max_ms = -1,
+		.done = token_done,
+		.arg = fetch,
 	};
 	const char *base = auth->token_path ? connection->url.base : auth->token_base.base;
 	struct wire_request *request = wire_start(wire, &options, token_chain, base);

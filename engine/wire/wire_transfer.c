@@ -66,8 +66,8 @@ static void take_header(struct wire_slot *slot, const char *line, size_t len)
 	const char *value = colon + 1, *end = line + len;
 	while (value < end && (*value == ' ' || *value == '\t'))
 		value++;
-	while (end > value && (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' ' ||
-	                       end[-1] == '\t'))
+	while (end > value &&
+	       (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' ' || end[-1] == '\t'))
 		end--;
 	buf_put_len(&slot->head, line, (size_t)(colon - line));
 	buf_put_len(&slot->head, "", 1);
@@ -84,7 +84,8 @@ static size_t take_head(char *line, size_t size, size_t count, void *arg)
 	size_t len = size * count;
 	slot->head_bytes += len;
 	slot->head_lines++;
-	if (slot->head_bytes > LIMIT_REPLY_HEADERS_BYTES || slot->head_lines > LIMIT_REPLY_HEADERS) {
+	if (slot->head_bytes > LIMIT_REPLY_HEADERS_BYTES ||
+	    slot->head_lines > LIMIT_REPLY_HEADERS) {
 		slot->is_too_large = true;
 		return 0;
 	}
@@ -147,7 +148,8 @@ static void set_constants(struct wire_slot *slot)
 		wire_smtp_constants(slot);
 		return;
 	}
-	must(curl_easy_setopt(slot->easy, CURLOPT_CLOSESOCKETFUNCTION, wire_curl_close) == CURLE_OK);
+	must(curl_easy_setopt(slot->easy, CURLOPT_CLOSESOCKETFUNCTION, wire_curl_close) ==
+	     CURLE_OK);
 	wire_slot_set_pointer(slot, CURLOPT_CLOSESOCKETDATA, slot->wire);
 	wire_slot_set_pointer(slot, CURLOPT_PROTOCOLS_STR, "http,https");
 	wire_slot_set_pointer(slot, CURLOPT_ACCEPT_ENCODING, "gzip");
@@ -270,7 +272,8 @@ void wire_slot_prepare(struct wire_slot *slot)
 	int64_t left_ms = wire_left_ms(request);
 	int64_t timeout_ms = request->timeout_ms < left_ms ? request->timeout_ms : left_ms;
 	wire_slot_set_long(slot, CURLOPT_TIMEOUT_MS, (long)(timeout_ms > 0 ? timeout_ms : 1));
-	wire_slot_set_long(slot, CURLOPT_MAXAGE_CONN, request->effect == WIRE_ONCE ? ONCE_IDLE_S : 60);
+	wire_slot_set_long(slot, CURLOPT_MAXAGE_CONN,
+	                   request->effect == WIRE_ONCE ? ONCE_IDLE_S : 60);
 	set_tls(slot);
 	if (slot->is_mail) {
 		wire_smtp_prepare(slot);
@@ -312,16 +315,19 @@ static void collect_failure(struct wire_slot *slot, CURLcode result)
 	request->reply.may_have_left = wire_slot_may_have_left(slot);
 	request->is_permanent = is_permanent(result);
 	if (slot->was_private && !slot->has_connected)
-		wire_reply_set(request, WIRE_REFUSED, 0,
-		               "%s is not a public address; connection '%s' would need private = true",
-		               request->connection->url.host, name);
+		wire_reply_set(
+			request, WIRE_REFUSED, 0,
+			"%s is not a public address; connection '%s' would need private = true",
+			request->connection->url.host, name);
 	else if (slot->is_too_large)
-		wire_reply_set(request, WIRE_TOO_LARGE, 0,
-		               "the reply of connection '%s' exceeds %d bytes (LIMIT_REPLY_BYTES) or "
-		               "its headers %d lines", name, LIMIT_REPLY_BYTES, LIMIT_REPLY_HEADERS);
+		wire_reply_set(
+			request, WIRE_TOO_LARGE, 0,
+			"the reply of connection '%s' exceeds %d bytes (LIMIT_REPLY_BYTES) or "
+			"its headers %d lines",
+			name, LIMIT_REPLY_BYTES, LIMIT_REPLY_HEADERS);
 	else if (result == CURLE_OPERATION_TIMEDOUT)
-		wire_reply_set(request, WIRE_TIMEOUT, 0, "no answer from connection '%s': %.180s", name,
-		               reason(slot, result));
+		wire_reply_set(request, WIRE_TIMEOUT, 0, "no answer from connection '%s': %.180s",
+		               name, reason(slot, result));
 	else if (atomic_load(&slot->is_aborted))
 		wire_reply_set(request, WIRE_CANCELLED, 0, "cancelled");
 	else if (slot->was_resend)
@@ -410,7 +416,8 @@ static void collect_reply(struct wire_slot *slot)
 	if (code == 401 && (skew_s > 30 || skew_s < -30))
 		wire_reply_set(request, WIRE_STATUS, 401,
 		               "connection '%s' answered HTTP 401; the clock here is %lld s %s "
-		               "of the server's", request->connection->name,
+		               "of the server's",
+		               request->connection->name,
 		               (long long)(skew_s > 0 ? skew_s : -skew_s),
 		               skew_s > 0 ? "ahead" : "behind");
 	else

@@ -40,14 +40,16 @@ static int build(char *const parts[PARTS], struct wire_url *ret, struct err *err
 	while (i < count && strcmp(parts[SCHEME], schemes[i].scheme) != 0)
 		i++;
 	if (i == count)
-		return err_set(err, ERR_INPUT, "the URL's scheme must be http, https, smtp or smtps");
+		return err_set(err, ERR_INPUT,
+		               "the URL's scheme must be http, https, smtp or smtps");
 	if (check_host(parts[HOST], err) < 0)
 		return err->code;
 	size_t path_len = parts[PATH] ? strlen(parts[PATH]) : 0;
 	while (path_len > 0 && parts[PATH][path_len - 1] == '/')
 		path_len--;
 	if (schemes[i].is_mail && path_len > 0)
-		return err_set(err, ERR_INPUT, "a mail URL has no path (the name for EHLO is hello_name)");
+		return err_set(err, ERR_INPUT,
+		               "a mail URL has no path (the name for EHLO is hello_name)");
 	const char *port = parts[PORT];
 	if (port && strcmp(port, schemes[i].port) == 0)
 		port = NULL;
@@ -99,9 +101,10 @@ int wire_url_read(const char *text, struct wire_url *ret, struct err *err)
 	if (!url)
 		mem_out();
 	enum { BASE_BYTES = 2048 };
-	int status = strlen(text) > BASE_BYTES ?
-	                     err_set(err, ERR_LIMIT, "the URL is longer than %d bytes", BASE_BYTES) :
-	                     read_parts(url, text, ret, err);
+	int status =
+		strlen(text) > BASE_BYTES ?
+			err_set(err, ERR_LIMIT, "the URL is longer than %d bytes", BASE_BYTES) :
+			read_parts(url, text, ret, err);
 	curl_url_cleanup(url);
 	return status;
 }

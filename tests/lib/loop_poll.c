@@ -140,8 +140,9 @@ static void work_start(struct loop *loop, loop_work_cb *work, loop_work_cb *done
 {
 	struct loop_poll *poll = of(loop);
 	struct work *item = mem_alloc(sizeof(*item));
-	*item = (struct work){ .next = poll->works, .poll = poll, .work = work, .done = done,
-		               .arg = arg };
+	*item = (struct work){
+		.next = poll->works, .poll = poll, .work = work, .done = done, .arg = arg
+	};
 	poll->works = item;
 	must(pthread_create(&item->thread, NULL, work_run, item) == 0);
 }
@@ -263,8 +264,8 @@ static bool run_timers(struct loop_poll *poll)
 	uint64_t limit = poll->numbers;
 	int64_t now = now_ms(poll);
 	bool ret = false;
-	for (struct loop_timer *timer; (timer = first_timer(poll)) && timer->at_ms <= now &&
-	                               timer->number < limit;) {
+	for (struct loop_timer *timer;
+	     (timer = first_timer(poll)) && timer->at_ms <= now && timer->number < limit;) {
 		loop_timer_cb *cb = timer->cb;
 		void *arg = timer->arg;
 		timer_stop(&poll->loop, timer);

@@ -111,7 +111,8 @@ static void serve_http(struct client *client)
 			struct script *script = &server->scripts.at[server->at++];
 			apply(client, script->bytes, script->then);
 		} else {
-			apply(client, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", SERVER_KEEP);
+			apply(client, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+			      SERVER_KEEP);
 		}
 	}
 }

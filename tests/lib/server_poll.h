@@ -36,7 +36,7 @@ void server_rule(struct server *server, const char *command, const char *reply);
 /* SMTP: what follows the message. */
 void server_rule_message(struct server *server, const char *reply);
 
-size_t server_count(const struct server *server);   /* requests, or messages */
+size_t server_count(const struct server *server); /* requests, or messages */
 const char *server_request(const struct server *server, size_t i);
 size_t server_connections(const struct server *server);
 /* Everything a client said (SMTP). */

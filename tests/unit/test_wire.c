@@ -41,10 +41,12 @@ static void done(void *arg, const struct wire_reply *reply)
 	outcome->attempts = reply->attempts;
 	outcome->may_have_left = reply->may_have_left;
 	snprintf(outcome->text, sizeof(outcome->text), "%s", reply->text);
-	snprintf(outcome->body, sizeof(outcome->body), "%.*s", (int)reply->body.len, reply->body.ptr);
+	snprintf(outcome->body, sizeof(outcome->body), "%.*s", (int)reply->body.len,
+	         reply->body.ptr);
 	for (size_t i = 0; i < reply->header_count; i++)
 		if (strcasecmp(reply->headers[i].name, "X-Test") == 0)
-			snprintf(outcome->header, sizeof(outcome->header), "%s", reply->headers[i].value);
+			snprintf(outcome->header, sizeof(outcome->header), "%s",
+			         reply->headers[i].value);
 	json_decref(outcome->log);
 	outcome->log = json_deep_copy(reply->log);
 }
@@ -102,8 +104,14 @@ static void bench_free(struct bench *b)
 static struct wire_send_options get(struct bench *b, const char *path, struct outcome *outcome)
 {
 	return (struct wire_send_options){
-		.connection = b->connection, .method = "GET", .path = path, .effect = WIRE_READ,
-		.retries = -1, .backoff_min_ms = -1, .backoff_max_ms = -1, .done = done,
+		.connection = b->connection,
+		.method = "GET",
+		.path = path,
+		.effect = WIRE_READ,
+		.retries = -1,
+		.backoff_min_ms = -1,
+		.backoff_max_ms = -1,
+		.done = done,
 		.arg = outcome,
 	};
 }
@@ -174,7 +182,8 @@ static void test_request(void)
 		plain.method = methods[i];
 		run(&b, &plain);
 		CHECK(o.status == WIRE_OK && o.code == 200);
-		CHECK(strncmp(server_request(b.server, 2 + i), methods[i], strlen(methods[i])) == 0);
+		CHECK(strncmp(server_request(b.server, 2 + i), methods[i], strlen(methods[i])) ==
+		      0);
 	}
 	outcome_release(&o);
 	bench_free(&b);
@@ -205,9 +214,17 @@ static void test_refused(void)
 {
 	struct bench b = bench_new(FAST);
 	struct outcome o = { 0 };
-	static const char *const paths[] = { "//evil.example/", "http://evil.example/", "@evil.example",
-		                             "", "/a b", "/a\r\nX: y", "/a/../b", "/%2e%2E/b",
-		                             "/a#b", "/\xc3\xa9", "/a\\b" };
+	static const char *const paths[] = { "//evil.example/",
+		                             "http://evil.example/",
+		                             "@evil.example",
+		                             "",
+		                             "/a b",
+		                             "/a\r\nX: y",
+		                             "/a/../b",
+		                             "/%2e%2E/b",
+		                             "/a#b",
+		                             "/\xc3\xa9",
+		                             "/a\\b" };
 	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++) {
 		struct wire_send_options options = get(&b, paths[i], &o);
 		if (*paths[i] == '\0')
@@ -216,9 +233,12 @@ static void test_refused(void)
 		CHECK_MSG(o.status == WIRE_REFUSED && o.attempts == 0, "path %zu is refused", i);
 	}
 	static const struct wire_header headers[] = {
-		{ (char *)"X-A", (char *)"a\r\nX-B: c" }, { (char *)"X A", (char *)"a" },
-		{ (char *)"Host", (char *)"evil" },       { (char *)"Authorization", (char *)"mine" },
-		{ (char *)"Content-Length", (char *)"1" }, { (char *)"X-A", (char *)"a\x01" },
+		{ (char *)"X-A", (char *)"a\r\nX-B: c" },
+		{ (char *)"X A", (char *)"a" },
+		{ (char *)"Host", (char *)"evil" },
+		{ (char *)"Authorization", (char *)"mine" },
+		{ (char *)"Content-Length", (char *)"1" },
+		{ (char *)"X-A", (char *)"a\x01" },
 	};
 	for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
 		struct wire_send_options options = get(&b, "/a", &o);
@@ -405,8 +425,9 @@ static void test_private(void)
 {
 	struct bench b = bench_new(FAST);
 	struct outcome o = { 0 };
-	static const char *const hosts[] = { "127.0.0.1", "localhost", "0x7f.1", "[::1]",
-		                             "[::ffff:127.0.0.1]", "10.0.0.1", "169.254.169.254" };
+	static const char *const hosts[] = { "127.0.0.1",      "localhost",          "0x7f.1",
+		                             "[::1]",          "[::ffff:127.0.0.1]", "10.0.0.1",
+		                             "169.254.169.254" };
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(*hosts); i++) {
 		char *url = mem_format("http://%s:%d", hosts[i], server_port(b.server));
 		struct wire_connection *connection = connect_to(url, "");
@@ -443,7 +464,8 @@ static void test_retry_classes(void)
 		struct wire_send_options options = get(&b, "/a", &o);
 		server_answer(b.server, transient[i], "", "");
 		run(&b, &options);
-		CHECK_MSG(o.status == WIRE_OK && o.attempts == 2, "READ repeats after %d", transient[i]);
+		CHECK_MSG(o.status == WIRE_OK && o.attempts == 2, "READ repeats after %d",
+		          transient[i]);
 		options = post(&b, WIRE_ONCE, &o);
 		server_answer(b.server, transient[i], "", "");
 		run(&b, &options);
@@ -476,7 +498,8 @@ static void test_retry_classes(void)
 		const char *span = strstr(sent, "traceparent: 00-");
 		snprintf(spans[i], sizeof(spans[i]), "%.16s", span ? span + 16 + 33 : "");
 	}
-	CHECK_MSG(strcmp(spans[0], spans[1]) && strcmp(spans[1], spans[2]), "each attempt is a span");
+	CHECK_MSG(strcmp(spans[0], spans[1]) && strcmp(spans[1], spans[2]),
+	          "each attempt is a span");
 	outcome_release(&o);
 	bench_free(&b);
 }
@@ -564,7 +587,8 @@ static void test_retry_after(void)
 static int classify_by_body(void *arg, const struct wire_reply *reply)
 {
 	(void)arg;
-	bool is_digit = reply->body.len == 1 && reply->body.ptr[0] >= '0' && reply->body.ptr[0] <= '9';
+	bool is_digit =
+		reply->body.len == 1 && reply->body.ptr[0] >= '0' && reply->body.ptr[0] <= '9';
 	return is_digit ? reply->body.ptr[0] - '0' : 0;
 }
 
@@ -590,7 +614,7 @@ static void test_classify(void)
 	bench_free(&b);
 }
 
-/* --- cancel, stop -------------------------------------------------------------------------------- */
+/* --- cancel, stop --------------------------------------------------------------- */
 
 static void test_cancel(void)
 {
@@ -661,7 +685,8 @@ static void send_again(void *arg, const struct wire_reply *reply)
 	(void)reply;
 	again->is_done = again->left == 0;
 	if (again->left-- > 0) {
-		struct wire_send_options options = get(again->b, again->left % 2 ? "/a" : "bad", NULL);
+		struct wire_send_options options =
+			get(again->b, again->left % 2 ? "/a" : "bad", NULL);
 		options.done = send_again;
 		options.arg = again;
 		(void)wire_send(again->b->wire, &options);
@@ -681,7 +706,7 @@ static void test_send_from_callback(void)
 	bench_free(&b);
 }
 
-/* --- tape and trace ------------------------------------------------------------------------------- */
+/* --- tape and trace ------------------------------------------------------------- */
 
 struct tape {
 	json_t *entries, *spans;
@@ -704,7 +729,8 @@ static json_t *tape_replay(void *ctx, const json_t *request)
 	json_t *ret = NULL;
 	struct err err = { 0 };
 	if (json_read(STR_LIT("{\"status\":\"ok\",\"code\":200,\"headers\":[[\"X-Test\",\"t\"]],"
-	                      "\"body\":\"from tape\"}"), 4096, &ret, &err) < 0)
+	                      "\"body\":\"from tape\"}"),
+	              4096, &ret, &err) < 0)
 		abort();
 	return ret;
 }
@@ -719,10 +745,11 @@ static void test_tape(void)
 {
 	struct tape tape = { json_array(), json_array(), 0 };
 	struct wire_options options = { .tape = { &tape, tape_replay, tape_record },
-		                        .trace = take_span, .trace_ctx = &tape };
+		                        .trace = take_span,
+		                        .trace_ctx = &tape };
 	(void)setenv("WIRE_TEST_TOKEN", "s3cret-token", 1);
-	struct bench b = bench_with(FAST ",\"auth\":{\"kind\":\"bearer\",\"token\":\"env:WIRE_TEST_TOKEN\"}",
-	                            &options);
+	struct bench b = bench_with(
+		FAST ",\"auth\":{\"kind\":\"bearer\",\"token\":\"env:WIRE_TEST_TOKEN\"}", &options);
 	struct outcome o = { 0 };
 	struct wire_send_options send = get(&b, "/taped", &o);
 	run(&b, &send);

@@ -52,29 +52,36 @@ static void test_refused(void)
 	refuse("{\"url\":\"a.example\"}", "url", NULL);
 	refuse("{\"url\":\"https://u:p@a.example\"}", "credentials", NULL);
 	refuse("{\"url\":\"https://a.example/?q=1\"}", "query", NULL);
-	refuse("{\"url\":\"https://a.example\",\"breaker\":{\"windw\":1}}", "breaker.windw", "window");
+	refuse("{\"url\":\"https://a.example\",\"breaker\":{\"windw\":1}}", "breaker.windw",
+	       "window");
 	refuse("{\"url\":\"https://a.example\",\"breaker\":7}", "breaker", NULL);
 	refuse("{\"url\":\"https://a.example\",\"backoff_min_ms\":9000}", "backoff_min_ms", NULL);
-	refuse("{\"url\":\"https://a.example\",\"idempotency_header\":\"a b\"}", "idempotency_header",
+	refuse("{\"url\":\"https://a.example\",\"idempotency_header\":\"a b\"}",
+	       "idempotency_header", NULL);
+	refuse("{\"url\":\"https://a.example\",\"headers\":{\"Host\":\"b\"}}", "headers.Host",
 	       NULL);
-	refuse("{\"url\":\"https://a.example\",\"headers\":{\"Host\":\"b\"}}", "headers.Host", NULL);
-	refuse("{\"url\":\"https://a.example\",\"headers\":{\"X-A\":\"a\\nb\"}}", "headers.X-A", NULL);
+	refuse("{\"url\":\"https://a.example\",\"headers\":{\"X-A\":\"a\\nb\"}}", "headers.X-A",
+	       NULL);
 	refuse("{\"url\":\"https://a.example\",\"from\":\"a@b.example\"}", "from", NULL);
 	refuse("{\"url\":\"https://a.example\",\"auth\":{}}", "kind", NULL);
-	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"baerer\"}}", "baerer", "bearer");
-	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\"}}", "'token' is missing",
-	       NULL);
+	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"baerer\"}}", "baerer",
+	       "bearer");
+	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\"}}",
+	       "'token' is missing", NULL);
 	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\",\"token\":\"env:WT_A\","
-	       "\"user\":\"x\"}}", "auth.user", NULL);
+	       "\"user\":\"x\"}}",
+	       "auth.user", NULL);
 	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"none\",\"tokn\":\"x\"}}",
 	       "auth.tokn", "token");
 	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"oauth2_client\","
-	       "\"client_id\":\"x\",\"client_secret\":\"env:WT_A\"}}", "token_path", NULL);
+	       "\"client_id\":\"x\",\"client_secret\":\"env:WT_A\"}}",
+	       "token_path", NULL);
 	refuse("{\"url\":\"smtp://a.example\",\"auth\":{\"kind\":\"bearer\",\"token\":\"env:WT_A\"}}",
 	       "mail takes", NULL);
 	refuse("{\"url\":\"smtp://a.example\",\"starttls\":\"maybe\"}", "starttls", NULL);
 	refuse("{\"url\":\"smtp://a.example\",\"starttls\":\"none\",\"auth\":{\"kind\":\"basic\","
-	       "\"user\":\"x\",\"password\":\"env:WT_A\"}}", "clear text", NULL);
+	       "\"user\":\"x\",\"password\":\"env:WT_A\"}}",
+	       "clear text", NULL);
 }
 
 static void test_secrets_refused(const char *folder)
@@ -83,7 +90,8 @@ static void test_secrets_refused(const char *folder)
 	       "auth.token", "env:NAME");
 	struct err err;
 	wire_connection_free(load("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\","
-	                          "\"token\":\"s3cret\"}}", &err));
+	                          "\"token\":\"s3cret\"}}",
+	                          &err));
 	CHECK_MSG(!strstr(err.text, "s3cret"), "the error does not repeat the secret");
 	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\",\"token\":\"env:WT_NONE\"}}",
 	       "WT_NONE", "export WT_NONE");
@@ -92,7 +100,8 @@ static void test_secrets_refused(const char *folder)
 	       "control character", NULL);
 	char *path = mem_format("%s/token", folder);
 	char *text = mem_format("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\","
-	                        "\"token\":\"file:%s\"}}", path);
+	                        "\"token\":\"file:%s\"}}",
+	                        path);
 	refuse(text, "No such file", NULL);
 	FILE *file = fopen(path, "w");
 	fputs("file-secret\n", file);
@@ -124,7 +133,8 @@ static void test_good(void)
 		"{\"url\":\"HTTPS://API.Example.com:443/v1/\",\"auth\":{\"kind\":\"header\","
 		"\"header\":\"X-Api-Key\",\"value\":\"env:WT_A\"},\"headers\":{\"X-B\":\"env:WT_B\"},"
 		"\"settings\":{\"api_version\":60,\"model\":\"env:WT_MODEL\",\"flags\":{\"b\":1,\"a\":[]},"
-		"\"name\":\"x\"},\"plugin\":\"salesforce\",\"rate_per_s\":2.5,\"retries\":0}", &err);
+		"\"name\":\"x\"},\"plugin\":\"salesforce\",\"rate_per_s\":2.5,\"retries\":0}",
+		&err);
 	if (!CHECK_MSG(c != NULL, "accepted: %s", err.text))
 		return;
 	CHECK_STR(c->url.base, "https://api.example.com/v1");
@@ -144,8 +154,9 @@ static void test_good(void)
 	free(text);
 	json_decref(about);
 	wire_connection_free(c);
-	c = load("{\"url\":\"smtp://mail.example:587\",\"from\":\"a@b.example\",\"hello_name\":\"gw.example\"}",
-	         &err);
+	c = load(
+		"{\"url\":\"smtp://mail.example:587\",\"from\":\"a@b.example\",\"hello_name\":\"gw.example\"}",
+		&err);
 	CHECK(c && c->url.is_mail && !c->is_clear_text);
 	wire_connection_free(c);
 	c = load("{\"url\":\"http://[::1]:8080\"}", &err);
@@ -169,11 +180,18 @@ static void test_retry_after(void)
 	CHECK(wire_retry_after_ms("0", now_ms) == 0);
 	CHECK(wire_retry_after_ms("99999999999999999999", now_ms) > 1000000);
 	CHECK(wire_retry_after_ms("Sun, 06 Nov 1994 08:49:37 GMT", now_ms) == 9500);
-	CHECK(wire_retry_after_ms("Sunday, 06-Nov-94 08:49:37 GMT", now_ms) == 784111777000 - now_ms);
+	CHECK(wire_retry_after_ms("Sunday, 06-Nov-94 08:49:37 GMT", now_ms) ==
+	      784111777000 - now_ms);
 	CHECK(wire_retry_after_ms("Sun Nov  6 08:49:37 1994", now_ms) == 784111777000 - now_ms);
 	CHECK(wire_retry_after_ms("Sun, 06 Nov 1994 08:49:17 GMT", now_ms) == 0);
-	static const char *const bad[] = { "", "-1", "3s", "3.5", "soon", "Sun, 06 Nov 1994 08:49:37",
-		                           "Sun, 06 Nox 1994 08:49:37 GMT", "Sun, 06 Nov 1994 25:49:37 GMT",
+	static const char *const bad[] = { "",
+		                           "-1",
+		                           "3s",
+		                           "3.5",
+		                           "soon",
+		                           "Sun, 06 Nov 1994 08:49:37",
+		                           "Sun, 06 Nox 1994 08:49:37 GMT",
+		                           "Sun, 06 Nov 1994 25:49:37 GMT",
 		                           "Sun, 06 Nov 1994 08:49:37 GMT and more" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		CHECK_MSG(wire_retry_after_ms(bad[i], now_ms) == -1, "'%s' is neither", bad[i]);
@@ -182,13 +200,36 @@ static void test_retry_after(void)
 static void test_addresses(void)
 {
 	static const char *const private[] = {
-		"127.0.0.1", "127.255.255.255", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.0.1",
-		"169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1", "255.255.255.255", "198.18.0.1",
-		"::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1",
-		"::ffff:8.8.8.8", "64:ff9b::7f00:1", "2002:7f00:1::", "2001::1", "::127.0.0.1", "nonsense",
+		"127.0.0.1",
+		"127.255.255.255",
+		"10.1.2.3",
+		"172.16.0.1",
+		"172.31.255.255",
+		"192.168.0.1",
+		"169.254.169.254",
+		"0.0.0.0",
+		"100.64.0.1",
+		"224.0.0.1",
+		"255.255.255.255",
+		"198.18.0.1",
+		"::1",
+		"::",
+		"fe80::1",
+		"fc00::1",
+		"fd00:ec2::254",
+		"ff02::1",
+		"::ffff:127.0.0.1",
+		"::ffff:8.8.8.8",
+		"64:ff9b::7f00:1",
+		"2002:7f00:1::",
+		"2001::1",
+		"::127.0.0.1",
+		"nonsense",
 	};
-	static const char *const public[] = { "8.8.8.8", "172.32.0.1", "100.128.0.1", "1.1.1.1",
-		                              "2606:4700::1111", "64:ff9b::808:808", "2002:808:808::" };
+	static const char *const public[] = { "8.8.8.8",         "172.32.0.1",
+		                              "100.128.0.1",     "1.1.1.1",
+		                              "2606:4700::1111", "64:ff9b::808:808",
+		                              "2002:808:808::" };
 	for (size_t i = 0; i < sizeof(private) / sizeof(*private); i++)
 		CHECK_MSG(!wire_address_text_is_public(private[i]), "private: %zu", i);
 	for (size_t i = 0; i < sizeof(public) / sizeof(*public); i++)
@@ -198,22 +239,27 @@ static void test_addresses(void)
 /* The two vectors of WIRE.md 2. */
 static void test_oauth1(void)
 {
-	const struct wire_oauth1 oauth1 = { "1234567_SB1", "ACMECK", "acme cs+1", "ACMETK",
+	const struct wire_oauth1 oauth1 = { "1234567_SB1", "ACMECK",       "acme cs+1", "ACMETK",
 		                            "acme/ts=2",   "n0nceACME001", 1700000000 };
-	char *one = wire_oauth1_sign(&oauth1, "GET", "https://1234567-sb1.suitetalk.api.netsuite.com",
-	                             "/services/rest/record/v1/invoice/1215?fields=tranId,status&"
-	                             "expandSubResources=true");
-	CHECK(strstr(one, "oauth_signature=\"8ra7GLyt6QCfnAD7aywk8NppsMzmvziSVCb0J2ue0H8%3D\"") != NULL);
+	char *one =
+		wire_oauth1_sign(&oauth1, "GET", "https://1234567-sb1.suitetalk.api.netsuite.com",
+	                         "/services/rest/record/v1/invoice/1215?fields=tranId,status&"
+	                         "expandSubResources=true");
+	CHECK(strstr(one, "oauth_signature=\"8ra7GLyt6QCfnAD7aywk8NppsMzmvziSVCb0J2ue0H8%3D\"") !=
+	      NULL);
 	CHECK(strncmp(one, "OAuth realm=\"1234567_SB1\", ", 27) == 0);
-	CHECK(strstr(one, "oauth_timestamp=\"1700000000\"") && strstr(one, "oauth_version=\"1.0\""));
-	char *encoded = wire_oauth1_sign(&oauth1, "GET",
-	                                 "https://1234567-sb1.suitetalk.api.netsuite.com",
-	                                 "/services/rest/record/v1/invoice/1215?fields=tranId%2Cstatus&"
-	                                 "expandSubResources=true");
+	CHECK(strstr(one, "oauth_timestamp=\"1700000000\"") &&
+	      strstr(one, "oauth_version=\"1.0\""));
+	char *encoded =
+		wire_oauth1_sign(&oauth1, "GET", "https://1234567-sb1.suitetalk.api.netsuite.com",
+	                         "/services/rest/record/v1/invoice/1215?fields=tranId%2Cstatus&"
+	                         "expandSubResources=true");
 	CHECK_MSG(strcmp(one, encoded) == 0, "the decoded value is signed");
 	char *two = wire_oauth1_sign(&oauth1, "POST", "http://127.0.0.1:8080",
 	                             "/services/rest/query/v1/suiteql?limit=10&offset=0");
-	CHECK(strstr(two, "oauth_signature=\"lbeki1XgNiYrqi35X%2BGfPaWuqg3H6Ztk93%2BTVRSKP90%3D\"") != NULL);
+	CHECK(strstr(two,
+	             "oauth_signature=\"lbeki1XgNiYrqi35X%2BGfPaWuqg3H6Ztk93%2BTVRSKP90%3D\"") !=
+	      NULL);
 	free(one);
 	free(encoded);
 	free(two);

@@ -30,7 +30,8 @@ static void done(void *arg, const struct wire_reply *reply)
 	outcome->attempts = reply->attempts;
 	outcome->may_have_left = reply->may_have_left;
 	snprintf(outcome->text, sizeof(outcome->text), "%s", reply->text);
-	snprintf(outcome->body, sizeof(outcome->body), "%.*s", (int)reply->body.len, reply->body.ptr);
+	snprintf(outcome->body, sizeof(outcome->body), "%.*s", (int)reply->body.len,
+	         reply->body.ptr);
 }
 
 struct bench {
@@ -47,9 +48,10 @@ static struct bench bench_new(const char *more)
 	json_t *json = NULL;
 	b.server = server_new_smtp(b.poll);
 	b.wire = wire_new(&(struct wire_options){ .loop = loop_poll_loop(b.poll) });
-	char *text = mem_format("{\"url\":\"%s\",\"private\":true,\"from\":\"Gangway <gw@acme.example>\","
-	                        "\"backoff_min_ms\":1,\"backoff_max_ms\":1,%s}",
-	                        server_url(b.server), more);
+	char *text = mem_format(
+		"{\"url\":\"%s\",\"private\":true,\"from\":\"Gangway <gw@acme.example>\","
+		"\"backoff_min_ms\":1,\"backoff_max_ms\":1,%s}",
+		server_url(b.server), more);
 	if (json_read(str_of(text), 65536, &json, &err) < 0 ||
 	    wire_connection_new("mail", json, &b.connection, &err) < 0) {
 		printf("# %s\n", err.text);
@@ -73,9 +75,16 @@ static void bench_free(struct bench *b)
 static void run(struct bench *b, const struct wire_mail *mail, struct outcome *outcome)
 {
 	const struct wire_send_options options = {
-		.connection = b->connection, .mail = mail, .effect = WIRE_ONCE, .key = "k1",
-		.correlation_id = "corr-1", .retries = -1, .backoff_min_ms = -1, .backoff_max_ms = -1,
-		.done = done, .arg = outcome,
+		.connection = b->connection,
+		.mail = mail,
+		.effect = WIRE_ONCE,
+		.key = "k1",
+		.correlation_id = "corr-1",
+		.retries = -1,
+		.backoff_min_ms = -1,
+		.backoff_max_ms = -1,
+		.done = done,
+		.arg = outcome,
 	};
 	*outcome = (struct outcome){ 0 };
 	(void)wire_send(b->wire, &options);
@@ -84,9 +93,12 @@ static void run(struct bench *b, const struct wire_mail *mail, struct outcome *o
 
 static struct wire_mail letter(void)
 {
-	return (struct wire_mail){ .message_id = "run.1@acme.example", .to = "a@b.example",
-		                   .subject = "Welcome", .text = STR_LIT("Hello\n"),
-		                   .html = STR_LIT("<p>Hello</p>\n"), .date_ms = 1768300200000 };
+	return (struct wire_mail){ .message_id = "run.1@acme.example",
+		                   .to = "a@b.example",
+		                   .subject = "Welcome",
+		                   .text = STR_LIT("Hello\n"),
+		                   .html = STR_LIT("<p>Hello</p>\n"),
+		                   .date_ms = 1768300200000 };
 }
 
 #define CLEAR "\"starttls\":\"none\""
@@ -102,21 +114,27 @@ static void test_bytes(void)
 	mail.to = "\"Ann, A.\" <a@b.example>, J\xc3\xb6rg <j@b.example>";
 	mail.cc = "c@b.example";
 	mail.reply_to = "help@acme.example";
-	mail.subject = "Gr\xc3\xbc\xc3\x9f" "e";
+	mail.subject = "Gr\xc3\xbc\xc3\x9f"
+		       "e";
 	mail.text = STR_LIT("one \n.two\n=\xc3\xa9\nFrom here");
 	run(&b, &mail, &o);
 	CHECK_MSG(o.status == WIRE_OK && o.code == 250 && !o.may_have_left, "%s", o.text);
-	CHECK_STR(o.body, "{\"accepted\":[\"a@b.example\",\"j@b.example\",\"c@b.example\"],\"refused\":[]}");
+	CHECK_STR(
+		o.body,
+		"{\"accepted\":[\"a@b.example\",\"j@b.example\",\"c@b.example\"],\"refused\":[]}");
 	const char *got = server_request(b.server, 0);
 	CHECK(strncmp(got, "Date: Tue, 13 Jan 2026 10:30:00 +0000\r\n", 39) == 0);
 	CHECK(strstr(got, "\r\nFrom: \"Gangway\" <gw@acme.example>\r\n") != NULL);
-	CHECK(strstr(got, "\r\nTo: \"Ann, A.\" <a@b.example>,\r\n =?UTF-8?B?SsO2cmc=?= <j@b.example>\r\n"));
+	CHECK(strstr(
+		got,
+		"\r\nTo: \"Ann, A.\" <a@b.example>,\r\n =?UTF-8?B?SsO2cmc=?= <j@b.example>\r\n"));
 	CHECK(strstr(got, "\r\nCc: c@b.example\r\nReply-To: help@acme.example\r\n") != NULL);
 	CHECK(strstr(got, "\r\nSubject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n") != NULL);
 	CHECK(strstr(got, "\r\nMessage-ID: <run.1@acme.example>\r\n") != NULL);
 	CHECK(strstr(got, "\r\nX-Correlation-ID: corr-1\r\nX-Kind: welcome\r\n"
 	                  "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n") != NULL);
-	CHECK(strstr(got, "\r\nContent-Type: multipart/alternative;\r\n boundary=\"=_gangway_") != NULL);
+	CHECK(strstr(got, "\r\nContent-Type: multipart/alternative;\r\n boundary=\"=_gangway_") !=
+	      NULL);
 	const char *plain = strstr(got, "text/plain; charset=utf-8");
 	const char *html = strstr(got, "text/html; charset=utf-8");
 	CHECK_MSG(plain && html && plain < html, "text first, html last");
@@ -146,9 +164,11 @@ static void test_texts(void)
 		is_short = is_short && strcspn(p, "\r") <= 76;
 	CHECK_MSG(is_short && strstr(out.bytes, "=\r\n"), "soft breaks at 76");
 	buf_clear(&out);
-	wire_mail_put_header(&out, "Subject", "A subject of plain words that is a good deal longer than "
+	wire_mail_put_header(&out, "Subject",
+	                     "A subject of plain words that is a good deal longer than "
 	                     "one line of mail may comfortably be");
-	CHECK(strcmp(out.bytes, "Subject: A subject of plain words that is a good deal longer than one "
+	CHECK(strcmp(out.bytes,
+	             "Subject: A subject of plain words that is a good deal longer than one "
 	             "line\r\n of mail may comfortably be\r\n") == 0);
 	buf_clear(&out);
 	wire_mail_put_header(&out, "Subject", "odd =?x?= one");
@@ -161,7 +181,8 @@ static void test_texts(void)
 	is_short = true;
 	for (const char *p = strstr(out.bytes, "=?"); p; p = strstr(p + 2, "=?UTF"))
 		is_short = is_short && strcspn(p, "\r") <= 75;
-	CHECK_MSG(is_short && strstr(out.bytes, "?=\r\n =?UTF-8?B?"), "encoded words of 75 at most");
+	CHECK_MSG(is_short && strstr(out.bytes, "?=\r\n =?UTF-8?B?"),
+	          "encoded words of 75 at most");
 	buf_clear(&out);
 	wire_mail_put_body(&out, "text/plain", str_of(long_text));
 	CHECK(strstr(out.bytes, "Content-Transfer-Encoding: base64\r\n\r\n4oKs") != NULL);
@@ -173,9 +194,22 @@ static void test_injection(void)
 	struct bench b = bench_new(CLEAR);
 	struct outcome o;
 	static const char *const addresses[] = {
-		"a@b.example\r\nRCPT TO:<evil@x.example>", "a@b.example>\nBcc: x", "a b@c.example", "a",
-		"@b.example", "a@", "a@b..example", "<a@b.example", "a@b.example>", "\xc3\xa9@b.example",
-		"a@-b.example", ".a@b.example", "a@b.example,", "x <a@b.example> y", "a@b@c.example", "",
+		"a@b.example\r\nRCPT TO:<evil@x.example>",
+		"a@b.example>\nBcc: x",
+		"a b@c.example",
+		"a",
+		"@b.example",
+		"a@",
+		"a@b..example",
+		"<a@b.example",
+		"a@b.example>",
+		"\xc3\xa9@b.example",
+		"a@-b.example",
+		".a@b.example",
+		"a@b.example,",
+		"x <a@b.example> y",
+		"a@b@c.example",
+		"",
 	};
 	for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
 		struct wire_mail mail = letter();
@@ -224,13 +258,14 @@ static void test_recipients(void)
 	server_rule(b.server, "RCPT TO:<bad@", "550 no such user\r\n");
 	run(&b, &mail, &o);
 	CHECK_MSG(o.status == WIRE_OK && o.code == 550 && o.attempts == 1, "%s", o.text);
-	CHECK_STR(o.body, "{\"accepted\":[\"a@b.example\",\"c@b.example\"],\"refused\":[{\"address\":"
-	                  "\"bad@b.example\",\"code\":550,\"text\":\"550 no such user\"}]}");
+	CHECK_STR(o.body,
+	          "{\"accepted\":[\"a@b.example\",\"c@b.example\"],\"refused\":[{\"address\":"
+	          "\"bad@b.example\",\"code\":550,\"text\":\"550 no such user\"}]}");
 	CHECK(server_count(b.server) == 1);
 	mail.to = "bad@b.example";
 	run(&b, &mail, &o);
-	CHECK_MSG(o.status == WIRE_STATUS && o.code == 550 && o.attempts == 1 && !o.may_have_left, "%s",
-	          o.text);
+	CHECK_MSG(o.status == WIRE_STATUS && o.code == 550 && o.attempts == 1 && !o.may_have_left,
+	          "%s", o.text);
 	/* Refused for now: tried again, and only that one. */
 	mail.to = "grey@b.example, a@b.example";
 	server_rule(b.server, "RCPT TO:<grey@", "451 later\r\n");
@@ -248,8 +283,8 @@ static void test_dialogue(void)
 	struct wire_mail mail = letter();
 	server_rule(b.server, "MAIL FROM:", "452 full\r\n");
 	run(&b, &mail, &o);
-	CHECK_MSG(o.status == WIRE_STATUS && o.code == 452 && o.attempts == 2 && !o.may_have_left, "%s",
-	          o.text);
+	CHECK_MSG(o.status == WIRE_STATUS && o.code == 452 && o.attempts == 2 && !o.may_have_left,
+	          "%s", o.text);
 	server_rule(b.server, "MAIL FROM:", "550 spam\r\n");
 	run(&b, &mail, &o);
 	CHECK(o.status == WIRE_STATUS && o.code == 550 && o.attempts == 1);
@@ -260,8 +295,8 @@ static void test_dialogue(void)
 	server_rule(b.server, "DATA", "354 go\r\n");
 	server_rule_message(b.server, "554 rejected\r\n");
 	run(&b, &mail, &o);
-	CHECK_MSG(o.status == WIRE_STATUS && o.code == 554 && !o.may_have_left && o.attempts == 1, "%s",
-	          o.text);
+	CHECK_MSG(o.status == WIRE_STATUS && o.code == 554 && !o.may_have_left && o.attempts == 1,
+	          "%s", o.text);
 	/* No word after the message: it may have been taken, so ONCE is not repeated. */
 	server_rule_message(b.server, NULL);
 	size_t before = server_count(b.server);
@@ -290,14 +325,15 @@ static void test_starttls(void)
 static void test_login(void)
 {
 	struct bench b = bench_new(CLEAR ",\"auth\":{\"kind\":\"basic\",\"user\":\"gw\","
-	                           "\"password\":\"env:WIRE_TEST_PASSWORD\"}");
+	                                 "\"password\":\"env:WIRE_TEST_PASSWORD\"}");
 	struct outcome o;
 	struct wire_mail mail = letter();
 	run(&b, &mail, &o);
-	CHECK_MSG(o.status == WIRE_OK && strstr(server_heard(b.server), "AUTH PLAIN\nAGd3AHBhNTU=\n"),
+	CHECK_MSG(o.status == WIRE_OK &&
+	                  strstr(server_heard(b.server), "AUTH PLAIN\nAGd3AHBhNTU=\n"),
 	          "%s", o.text);
 	struct bench denied = bench_new(CLEAR ",\"auth\":{\"kind\":\"basic\",\"user\":\"gw\","
-	                                "\"password\":\"env:WIRE_TEST_PASSWORD\"}");
+	                                      "\"password\":\"env:WIRE_TEST_PASSWORD\"}");
 	server_rule(denied.server, "AUTH", "535 no\r\n");
 	run(&denied, &mail, &o);
 	CHECK_MSG(o.status == WIRE_AUTH && o.attempts == 1 && !o.may_have_left, "%s", o.text);
@@ -321,8 +357,14 @@ static void test_cancel(void)
 	struct outcome one = { 0 }, two = { 0 };
 	struct wire_mail mail = letter();
 	struct wire_send_options options = {
-		.connection = b.connection, .mail = &mail, .effect = WIRE_ONCE, .retries = -1,
-		.backoff_min_ms = -1, .backoff_max_ms = -1, .done = done, .arg = &one,
+		.connection = b.connection,
+		.mail = &mail,
+		.effect = WIRE_ONCE,
+		.retries = -1,
+		.backoff_min_ms = -1,
+		.backoff_max_ms = -1,
+		.done = done,
+		.arg = &one,
 	};
 	server_rule_message(b.server, "");
 	struct wire_request *request = wire_send(b.wire, &options);

@@ -81,8 +81,14 @@ static struct wire_send_options get(struct bench *b, struct outcome *outcome)
 {
 	*outcome = (struct outcome){ .counter = outcome->counter };
 	return (struct wire_send_options){
-		.connection = b->connection, .method = "GET", .path = "/a", .effect = WIRE_READ,
-		.retries = -1, .backoff_min_ms = -1, .backoff_max_ms = -1, .done = done,
+		.connection = b->connection,
+		.method = "GET",
+		.path = "/a",
+		.effect = WIRE_READ,
+		.retries = -1,
+		.backoff_min_ms = -1,
+		.backoff_max_ms = -1,
+		.done = done,
 		.arg = outcome,
 	};
 }
@@ -188,7 +194,8 @@ static void test_concurrency(void)
 	}
 	bool is_fair = true;
 	for (size_t i = 0; i < MANY; i++)
-		is_fair = is_fair && o[i].is_done && o[i].status == WIRE_OK && o[i].order / 3 == (int)i / 3;
+		is_fair = is_fair && o[i].is_done && o[i].status == WIRE_OK &&
+		          o[i].order / 3 == (int)i / 3;
 	CHECK_MSG(is_fair, "first in, first out");
 	bench_free(&b);
 }
@@ -278,8 +285,10 @@ static void test_quota_and_skew(void)
 {
 	struct bench b = bench_new("\"retries\":0");
 	struct outcome o = { 0 };
-	server_answer(b.server, 401, "Sforce-Limit-Info: api-usage=18/15000\r\n"
-	              "x-ratelimit-remaining-tokens: 7\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "");
+	server_answer(b.server, 401,
+	              "Sforce-Limit-Info: api-usage=18/15000\r\n"
+	              "x-ratelimit-remaining-tokens: 7\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+	              "");
 	run(&b, &o);
 	CHECK_MSG(o.code == 401 && strstr(o.text, "ahead of the server's"), "%s", o.text);
 	json_t *about = wire_connection_describe(b.connection);
@@ -292,8 +301,9 @@ static void test_quota_and_skew(void)
 
 /* --- token ---------------------------------------------------------------------------- */
 
-#define OAUTH "\"auth\":{\"kind\":\"oauth2_client\",\"token_path\":\"/token\",\"client_id\":\"id\"," \
-	"\"client_secret\":\"env:WIRE_TEST_SECRET\",\"scope\":\"api x\"}," \
+#define OAUTH                                                                                      \
+	"\"auth\":{\"kind\":\"oauth2_client\",\"token_path\":\"/token\",\"client_id\":\"id\","     \
+	"\"client_secret\":\"env:WIRE_TEST_SECRET\",\"scope\":\"api x\"},"                         \
 	"\"backoff_min_ms\":1,\"backoff_max_ms\":1"
 
 static size_t token_calls(const struct bench *b)
@@ -321,7 +331,7 @@ static void test_token_single_flight(void)
 	                   "scope=api%20x") != NULL);
 	CHECK(strstr(sent, "Content-Type: application/x-www-form-urlencoded\r\n") != NULL);
 	server_release(b.server, "HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n"
-	               "{\"access_token\":\"tok1\"}");
+	                         "{\"access_token\":\"tok1\"}");
 	for (size_t i = 0; i < MANY; i++)
 		CHECK(loop_poll_until(b.poll, &o[i].is_done) && o[i].status == WIRE_OK);
 	CHECK(token_calls(&b) == 1 && server_count(b.server) == MANY + 1);
@@ -442,7 +452,8 @@ static void test_token_basic_and_cancel(void)
 	server_reply(b.server, NULL, SERVER_KEEP);
 	struct wire_request *request = wire_send(b.wire, &options);
 	loop_poll_settle(b.poll);
-	CHECK(strstr(server_request(b.server, 0), "Authorization: Basic aWQ6YSUyRmIlMjBj\r\n") != NULL);
+	CHECK(strstr(server_request(b.server, 0), "Authorization: Basic aWQ6YSUyRmIlMjBj\r\n") !=
+	      NULL);
 	CHECK(!strstr(server_request(b.server, 0), "client_secret"));
 	wire_cancel(request);
 	CHECK(loop_poll_until(b.poll, &o.is_done) && o.status == WIRE_CANCELLED);
@@ -475,8 +486,14 @@ static void *work(void *arg)
 	struct loop_poll *poll = loop_poll_new(11);
 	struct wire *wire = wire_new(&(struct wire_options){ .loop = loop_poll_loop(poll) });
 	const struct wire_send_options options = {
-		.connection = worker->connection, .method = "GET", .path = "/a", .effect = WIRE_READ,
-		.retries = -1, .backoff_min_ms = -1, .backoff_max_ms = -1, .done = worker_done,
+		.connection = worker->connection,
+		.method = "GET",
+		.path = "/a",
+		.effect = WIRE_READ,
+		.retries = -1,
+		.backoff_min_ms = -1,
+		.backoff_max_ms = -1,
+		.done = worker_done,
 		.arg = worker,
 	};
 	for (int i = 0; i < PER_THREAD; i++)
@@ -490,9 +507,10 @@ static void *work(void *arg)
 
 static void test_two_wires(void)
 {
-	struct bench b = bench_new("\"concurrency\":2,\"retries\":0,\"timeout_ms\":8000,"
-	                           "\"auth\":{\"kind\":\"oauth2_client\",\"token_path\":\"/token\","
-	                           "\"client_id\":\"id\",\"client_secret\":\"env:WIRE_TEST_SECRET\"}");
+	struct bench b =
+		bench_new("\"concurrency\":2,\"retries\":0,\"timeout_ms\":8000,"
+	                  "\"auth\":{\"kind\":\"oauth2_client\",\"token_path\":\"/token\","
+	                  "\"client_id\":\"id\",\"client_secret\":\"env:WIRE_TEST_SECRET\"}");
 	atomic_int over = 0;
 	struct worker workers[2];
 	pthread_t threads[2];
