@@ -75,8 +75,10 @@ static bool is_space(char c)
 static bool guard_declaration(struct guard *g)
 {
 	const char *close = memmem(g->at, (size_t)(g->end - g->at), "?>", 2);
-	if (!close)
-		return true; /* malformed: the parser says how */
+	if (!close) {
+		g->at = g->end; /* malformed: the parser says how */
+		return true;
+	}
 	const char *word = memmem(g->at, (size_t)(close - g->at), "encoding", 8);
 	if (word) {
 		for (word += 8; word < close && (is_space(*word) || *word == '='); word++)

@@ -388,6 +388,14 @@ static void test_encodings(void)
 	refuses(STR_LIT(""), "xml.malformed", ERR_INPUT, "nothing");
 	refuses((struct str){ NULL, 0 }, "xml.malformed", ERR_INPUT, "no bytes at all");
 	refuses(STR_LIT("   \n"), "xml.malformed", ERR_INPUT, "blanks");
+	static const char *const open_ends[] = { "<?xml ", "<?x", "<!--", "<![CDATA[", "<", "</", "<a b='",
+		                                 ROOT "<state", ROOT "<![CDATA[", ROOT "<!-", ROOT "</" };
+	for (size_t i = 0; i < sizeof(open_ends) / sizeof(open_ends[0]); i++) {
+		bool is_markup = strstr(open_ends[i], "<!-") || strstr(open_ends[i], "<![");
+		bool is_whole = strstr(open_ends[i], "<!--") || strstr(open_ends[i], "<![CDATA[");
+		refuses(str_of(open_ends[i]), is_markup && !is_whole ? "xml.dtd_forbidden" : "xml.malformed",
+		        ERR_INPUT, "markup that never ends");
+	}
 	struct chart *chart = load("bom", "\xEF\xBB\xBF" ROOT "<state id='\xC3\xA4'/></scxml>");
 	CHECK_MSG(chart && chart_find(chart, "\xC3\xA4") == 1 && chart->states[1].at.column == strlen(ROOT) + 1,
 	          "a byte order mark of UTF-8 is skipped and counts as no column");
