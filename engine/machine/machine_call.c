@@ -198,8 +198,10 @@ static int complete_call(struct machine *machine, struct call *call, const char 
 	must(invocation);
 	invocation->is_ended = true;
 	call_remove(machine, call);
-	if (!is_done)
+	if (!is_done) {
+		note_event(machine, event.name);
 		return raise_event(s, &event) < 0 ? machine->err->code : wake(s);
+	}
 	int status = take_external(s, &event);
 	event_release(&event);
 	return status;
@@ -424,6 +426,8 @@ static int finish_send(struct machine *machine, struct call *call, const struct 
 	struct session *s = call->session;
 	struct blame blame = { .sendid = call->id };
 	int status = 0;
+	if (!input->ok)
+		note_event(machine, error_of(input->failure));
 	if (!input->ok)
 		status = raise_failure(s, error_of(input->failure), &blame,
 		                       json_incref(input->failure));

@@ -247,6 +247,7 @@ void drop_calls_of(struct session *session);
 /* machine_step.c */
 int enter_initial(struct session *session);
 int main_event_loop(struct session *session);
+void note_event(struct machine *machine, const char *name);
 int take_external(struct session *session, const struct event *event);
 int wake(struct session *session);
 int exit_interpreter(struct session *session, bool is_cancelled);

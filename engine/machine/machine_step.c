@@ -343,13 +343,19 @@ int main_event_loop(struct session *s)
 	return s->is_running ? 0 : exit_interpreter(s, false);
 }
 
+/* What led to the next stable configuration; for the driver. */
+void note_event(struct machine *machine, const char *name)
+{
+	free(machine->last_event);
+	machine->last_event = mem_dup_str(name);
+}
+
 /* One external event of one session, to the next stable configuration. */
 int take_external(struct session *s, const struct event *event)
 {
 	if (!s->is_running)
 		return 0;
-	free(s->machine->last_event);
-	s->machine->last_event = mem_dup_str(event->name);
+	note_event(s->machine, event->name);
 	s->iterations = 0;
 	tell_now(s);
 	s->ops->set_event(s->dm, event);

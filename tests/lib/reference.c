@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/vec.h"
@@ -118,20 +117,17 @@ static bool is_atomic(const struct reference *r, int32_t s)
 	return st(r, s)->child_count == 0 && !is_kind(r, s, STATE_HISTORY);
 }
 
-/* --- content ------------------------------------------------------------------------------ */
-
-static void raise_error(struct reference *r)
+static bool raise_error(struct reference *r)
 {
 	enqueue(r, &r->internal, mem_dup_str("error.execution"));
+	return false;
 }
 
 static bool guard(struct reference *r, const struct chart_expr *cond)
 {
 	bool ret = true;
-	if (cond->text && toy_guard(&r->toy, cond->text, &ret) < 0) {
-		raise_error(r);
-		return false;
-	}
+	if (cond->text && toy_guard(&r->toy, cond->text, &ret) < 0)
+		return raise_error(r);
 	return ret;
 }
 
@@ -147,15 +143,13 @@ static bool run_op(struct reference *r, const struct chart_op *op)
 	} else if (op->kind == OP_ASSIGN) {
 		if (toy_assign(&r->toy, op->assign.location.text, op->assign.expr.text) == 0)
 			return true;
-		raise_error(r);
-		return false;
+		return raise_error(r);
 	} else if (op->kind == OP_SEND) {
 		if (!op->send.target.text) {
 			enqueue(r, &r->external, mem_dup_str(op->send.event.text));
 			return true;
 		}
-		raise_error(r);
-		return false;
+		return raise_error(r);
 	} else if (op->kind == OP_IF) {
 		for (size_t i = 0; i < op->choice.count; i++) {
 			if (guard(r, &op->choice.branches[i].cond))
@@ -173,8 +167,6 @@ static bool run(struct reference *r, const struct chart_block *block)
 	}
 	return true;
 }
-
-/* --- selection ---------------------------------------------------------------------------- */
 
 static bool name_matches(const struct chart_transition *t, const char *name)
 {
@@ -327,8 +319,6 @@ static void select_transitions(struct reference *r, const char *event)
 	}
 	remove_conflicting_transitions(r);
 }
-
-/* --- microstep ---------------------------------------------------------------------------- */
 
 static void exit_state(struct reference *r, int32_t s)
 {
@@ -508,8 +498,6 @@ static void microstep(struct reference *r)
 		(void)run(r, &r->chart->transitions[r->enabled.at[i]].block);
 	enter_states(r);
 }
-
-/* --- the loop ----------------------------------------------------------------------------- */
 
 static void drop_error(struct reference *r, const char *name)
 {
