@@ -10,7 +10,7 @@
 #include "base/must.h"
 #include "script/script_int.h"
 
-/* --- errors ------------------------------------------------------------------ */
+/* --- errors ----------------------------------------------------------- */
 
 static int base_error(lua_State *L)
 {
@@ -58,7 +58,7 @@ static int base_pcall(lua_State *L)
 	return lua_gettop(L);
 }
 
-/* --- kinds of values ------------------------------------------------------------- */
+/* --- kinds of values -------------------------------------------------- */
 
 static int base_type(lua_State *L)
 {
@@ -74,19 +74,13 @@ static int base_type(lua_State *L)
 void box_tostring(lua_State *L, int index)
 {
 	switch (lua_type(L, index)) {
-	case LUA_TSTRING:
-		lua_pushvalue(L, index);
-		return;
+	case LUA_TSTRING: lua_pushvalue(L, index); return;
 	case LUA_TNUMBER:
 		lua_pushvalue(L, index);
 		(void)lua_tostring(L, -1); /* converts the copy in place */
 		return;
-	case LUA_TBOOLEAN:
-		lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false");
-		return;
-	case LUA_TLIGHTUSERDATA:
-		lua_pushliteral(L, "null");
-		return;
+	case LUA_TBOOLEAN: lua_pushstring(L, lua_toboolean(L, index) ? "true" : "false"); return;
+	case LUA_TLIGHTUSERDATA: lua_pushliteral(L, "null"); return;
 	}
 	lua_pushstring(L, luaL_typename(L, index));
 }
@@ -171,7 +165,7 @@ static int base_select(lua_State *L)
 	return count - (int)at;
 }
 
-/* --- going through tables -------------------------------------------------------------- */
+/* --- going through tables --------------------------------------------- */
 
 static int ipairs_next(lua_State *L)
 {
@@ -244,8 +238,9 @@ static int base_pairs(lua_State *L)
 	lua_settop(L, 1);
 	(void)value_contents(L, 1);
 	if (value_push_sorted_keys(L, 2) < 0)
-		return luaL_error(L, "pairs: a key is neither a string nor a whole number, so there is "
-		                     "no order (rule.nondeterministic_key)");
+		return luaL_error(
+			L, "pairs: a key is neither a string nor a whole number, so there is "
+			   "no order (rule.nondeterministic_key)");
 	lua_insert(L, 2);
 	lua_pushinteger(L, 0);
 	lua_pushcclosure(L, pairs_next, 3);
@@ -257,10 +252,11 @@ static int base_pairs(lua_State *L)
 void box_open_base(struct script *script, int globals)
 {
 	static const luaL_Reg functions[] = {
-		{ "assert", base_assert },     { "error", base_error },   { "ipairs", base_ipairs },
-		{ "pairs", base_pairs },       { "pcall", base_pcall },   { "select", base_select },
-		{ "tonumber", base_tonumber }, { "tostring", base_tostring }, { "type", base_type },
-		{ NULL, NULL },
+		{ "assert", base_assert },     { "error", base_error },
+		{ "ipairs", base_ipairs },     { "pairs", base_pairs },
+		{ "pcall", base_pcall },       { "select", base_select },
+		{ "tonumber", base_tonumber }, { "tostring", base_tostring },
+		{ "type", base_type },         { NULL, NULL },
 	};
 	lua_pushvalue(script->L, globals);
 	luaL_setfuncs(script->L, functions, 0);
@@ -270,10 +266,12 @@ void box_open_base(struct script *script, int globals)
 bool box_knows(const char *name)
 {
 	static const char *const names[] = {
-		"In", "_event", "_ioprocessors", "_name", "_sessionid", "_x", "assert", "count",
-		"date_add", "days_between", "error", "get", "has", "ipairs", "is_date", "json", "list",
-		"math", "missing", "money", "now", "null", "number", "pairs", "pcall", "random",
-		"select", "string", "table", "today", "tonumber", "tostring", "type", "utf8",
+		"In",       "_event",   "_ioprocessors", "_name",        "_sessionid", "_x",
+		"assert",   "count",    "date_add",      "days_between", "error",      "get",
+		"has",      "ipairs",   "is_date",       "json",         "list",       "math",
+		"missing",  "money",    "now",           "null",         "number",     "pairs",
+		"pcall",    "random",   "select",        "string",       "table",      "today",
+		"tonumber", "tostring", "type",          "utf8",
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)

@@ -31,7 +31,7 @@ enum {
 /* The error value of a spent evaluation: needs no memory to be thrown. */
 static const char spent_key;
 
-/* --- memory ---------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------- */
 
 /* May the evaluation have this much more?  Sets spent when it may not. */
 static bool allow(struct script *script, size_t more, size_t bytes, bool is_string)
@@ -76,7 +76,7 @@ static void *allocate(void *ctx, void *old, size_t old_bytes, size_t bytes)
 	return ret;
 }
 
-/* --- steps and time ----------------------------------------------------------- */
+/* --- steps and time --------------------------------------------------- */
 
 static void hook(lua_State *L, lua_Debug *where)
 {
@@ -114,13 +114,13 @@ void box_charge_slow(lua_State *L)
 bool box_is_spent(const struct script *script, struct err *err)
 {
 	switch (script->spent) {
-	case SPENT_NOTHING:
-		return false;
+	case SPENT_NOTHING: return false;
 	case SPENT_STEPS:
 		err_set_id(err, ERR_BLOCKED, "rule.budget",
 		           "the script used up its %lld steps (LIMIT_LUA_STEPS)",
 		           (long long)script->limits.steps_max);
-		err_hint(err, "Does a loop end? Is a pattern such as '.-.-' matched against a long text?");
+		err_hint(err, "Does a loop end? Is a pattern such as '.-.-' matched against a long "
+		              "text?");
 		return true;
 	case SPENT_TIME:
 		err_set_id(err, ERR_BLOCKED, "rule.budget",
@@ -137,7 +137,7 @@ bool box_is_spent(const struct script *script, struct err *err)
 	must_not_reach();
 }
 
-/* --- protected calls -------------------------------------------------------------- */
+/* --- protected calls -------------------------------------------------- */
 
 static void begin(struct script *script, int64_t steps)
 {
@@ -203,7 +203,7 @@ int box_load(struct script *script, const char *prefix, struct str code, const c
 	return end(script, lua_load(script->L, read_source, &source, chunk_name, "t"), 1);
 }
 
-/* --- error values to sentences ------------------------------------------------------ */
+/* --- error values to sentences ---------------------------------------- */
 
 /* "null" reads better than what Lua calls its sentinel. */
 static void copy_cleaned(const char *message, char *text, size_t size)
@@ -246,7 +246,8 @@ int box_error_text(struct script *script, char *text, size_t size)
 	} else if (lua_istable(L, -1)) {
 		struct err err = { 0 };
 		json_t *value = NULL;
-		char *shown = value_to_json(L, -1, "error", &value, &err) == 0 ? json_canon(value) : NULL;
+		char *shown = value_to_json(L, -1, "error", &value, &err) == 0 ? json_canon(value)
+		                                                               : NULL;
 		snprintf(text, size, "error %s", shown ? shown : "with a table");
 		free(shown);
 		json_decref(value);
@@ -257,7 +258,7 @@ int box_error_text(struct script *script, char *text, size_t size)
 	return line;
 }
 
-/* --- the state ------------------------------------------------------------------------- */
+/* --- the state -------------------------------------------------------- */
 
 /* Only reached when host code breaks its own rules. */
 static int panic(lua_State *L)
@@ -336,7 +337,7 @@ void box_push_functions(struct script *script)
 	lua_setfield(L, -2, "In");
 }
 
-/* --- without a script: for the checks of graphs ---------------------------------------- */
+/* --- without a script: for the checks of graphs ----------------------- */
 
 static void *plain_allocate(void *ctx, void *old, size_t old_bytes, size_t bytes)
 {

@@ -21,7 +21,7 @@
 
 enum { IDLE_CHARTS_MAX = 64, SHOWN_BYTES = 80 };
 
-/* --- the cache --------------------------------------------------------------- */
+/* --- the cache -------------------------------------------------------- */
 
 static void code_free(struct script *script, struct chart_code *code)
 {
@@ -93,7 +93,7 @@ void chart_code_release_all(struct script *script)
 	}
 }
 
-/* --- compiling ------------------------------------------------------------------- */
+/* --- compiling -------------------------------------------------------- */
 
 static void keep_error(struct expr_code *code, int line, const char *text)
 {
@@ -101,7 +101,7 @@ static void keep_error(struct expr_code *code, int line, const char *text)
 	code->error_line = line;
 }
 
-/* Reads the code for what Lua's compiler does not tell; sets error when it is not what it should be. */
+/* Reads the code for what Lua's compiler does not tell; sets error when it is something else. */
 static void examine(struct expr_code *code, struct str text, enum chart_role role)
 {
 	struct str base;
@@ -110,9 +110,7 @@ static void examine(struct expr_code *code, struct str text, enum chart_role rol
 		if (!scan_expression(text, &code->flags, NULL, NULL))
 			keep_error(code, 0, "this is not one expression");
 		break;
-	case ROLE_SCRIPT:
-		code->flags = scan_chunk(text, NULL, NULL);
-		break;
+	case ROLE_SCRIPT: code->flags = scan_chunk(text, NULL, NULL); break;
 	case ROLE_SET:
 	case ROLE_GET:
 		if (!scan_location(text, &base, &code->is_plain))
@@ -164,12 +162,14 @@ static int say(const struct chart_expr *expr, enum chart_role role, int line, co
 {
 	char place[32] = "", shown[SHOWN_BYTES + 16] = "";
 	if (expr->at.line > 0)
-		snprintf(place, sizeof(place), "line %u: ", expr->at.line + (unsigned)(line > 1 ? line - 1 : 0));
+		snprintf(place, sizeof(place),
+		         "line %u: ", expr->at.line + (unsigned)(line > 1 ? line - 1 : 0));
 	size_t len = strlen(expr->text);
 	if (role != ROLE_SCRIPT && !memchr(expr->text, '\n', len))
 		snprintf(shown, sizeof(shown), "'%.*s%s': ", SHOWN_BYTES, expr->text,
 		         len > SHOWN_BYTES ? "..." : "");
-	const char *id = strstr(what, "rule.nondeterministic_key") ? "rule.nondeterministic_key" : "";
+	const char *id = strstr(what, "rule.nondeterministic_key") ? "rule.nondeterministic_key"
+	                                                           : "";
 	return err_set_id(err, ERR_INPUT, id, "%s%s%s", place, shown, what);
 }
 

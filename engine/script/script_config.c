@@ -9,9 +9,10 @@ int script_config(struct script *script, const char *name, struct str source, js
 	const struct box_host host = { 0 };
 	int top = lua_gettop(L);
 	char text[256];
-	int status = box_load(script, "", source, name);
+	int status = box_load(script, "", source, "=lua");
 	if (status == LUA_OK) {
-		lua_newtable(L); /* an empty environment: a misspelt name is nil, never a function */
+		lua_newtable(
+			L); /* an empty environment: a misspelt name is nil, never a function */
 		lua_setupvalue(L, -2, 1);
 		status = box_call(script, 0, 1, &host, script->limits.steps_max);
 	}
@@ -32,7 +33,8 @@ int script_config(struct script *script, const char *name, struct str source, js
 		return err_wrap(err, "%s", name);
 	if (!json_is_object(value)) {
 		json_decref(value);
-		err_set_id(err, ERR_INPUT, "config.table", "%s: it does not return a table of settings", name);
+		err_set_id(err, ERR_INPUT, "config.table",
+		           "%s: it does not return a table of settings", name);
 		return err_hint(err, "write: return { store = \"...\", connections = { ... } }");
 	}
 	*ret = value;

@@ -26,7 +26,8 @@
 
 bool datamodel_is_system(const char *name)
 {
-	static const char *const names[] = { "_event", "_sessionid", "_name", "_ioprocessors", "_x" };
+	static const char *const names[] = { "_event", "_sessionid", "_name", "_ioprocessors",
+		                             "_x" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i]) == 0)
 			return true;
@@ -35,7 +36,9 @@ bool datamodel_is_system(const char *name)
 
 struct box_host datamodel_host(struct datamodel *dm)
 {
-	return (struct box_host){ .now_ms = dm->now_ms, .rng = &dm->rng, .in = dm->in, .ctx = dm->ctx };
+	return (struct box_host){
+		.now_ms = dm->now_ms, .rng = &dm->rng, .in = dm->in, .ctx = dm->ctx
+	};
 }
 
 void datamodel_push_ref(struct datamodel *dm, int ref)
@@ -43,7 +46,7 @@ void datamodel_push_ref(struct datamodel *dm, int ref)
 	lua_rawgeti(dm->script->L, LUA_REGISTRYINDEX, ref);
 }
 
-/* --- declared names ------------------------------------------------------------ */
+/* --- declared names --------------------------------------------------- */
 
 bool datamodel_is_declared(struct datamodel *dm, const char *name)
 {
@@ -122,12 +125,13 @@ static int write_name(lua_State *L)
 	if (!may_write && datamodel_is_system(name))
 		return luaL_error(L, "'%s' is a system variable and cannot be written", name);
 	if (!may_write)
-		return luaL_error(L, "'%s' is not declared: there is no <data id=\"%s\"/>", name, name);
+		return luaL_error(L, "'%s' is not declared: there is no <data id=\"%s\"/>", name,
+		                  name);
 	lua_rawset(L, 1);
 	return 0;
 }
 
-/* --- making a session ------------------------------------------------------------ */
+/* --- making a session ------------------------------------------------- */
 
 static void make_system(struct datamodel *dm, const struct datamodel_setup *setup)
 {
@@ -226,7 +230,7 @@ static void dm_set_now(struct datamodel *dm, int64_t now_ms)
 		dm->now_ms = now_ms;
 }
 
-/* --- the document-level script ------------------------------------------------- */
+/* --- the document-level script ---------------------------------------- */
 
 /* What the script made: JSON values become data, the rest (functions) belongs to the chart. */
 static void sort_out_globals(struct datamodel *dm)
@@ -271,8 +275,9 @@ static int dm_load_script(struct datamodel *dm, const struct chart_expr *expr, s
 	long slots = script_count_slots(dm);
 	dm->slots = slots < 0 ? 0 : (size_t)slots;
 	if (status == 0 && slots < 0)
-		return err_set_id(err, ERR_BLOCKED, "script.state",
-		                  "a function of the document's script keeps a value that cannot be saved");
+		return err_set_id(
+			err, ERR_BLOCKED, "script.state",
+			"a function of the document's script keeps a value that cannot be saved");
 	return status;
 }
 
@@ -294,7 +299,7 @@ int datamodel_load_scripts(struct datamodel *dm, struct err *err)
 	return 0;
 }
 
-/* --- events ------------------------------------------------------------------------------------ */
+/* --- events ----------------------------------------------------------- */
 
 static void set_text(lua_State *L, const char *field, const char *text)
 {
@@ -347,7 +352,7 @@ static void dm_set_event(struct datamodel *dm, const struct event *event)
 	datamodel_set_event_value(dm);
 }
 
-/* --- what is kept ----------------------------------------------------------------------------------- */
+/* --- what is kept ----------------------------------------------------- */
 
 /* Pushes declared names in order as a list; answers how many. */
 static lua_Integer push_names(struct datamodel *dm)
@@ -412,9 +417,10 @@ static int dm_check(struct datamodel *dm, struct err *err)
 	if (dm->is_suspect) {
 		check_all(dm, err);
 		if (dm->has_library && script_count_slots(dm) != (long)dm->slots)
-			return err_set_id(err, ERR_BLOCKED, "script.state",
-			                  "a function of the document's script keeps a value that cannot be "
-			                  "saved (a new function, a table that is no JSON)");
+			return err_set_id(
+				err, ERR_BLOCKED, "script.state",
+				"a function of the document's script keeps a value that cannot be "
+				"saved (a new function, a table that is no JSON)");
 	}
 	dm->is_suspect = false;
 	map_release(&dm->suspects);

@@ -15,7 +15,7 @@
 
 enum { TEXT_STEPS = 10000 }; /* for inline text: literals, not programs */
 
-/* --- evaluation --------------------------------------------------------------------- */
+/* --- evaluation ------------------------------------------------------- */
 
 /* Pushes the chunk of expr, joined with this session's environment. */
 static int push_chunk(struct datamodel *dm, const struct chart_expr *expr, enum chart_role role,
@@ -124,7 +124,7 @@ int datamodel_script(struct datamodel *dm, const struct chart_expr *expr, struct
 	return call(dm, expr, ROLE_SCRIPT, code, 0, 0, err);
 }
 
-/* --- inline text ------------------------------------------------------------------------ */
+/* --- inline text ------------------------------------------------------ */
 
 static bool is_space(char c)
 {
@@ -178,7 +178,8 @@ int datamodel_eval_text(struct datamodel *dm, uint32_t id, const char *text, boo
 	must(id < dm->code->chart->expr_count && text);
 	struct expr_code *code = &dm->code->exprs[id];
 	if (!code->is_text_known) {
-		code->text = is_xml ? json_text(str_of(text)) : value_of_text(dm->script, str_of(text));
+		code->text = is_xml ? json_text(str_of(text))
+		                    : value_of_text(dm->script, str_of(text));
 		if (!code->text)
 			code->text = normalise_space(text);
 		code->is_text_known = true;
@@ -188,7 +189,7 @@ int datamodel_eval_text(struct datamodel *dm, uint32_t id, const char *text, boo
 	return 0;
 }
 
-/* --- locations --------------------------------------------------------------------------- */
+/* --- locations -------------------------------------------------------- */
 
 static int check_base(struct datamodel *dm, const struct chart_expr *location,
                       const struct expr_code *code, bool is_write, struct err *err)
@@ -197,10 +198,11 @@ static int check_base(struct datamodel *dm, const struct chart_expr *location,
 	if (is_system && !is_write)
 		return 0;
 	if (is_system)
-		err_set(err, ERR_INPUT, "'%s' is a system variable and cannot be written", code->base);
-	else if (!datamodel_is_declared(dm, code->base))
-		err_set(err, ERR_INPUT, "'%s' is not declared: there is no <data id=\"%s\"/>", code->base,
+		err_set(err, ERR_INPUT, "'%s' is a system variable and cannot be written",
 		        code->base);
+	else if (!datamodel_is_declared(dm, code->base))
+		err_set(err, ERR_INPUT, "'%s' is not declared: there is no <data id=\"%s\"/>",
+		        code->base, code->base);
 	return err->code < 0 ? datamodel_place(err, location) : 0;
 }
 
@@ -270,7 +272,7 @@ int datamodel_assign_text(struct datamodel *dm, const struct chart_expr *locatio
 	return status;
 }
 
-/* --- <data> ---------------------------------------------------- */
+/* --- <data> ----------------------------------------------------------- */
 
 int datamodel_init_data(struct datamodel *dm, const struct chart_data *data, const json_t *value,
                         struct err *err)
@@ -278,7 +280,8 @@ int datamodel_init_data(struct datamodel *dm, const struct chart_data *data, con
 	lua_State *L = dm->script->L;
 	datamodel_declare(dm, data->id);
 	if (datamodel_is_system(data->id))
-		return err_set(err, ERR_INPUT, "'%s' is a system variable and cannot be data", data->id);
+		return err_set(err, ERR_INPUT, "'%s' is a system variable and cannot be data",
+		               data->id);
 	json_t *made = NULL;
 	if (value) {
 		value_push_json(L, value);
@@ -290,7 +293,8 @@ int datamodel_init_data(struct datamodel *dm, const struct chart_data *data, con
 			return datamodel_place(err, &data->expr);
 		}
 	} else if (data->text) {
-		if (datamodel_eval_text(dm, data->text_id, data->text, data->is_xml, &made, err) < 0)
+		if (datamodel_eval_text(dm, data->text_id, data->text, data->is_xml, &made, err) <
+		    0)
 			return err->code;
 		value_push_json(L, made);
 		json_decref(made);
@@ -300,4 +304,3 @@ int datamodel_init_data(struct datamodel *dm, const struct chart_data *data, con
 	datamodel_set(dm, data->id);
 	return 0;
 }
-

@@ -20,7 +20,8 @@ static int prepare_target(struct datamodel *dm, const struct chart_expr *target,
 	struct str base, text = str_of(target->text);
 	bool is_plain;
 	if (!scan_location(text, &base, &is_plain))
-		return err_set(err, ERR_INPUT, "'%.80s' is not a name that foreach can set", target->text);
+		return err_set(err, ERR_INPUT, "'%.80s' is not a name that foreach can set",
+		               target->text);
 	char *base_name = mem_dup(base.ptr, base.len);
 	int status = 0;
 	if (datamodel_is_system(base_name))
@@ -128,4 +129,3 @@ void datamodel_foreach_end(struct datamodel *dm, void *iter)
 {
 	iterator_free(dm, iter);
 }
-

@@ -105,7 +105,8 @@ static void add_quoted_string(struct out *out, const char *text, size_t len)
 		} else if (iscntrl(c)) {
 			bool is_digit_next = i + 1 < len && isdigit((unsigned char)text[i + 1]);
 			char escaped[8];
-			int count = snprintf(escaped, sizeof(escaped), is_digit_next ? "\\%03d" : "\\%d", c);
+			int count = snprintf(escaped, sizeof(escaped),
+			                     is_digit_next ? "\\%03d" : "\\%d", c);
 			out_add(out, escaped, (size_t)count);
 		} else {
 			out_add(out, &text[i], 1);
@@ -144,9 +145,7 @@ static void add_quoted(lua_State *L, struct out *out, int arg)
 		text = lua_tolstring(L, arg, &len);
 		add_quoted_string(out, text, len);
 		return;
-	case LUA_TNUMBER:
-		add_quoted_number(L, out, arg);
-		return;
+	case LUA_TNUMBER: add_quoted_number(L, out, arg); return;
 	case LUA_TNIL:
 	case LUA_TBOOLEAN:
 		text = lua_isnil(L, arg) ? "nil" : lua_toboolean(L, arg) ? "true" : "false";
@@ -159,23 +158,24 @@ static void add_quoted(lua_State *L, struct out *out, int arg)
 static void add_value(lua_State *L, struct out *out, struct spec *spec, int arg)
 {
 	switch (spec->kind) {
-	case 'd': case 'i': case 'x': case 'X': case 'o':
-		add_integer(L, out, spec, arg);
-		return;
-	case 'e': case 'E': case 'f': case 'F': case 'g': case 'G':
-		add_real(L, out, spec, arg);
-		return;
+	case 'd':
+	case 'i':
+	case 'x':
+	case 'X':
+	case 'o': add_integer(L, out, spec, arg); return;
+	case 'e':
+	case 'E':
+	case 'f':
+	case 'F':
+	case 'g':
+	case 'G': add_real(L, out, spec, arg); return;
 	case 'c': {
 		char byte = (char)luaL_checkinteger(L, arg);
 		out_add(out, &byte, 1);
 		return;
 	}
-	case 's':
-		add_string(L, out, spec, arg);
-		return;
-	case 'q':
-		add_quoted(L, out, arg);
-		return;
+	case 's': add_string(L, out, spec, arg); return;
+	case 'q': add_quoted(L, out, arg); return;
 	}
 	luaL_error(L, "invalid conversion '%s%c' to 'format'", spec->text, spec->kind);
 }

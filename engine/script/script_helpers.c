@@ -15,7 +15,7 @@
 enum { DATE_BYTES = 10 };
 static const int64_t day_ms = 86400000;
 
-/* --- absent values -------------------------------------------------------------- */
+/* --- absent values ---------------------------------------------------- */
 
 static bool is_missing(lua_State *L, int index)
 {
@@ -42,7 +42,7 @@ static int helper_missing(lua_State *L)
 	return 1;
 }
 
-/* --- time -------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------- */
 
 static int helper_now(lua_State *L)
 {
@@ -83,8 +83,8 @@ static int64_t check_date(lua_State *L, int arg, const char *function)
 	const char *what = value_is_null(L, arg) ? "null" : luaL_typename(L, arg);
 	if (lua_type(L, arg) == LUA_TSTRING)
 		what = lua_pushfstring(L, "\"%s\"", lua_tostring(L, arg));
-	return luaL_error(L, "%s: %s is not a date such as 2026-11-21 or 2026-11-21T05:22:00Z", function,
-	                  what);
+	return luaL_error(L, "%s: %s is not a date such as 2026-11-21 or 2026-11-21T05:22:00Z",
+	                  function, what);
 }
 
 static int helper_is_date(lua_State *L)
@@ -122,7 +122,7 @@ static int helper_date_add(lua_State *L)
 	return 1;
 }
 
-/* --- numbers and text ----------------------------------------------------------------- */
+/* --- numbers and text ------------------------------------------------- */
 
 static bool read_number(lua_State *L, int arg, lua_Number *ret)
 {
@@ -211,7 +211,7 @@ static int helper_json(lua_State *L)
 	return 1;
 }
 
-/* --- tables -------------------------------------------------------------------------------- */
+/* --- tables ----------------------------------------------------------- */
 
 static int helper_list(lua_State *L)
 {
@@ -254,7 +254,7 @@ static int helper_get(lua_State *L)
 	return 1;
 }
 
-/* --- chance and states ------------------------------------------------------------------------ */
+/* --- chance and states ------------------------------------------------ */
 
 static int helper_random(lua_State *L)
 {
@@ -290,14 +290,22 @@ static int helper_in(lua_State *L)
 void box_open_helpers(struct script *script, int globals)
 {
 	static const luaL_Reg functions[] = {
-		{ "In", helper_in },           { "count", helper_count },
-		{ "date_add", helper_date_add }, { "days_between", helper_days_between },
-		{ "get", helper_get },         { "has", helper_has },
-		{ "is_date", helper_is_date }, { "json", helper_json },
-		{ "list", helper_list },       { "missing", helper_missing },
-		{ "money", helper_money },     { "now", helper_now },
-		{ "number", helper_number },   { "random", helper_random },
-		{ "today", helper_today },     { NULL, NULL },
+		{ "In", helper_in },
+		{ "count", helper_count },
+		{ "date_add", helper_date_add },
+		{ "days_between", helper_days_between },
+		{ "get", helper_get },
+		{ "has", helper_has },
+		{ "is_date", helper_is_date },
+		{ "json", helper_json },
+		{ "list", helper_list },
+		{ "missing", helper_missing },
+		{ "money", helper_money },
+		{ "now", helper_now },
+		{ "number", helper_number },
+		{ "random", helper_random },
+		{ "today", helper_today },
+		{ NULL, NULL },
 	};
 	lua_State *L = script->L;
 	lua_pushvalue(L, globals);

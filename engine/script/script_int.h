@@ -30,7 +30,7 @@
 #include "base/vec.h"
 #include "script/script.h"
 
-/* --- the box: script_box.c ------------------------------------------------ */
+/* --- the box: script_box.c -------------------------------------------- */
 
 enum box_spent { SPENT_NOTHING, SPENT_STEPS, SPENT_TIME, SPENT_MEMORY };
 
@@ -51,13 +51,13 @@ struct script {
 	bool is_guarded;
 	enum box_spent spent; /* once set, no script code runs on */
 	int64_t steps_left;
-	int64_t deadline_ns;  /* 0 until the first hook: short evaluations never ask the clock */
+	int64_t deadline_ns; /* 0 until the first hook: short evaluations never ask the clock */
 	size_t bytes_used, bytes_max;
-	size_t longest;       /* string made so far: comparing long ones takes long */
-	int refusals;         /* allocations refused so far */
+	size_t longest; /* string made so far: comparing long ones takes long */
+	int refusals;   /* allocations refused so far */
 	struct box_host host;
 
-	int globals_ref;      /* the box's functions */
+	int globals_ref; /* the box's functions */
 	const void *list_metatable;
 	struct map charts;    /* of struct chart_code, script_chart.c */
 	struct map rulesets;  /* of struct rule_code, script_rule.c */
@@ -88,7 +88,7 @@ static inline void box_charge(lua_State *L, size_t amount)
  */
 int box_call(struct script *script, int nargs, int nresults, const struct box_host *host,
              int64_t steps);
-/* Compiles prefix + code as text; pushes the function, or the error value and answers a Lua status. */
+/* Compiles prefix + code as text; pushes the function, or the error value with a Lua status. */
 int box_load(struct script *script, const char *prefix, struct str code, const char *chunk_name);
 /* Pops the error value; its sentence without the chunk's name goes to text, its line is returned
  * (0: unknown).  Non-strings are described. */
@@ -100,7 +100,7 @@ int box_compiles(const char *prefix, struct str code, const char *chunk_name, st
 /* Pushes a copy of the box's functions without In(). */
 void box_push_functions(struct script *script);
 
-/* --- growing text inside guarded code: script_out.c ------------------------- */
+/* --- growing text inside guarded code: script_out.c ------------------- */
 
 /* Bytes in a userdata at a stack index, so that an error frees them. */
 struct out {
@@ -114,9 +114,9 @@ struct out {
 void out_init(struct out *out, lua_State *L); /* pushes one value */
 char *out_room(struct out *out, size_t more); /* charges; then set len */
 void out_add(struct out *out, const char *bytes, size_t len);
-void out_push(struct out *out);               /* pushes the string; the userdata stays */
+void out_push(struct out *out); /* pushes the string; the userdata stays */
 
-/* --- the functions of the box ------------------------------------------------ */
+/* --- the functions of the box ----------------------------------------- */
 
 void box_open_base(struct script *script, int globals);    /* script_base.c */
 void box_open_string(struct script *script, int globals);  /* script_string.c */
@@ -136,7 +136,7 @@ int box_string_gmatch(lua_State *L);
 int box_string_gsub(lua_State *L);
 int box_string_format(lua_State *L); /* script_format.c */
 
-/* --- values: script_value.c ---------------------------------------------------- */
+/* --- values: script_value.c ------------------------------------------- */
 
 enum frozen_kind { FROZEN_NONE, FROZEN_LIBRARY, FROZEN_EVENT, FROZEN_IO };
 
@@ -152,16 +152,16 @@ enum frozen_kind value_contents(lua_State *L, int index);
  * pushed when a key is neither. */
 int value_push_sorted_keys(lua_State *L, int index);
 
-/* Pushes what stands at "a.b[1].c" (indices from 1) below the table at index, nil when nothing does;
- * false and nothing pushed when the path is malformed. */
+/* Pushes what stands at "a.b[1].c" (indices from 1) below the table at index, nil when there is
+ * nothing; false and nothing pushed when the path is malformed. */
 bool value_push_path(lua_State *L, int index, const char *path);
 bool value_is_path(const char *path);
 
 /* Pushes a copy. */
 void value_push_json(lua_State *L, const json_t *json);
 /* name begins the path of an error: "facts.crm[2] is a function".  *ret is new, NULL for nil. */
-int value_to_json(lua_State *L, int index, const char *name, json_t **ret, struct err *err)
-	ATTR_MUST_USE;
+int value_to_json(lua_State *L, int index, const char *name, json_t **ret,
+                  struct err *err) ATTR_MUST_USE;
 /* Would value_to_json succeed? */
 int value_check(lua_State *L, int index, const char *name, struct err *err) ATTR_MUST_USE;
 
@@ -179,10 +179,10 @@ struct value_keys {
 void value_keys_read(lua_State *L, int index, struct value_keys *keys);
 void value_keys_sort(struct value_keys *keys);
 
-/* --- reading Lua without running it: script_scan.c --------------------------------- */
+/* --- reading Lua without running it: script_scan.c -------------------- */
 
 enum scan_flag {
-	SCAN_INDEX_WRITE = 1 << 0,   /* t.x = ..., function t.f() */
+	SCAN_INDEX_WRITE = 1 << 0, /* t.x = ..., function t.f() */
 	SCAN_GLOBAL_WRITE = 1 << 1,
 	SCAN_UPVALUE_WRITE = 1 << 2, /* a function assigns a local of an outer one */
 	SCAN_MUTATOR = 1 << 3,       /* names table (but .concat, .unpack) or list */
@@ -205,15 +205,15 @@ bool scan_expression(struct str code, unsigned *flags, scan_found *found, void *
 bool scan_location(struct str code, struct str *base, bool *is_plain);
 bool scan_is_name(struct str text); /* a Lua name that is no reserved word */
 
-/* --- compiled charts: script_chart.c ------------------------------------------------ */
+/* --- compiled charts: script_chart.c ---------------------------------- */
 
 enum chart_role { ROLE_VALUE, ROLE_SCRIPT, ROLE_SET, ROLE_GET };
 
 /* What is known of one chart_expr in one script; filled when first used. */
 struct expr_code {
-	char *error;  /* why it does not compile; NULL: it does */
+	char *error; /* why it does not compile; NULL: it does */
 	int error_line;
-	char *base;   /* of a location */
+	char *base; /* of a location */
 	bool is_plain;
 	bool is_compiled, is_readable; /* under id + 1; under -(id + 1) for ROLE_GET */
 	bool is_text_known;
@@ -239,7 +239,7 @@ int chart_code_push(struct script *script, struct chart_code *code, const struct
 int chart_code_failed(struct script *script, const struct chart_expr *expr, enum chart_role role,
                       struct err *err);
 
-/* --- the data model: script_datamodel.c, script_eval.c, script_save.c --------------------------------- */
+/* --- the data model: script_datamodel.c, script_eval.c, script_save.c - */
 
 struct datamodel {
 	struct script *script;
@@ -248,15 +248,15 @@ struct datamodel {
 	int64_t now_ms;
 	bool (*in)(void *ctx, const char *state_id);
 	void *ctx;
-	int env_ref;      /* data: the _ENV of every chunk */
-	int system_ref;   /* system variables and the chart's functions: behind env */
-	int declared_ref; /* name -> true */
-	int holder_ref;   /* a function whose _ENV upvalue all chunks join */
-	bool is_loading;  /* the document-level script runs: it may make globals */
-	bool has_library; /* it made functions */
-	bool is_suspect;  /* anything may have been written since the last check */
+	int env_ref;         /* data: the _ENV of every chunk */
+	int system_ref;      /* system variables and the chart's functions: behind env */
+	int declared_ref;    /* name -> true */
+	int holder_ref;      /* a function whose _ENV upvalue all chunks join */
+	bool is_loading;     /* the document-level script runs: it may make globals */
+	bool has_library;    /* it made functions */
+	bool is_suspect;     /* anything may have been written since the last check */
 	struct map suspects; /* names written at an index since the last check */
-	size_t slots;     /* values that the chart's functions keep between calls */
+	size_t slots;        /* values that the chart's functions keep between calls */
 };
 
 void datamodel_declare(struct datamodel *dm, const char *name);
@@ -309,7 +309,7 @@ long script_count_slots(struct datamodel *dm);
 int script_render(struct datamodel *dm, const char *name, struct str source, const json_t *extra,
                   char **ret, struct err *err);
 
-/* --- caches of the rest ------------------------------------------------------------------ */
+/* --- caches of the rest ----------------------------------------------- */
 
 void rule_code_release_all(struct script *script);
 void template_code_release_all(struct script *script);

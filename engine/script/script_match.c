@@ -34,7 +34,7 @@ static void count_step(struct match *match)
 		box_charge(match->L, 0);
 }
 
-/* --- single characters --------------------------------------------------------- */
+/* --- single characters ------------------------------------------------ */
 
 static bool is_in_class(int c, int class)
 {
@@ -119,7 +119,7 @@ static bool is_single(struct match *match, const char *s, const char *p, const c
 	return (unsigned char)*p == c;
 }
 
-/* --- the matcher ------------------------------------------------------------------- */
+/* --- the matcher ------------------------------------------------------ */
 
 static const char *match_at(struct match *match, const char *s, const char *p);
 
@@ -286,7 +286,7 @@ static const char *match_at(struct match *match, const char *s, const char *p)
 	return ret;
 }
 
-/* --- captures ------------------------------------------------------------------------- */
+/* --- captures --------------------------------------------------------- */
 
 /* Pushes capture number at, or the whole match where the pattern has none. */
 static void push_capture(struct match *match, int at, const char *s, const char *e)
@@ -343,13 +343,14 @@ static struct str check_str(lua_State *L, int arg)
 	return ret;
 }
 
-/* --- find and match -------------------------------------------------------------------- */
+/* --- find and match --------------------------------------------------- */
 
 static int find_plain(lua_State *L, struct str text, struct str what, size_t from)
 {
 	box_charge(L, text.len - from + what.len);
-	const char *at = what.len == 0 ? text.ptr + from
-	                               : memmem(text.ptr + from, text.len - from, what.ptr, what.len);
+	const char *at = what.len == 0
+	                         ? text.ptr + from
+	                         : memmem(text.ptr + from, text.len - from, what.ptr, what.len);
 	if (!at) {
 		lua_pushnil(L);
 		return 1;
@@ -411,7 +412,7 @@ int box_string_match(lua_State *L)
 	return find_or_match(L, false);
 }
 
-/* --- gmatch ------------------------------------------------------------------------------ */
+/* --- gmatch ----------------------------------------------------------- */
 
 /* Upvalues: text, pattern, where to go on, where the last match ended (-1: none yet). */
 static int gmatch_next(lua_State *L)
@@ -454,7 +455,7 @@ int box_string_gmatch(lua_State *L)
 	return 1;
 }
 
-/* --- gsub ----------------------------------------------------------------------------------- */
+/* --- gsub ------------------------------------------------------------- */
 
 static void add_template(struct match *match, struct out *out, const char *s, const char *e)
 {
@@ -512,8 +513,10 @@ int box_string_gsub(lua_State *L)
 {
 	struct str text = check_str(L, 1), pattern = check_str(L, 2);
 	int type = lua_type(L, 3);
-	luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TTABLE ||
-	                 type == LUA_TFUNCTION, 3, "string/function/table");
+	luaL_argexpected(L,
+	                 type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TTABLE ||
+	                         type == LUA_TFUNCTION,
+	                 3, "string/function/table");
 	lua_Integer max = luaL_optinteger(L, 4, LIMIT_LUA_STRING_BYTES + 1), count = 0;
 	lua_settop(L, 3);
 	struct match match = match_begin(L, text, pattern);

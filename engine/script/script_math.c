@@ -68,7 +68,8 @@ static int extreme(lua_State *L, bool is_max)
 	luaL_checknumber(L, 1);
 	for (int i = 2; i <= count; i++) {
 		luaL_checknumber(L, i);
-		bool is_better = is_max ? lua_compare(L, best, i, LUA_OPLT) : lua_compare(L, i, best, LUA_OPLT);
+		bool is_better = is_max ? lua_compare(L, best, i, LUA_OPLT)
+		                        : lua_compare(L, i, best, LUA_OPLT);
 		if (is_better)
 			best = i;
 	}
@@ -113,16 +114,24 @@ static int math_type(lua_State *L)
 static int math_ult(lua_State *L)
 {
 	box_charge(L, 0);
-	lua_pushboolean(L, (lua_Unsigned)luaL_checkinteger(L, 1) < (lua_Unsigned)luaL_checkinteger(L, 2));
+	lua_pushboolean(L, (lua_Unsigned)luaL_checkinteger(L, 1) <
+	                           (lua_Unsigned)luaL_checkinteger(L, 2));
 	return 1;
 }
 
 void box_open_math(struct script *script, int globals)
 {
 	static const luaL_Reg functions[] = {
-		{ "abs", math_abs }, { "ceil", math_ceil }, { "floor", math_floor }, { "fmod", math_fmod },
-		{ "max", math_max }, { "min", math_min },   { "tointeger", math_tointeger },
-		{ "type", math_type }, { "ult", math_ult }, { NULL, NULL },
+		{ "abs", math_abs },
+		{ "ceil", math_ceil },
+		{ "floor", math_floor },
+		{ "fmod", math_fmod },
+		{ "max", math_max },
+		{ "min", math_min },
+		{ "tointeger", math_tointeger },
+		{ "type", math_type },
+		{ "ult", math_ult },
+		{ NULL, NULL },
 	};
 	lua_State *L = script->L;
 	box_library(script, globals, "math", functions);

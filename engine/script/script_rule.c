@@ -15,7 +15,7 @@
 
 enum { VERDICT_BUDGETS = 10 /* all rules of a verdict together, in single budgets */ };
 
-/* --- messages ------------------------------------------------------------------------ */
+/* --- messages --------------------------------------------------------- */
 
 const json_t *rule_path(const json_t *value, struct str path)
 {
@@ -26,7 +26,8 @@ const json_t *rule_path(const json_t *value, struct str path)
 		bool is_index = path.ptr[at] == '[';
 		if (is_index || path.ptr[at] == '.')
 			at++;
-		while (at < path.len && len + 1 < sizeof(key) && !strchr(is_index ? "]" : ".[", path.ptr[at]))
+		while (at < path.len && len + 1 < sizeof(key) &&
+		       !strchr(is_index ? "]" : ".[", path.ptr[at]))
 			key[len++] = path.ptr[at++];
 		key[len] = '\0';
 		if (is_index) {
@@ -42,7 +43,8 @@ const json_t *rule_path(const json_t *value, struct str path)
 
 static bool is_path(struct str text)
 {
-	static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.[]-";
+	static const char chars[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.[]-";
 	for (size_t i = 0; i < text.len; i++)
 		if (!memchr(chars, text.ptr[i], sizeof(chars) - 1))
 			return false;
@@ -55,7 +57,8 @@ void rule_message_parts(const char *message, void (*text)(void *ctx, struct str 
 	const char *at = message;
 	while (*at) {
 		const char *open = strchr(at, '{'), *close = open ? strchr(open, '}') : NULL;
-		struct str path = { open ? open + 1 : NULL, close ? (size_t)(close - open - 1) : 0 };
+		struct str path = { open ? open + 1 : NULL,
+			            close ? (size_t)(close - open - 1) : 0 };
 		bool is_value = close && is_path(path);
 		size_t plain = !open ? strlen(at) : (size_t)(open - at) + (is_value ? 0 : 1);
 		if (text && plain > 0)
@@ -113,7 +116,7 @@ static void add_extras(struct message *message)
 			json_put(message->values, key, json_deep_copy(value));
 }
 
-/* --- one rule --------------------------------------------------------------------------- */
+/* --- one rule --------------------------------------------------------- */
 
 static void add_outcome(struct verdict *verdict, const struct rule_file *file,
                         const struct rule *rule, const char *result, size_t element,
@@ -178,8 +181,8 @@ static int push_rule(struct verdict *verdict, struct rule_file *file, size_t ind
 static int bad_result(const struct rule_file *file, const struct rule *rule, struct err *err,
                       const char *what)
 {
-	return err_set_id(err, ERR_BLOCKED, "rule.bad_result", "%s.lua:%d: rule '%s' %s", file->name,
-	                  rule->line, rule->id, what);
+	return err_set_id(err, ERR_BLOCKED, "rule.bad_result", "%s.lua:%d: rule '%s' %s",
+	                  file->name, rule->line, rule->id, what);
 }
 
 /* Takes the two results of fires off the stack. */
@@ -192,7 +195,8 @@ static int take_result(struct verdict *verdict, const struct rule_file *file,
 	if (!lua_isboolean(L, -2) && !lua_isnil(L, -2))
 		bad_result(file, rule, err, "must answer true or false");
 	else if (!lua_isnil(L, -1) && !lua_istable(L, -1))
-		bad_result(file, rule, err, "must answer a table of values or nothing behind true or false");
+		bad_result(file, rule, err,
+		           "must answer a table of values or nothing behind true or false");
 	else if (value_to_json(L, -1, "the values", &values, &own) < 0)
 		bad_result(file, rule, err, own.text);
 	*fires = lua_toboolean(L, -2);
@@ -251,8 +255,7 @@ static int run_on(struct verdict *verdict, struct rule_file *file, size_t index,
 	return 0;
 }
 
-int verdict_run_rule(struct verdict *verdict, struct rule_file *file, size_t index,
-                     struct err *err)
+int verdict_run_rule(struct verdict *verdict, struct rule_file *file, size_t index, struct err *err)
 {
 	const struct rule *rule = &file->rules.at[index];
 	const json_t *subject = rule_path(verdict->params, str_of(file->subject));
@@ -271,7 +274,7 @@ int verdict_run_rule(struct verdict *verdict, struct rule_file *file, size_t ind
 	return 0;
 }
 
-/* --- a verdict ----------------------------------------------------------------------------- */
+/* --- a verdict -------------------------------------------------------- */
 
 int verdict_begin(struct verdict *verdict, struct script *script, struct ruleset *set,
                   const struct rule_inputs *in, struct err *err)
@@ -309,8 +312,8 @@ static int push_function(struct verdict *verdict, const char *name, struct err *
 {
 	lua_State *L = verdict->script->L;
 	const char *dot = strchr(name, '.');
-	struct rule_file *file =
-		dot ? rule_code_file(verdict->code, name, (size_t)(dot - name)) : NULL;
+	struct rule_file *file = dot ? rule_code_file(verdict->code, name, (size_t)(dot - name))
+	                             : NULL;
 	if (file && rule_code_push_module(verdict->script, file, &verdict->host, err) < 0)
 		return err->code;
 	if (file) {
@@ -341,18 +344,20 @@ static int take_answer(struct verdict *verdict, int index, const char *name, jso
 	json_t *value = NULL;
 	struct err own = { 0 };
 	if (value_to_json(verdict->script->L, index, "its answer", &value, &own) < 0)
-		return err_set_id(err, ERR_BLOCKED, "rule.bad_result", "function '%s': %s", name, own.text);
+		return err_set_id(err, ERR_BLOCKED, "rule.bad_result", "function '%s': %s", name,
+		                  own.text);
 	if (!value)
-		return err_set_id(err, ERR_BLOCKED, "rule.bad_result", "function '%s' answered nothing",
-		                  name);
+		return err_set_id(err, ERR_BLOCKED, "rule.bad_result",
+		                  "function '%s' answered nothing", name);
 	char *text = json_canon(value);
 	size_t len = strlen(text);
 	free(text);
 	if (len > LIMIT_RULE_RESULT_BYTES) {
 		json_decref(value);
-		return err_set_id(err, ERR_BLOCKED, "rule.bad_result",
-		                  "function '%s' answers more than %d bytes (LIMIT_RULE_RESULT_BYTES)", name,
-		                  LIMIT_RULE_RESULT_BYTES);
+		return err_set_id(
+			err, ERR_BLOCKED, "rule.bad_result",
+			"function '%s' answers more than %d bytes (LIMIT_RULE_RESULT_BYTES)", name,
+			LIMIT_RULE_RESULT_BYTES);
 	}
 	*ret = value;
 	return 0;
@@ -375,10 +380,12 @@ static int check_decision(struct verdict *verdict, const json_t *decision, const
                           struct err *err)
 {
 	const char *name = json_str(verdict->code->manifest, "decide", "");
-	if (!json_is_string(decision) || !is_listed(json_at(verdict->code->manifest, "decisions"), decision))
-		return err_set_id(err, ERR_BLOCKED, "rule.bad_result",
-		                  "function '%s' answered '%s', which is none of the manifest's decisions",
-		                  name, json_is_string(decision) ? json_string_value(decision) : "no text");
+	if (!json_is_string(decision) ||
+	    !is_listed(json_at(verdict->code->manifest, "decisions"), decision))
+		return err_set_id(
+			err, ERR_BLOCKED, "rule.bad_result",
+			"function '%s' answered '%s', which is none of the manifest's decisions",
+			name, json_is_string(decision) ? json_string_value(decision) : "no text");
 	bool are_texts = json_is_array(reasons) ||
 	                 (json_is_object(reasons) && json_object_size(reasons) == 0);
 	for (size_t i = 0; i < json_array_size(reasons); i++)
@@ -428,8 +435,8 @@ static int run_all(struct verdict *verdict, struct err *err)
 {
 	struct rule_code *code = verdict->code;
 	if (code->domains.len == 0)
-		return err_set_id(err, ERR_BLOCKED, "rule.error", "rule set '%s' has no domains to evaluate",
-		                  code->set->name);
+		return err_set_id(err, ERR_BLOCKED, "rule.error",
+		                  "rule set '%s' has no domains to evaluate", code->set->name);
 	for (size_t i = 0; i < code->domains.len; i++) {
 		struct rule_file *file = &code->files.at[code->domains.at[i]];
 		for (size_t j = 0; j < file->rules.len; j++)

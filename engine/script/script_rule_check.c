@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "script/script_rule_int.h"
 
-/* --- lint: what Lua only finds when it runs ---------------------------------------------- */
+/* --- lint: what Lua only finds when it runs --------------------------- */
 
 struct lint {
 	json_t *findings;
@@ -34,9 +34,10 @@ static void found_name(void *arg, enum scan_use use, struct str name, int line)
 		          "Write 'local' in front of it.", "'%s' is not a local name", text);
 		return;
 	case SCAN_POWER:
-		rule_find(lint->findings, "warning", lint->file, line, "rule.power",
-		          "Use multiplication, or a whole number as exponent.",
-		          "'^' with an exponent that is no whole number may differ between machines");
+		rule_find(
+			lint->findings, "warning", lint->file, line, "rule.power",
+			"Use multiplication, or a whole number as exponent.",
+			"'^' with an exponent that is no whole number may differ between machines");
 		return;
 	}
 }
@@ -71,9 +72,12 @@ static void lint_messages(struct rule_code *code, json_t *findings)
 			for (const char *p = rule->message; *p; p++)
 				braces += *p == '{';
 			if (braces != paths)
-				rule_find(findings, "warning", file_name, rule->line, "rule.message",
-				          "A value is shown by its path: {tranId} or {line[1].amount}.",
-				          "the message of '%s' has a '{' that names no value", rule->id);
+				rule_find(findings, "warning", file_name, rule->line,
+				          "rule.message",
+				          "A value is shown by its path: {tranId} or "
+				          "{line[1].amount}.",
+				          "the message of '%s' has a '{' that names no value",
+				          rule->id);
 			free(file_name);
 		}
 	}
@@ -84,19 +88,21 @@ static void check_cases(const struct ruleset *set, json_t *findings)
 	const char *name;
 	json_t *text;
 	json_object_foreach(set->files, name, text) {
-		if (!str_begins(name, "cases/") || !str_ends(name, ".json") || !json_is_string(text))
+		if (!str_begins(name, "cases/") || !str_ends(name, ".json") ||
+		    !json_is_string(text))
 			continue;
 		struct err err = { 0 };
 		json_t *cases = NULL;
 		if (json_read(str_of(json_string_value(text)), LIMIT_JSON_BYTES, &cases, &err) < 0)
 			rule_find(findings, "error", name, 0, "rule.cases", NULL, "%s", err.text);
 		else if (!json_is_array(cases))
-			rule_find(findings, "error", name, 0, "rule.cases", NULL, "the cases are no list");
+			rule_find(findings, "error", name, 0, "rule.cases", NULL,
+			          "the cases are no list");
 		json_decref(cases);
 	}
 }
 
-/* --- what there is -------------------------------------------------------------------------- */
+/* --- what there is ---------------------------------------------------- */
 
 static json_t *describe_rules(const struct rule_code *code)
 {
@@ -109,7 +115,8 @@ static json_t *describe_rules(const struct rule_code *code)
 			char *file_name = mem_format("%s.lua", file->name);
 			json_put_str(item, "id", rule->id);
 			json_put_str(item, "domain", file->name);
-			json_put_str(item, "severity", rule->is_violation ? "violation" : "warning");
+			json_put_str(item, "severity",
+			             rule->is_violation ? "violation" : "warning");
 			json_put_str(item, "owner", rule->owner);
 			json_put_str(item, "message", rule->message);
 			json_put_str(item, "fix", rule->fix);
@@ -176,7 +183,7 @@ json_t *script_ruleset_check(struct script *script, struct ruleset *set, json_t 
 	return findings;
 }
 
-/* --- cases --------------------------------------------------------------------------------------- */
+/* --- cases ------------------------------------------------------------ */
 
 /* 2026-01-01: the day of a case that names none. */
 static const int64_t default_today_ms = INT64_C(1767225600000);
@@ -248,8 +255,8 @@ static bool has_message(const json_t *findings, const char *message)
 static bool judge_rule(struct testing *testing, const json_t *item, const struct verdict *verdict,
                        const char *id, char *why, size_t size)
 {
-	const json_t *findings =
-		json_array_size(verdict->violations) > 0 ? verdict->violations : verdict->warnings;
+	const json_t *findings = json_array_size(verdict->violations) > 0 ? verdict->violations
+	                                                                  : verdict->warnings;
 	bool fired = json_array_size(findings) > 0;
 	bool wanted = json_truth(item, "fires", true);
 	json_put(fired ? testing->fired : testing->quiet, id, json_true());
@@ -294,7 +301,8 @@ static bool has_ids(const json_t *want, const json_t *findings)
 	if (json_array_size(want) != json_array_size(findings))
 		return false;
 	for (size_t i = 0; i < json_array_size(want); i++)
-		if (!json_equal(json_array_get(want, i), json_at(json_array_get(findings, i), "id")))
+		if (!json_equal(json_array_get(want, i),
+		                json_at(json_array_get(findings, i), "id")))
 			return false;
 	return true;
 }
@@ -374,14 +382,16 @@ static void run_file(struct testing *testing, const char *file)
 	json_t *cases = NULL;
 	struct str text = str_of(json_str(testing->set->files, file, ""));
 	if (json_read(text, LIMIT_JSON_BYTES, &cases, &err) < 0 || !json_is_array(cases)) {
-		add_result(testing->results, file, false, err.code ? err.text : "the cases are no list");
+		add_result(testing->results, file, false,
+		           err.code ? err.text : "the cases are no list");
 		json_decref(cases);
 		return;
 	}
 	for (size_t i = 0; i < json_array_size(cases); i++) {
 		const json_t *item = json_array_get(cases, i);
 		char why[600] = "";
-		char *name = mem_format("%s: %s", file + strlen("cases/"), json_str(item, "name", "(no name)"));
+		char *name = mem_format("%s: %s", file + strlen("cases/"),
+		                        json_str(item, "name", "(no name)"));
 		bool ok = run_case(testing, item, why, sizeof(why));
 		add_result(testing->results, name, ok, why);
 		free(name);
@@ -412,14 +422,17 @@ static void run_files(struct testing *testing)
 static void check_coverage(struct testing *testing)
 {
 	for (size_t i = 0; i < testing->code->domains.len; i++) {
-		const struct rule_file *file = &testing->code->files.at[testing->code->domains.at[i]];
+		const struct rule_file *file = &testing->code->files
+		                                        .at[testing->code->domains.at[i]];
 		for (size_t j = 0; j < file->rules.len; j++) {
 			const char *id = file->rules.at[j].id;
-			bool fires = json_at(testing->fired, id), rests = json_at(testing->quiet, id);
+			bool fires = json_at(testing->fired, id),
+			     rests = json_at(testing->quiet, id);
 			if (!fires)
 				add_result(testing->results, id, false, "no case fires this rule");
 			if (!rests)
-				add_result(testing->results, id, false, "no case leaves this rule quiet");
+				add_result(testing->results, id, false,
+				           "no case leaves this rule quiet");
 		}
 	}
 }

@@ -28,19 +28,19 @@ struct rule {
 };
 
 struct rule_file {
-	char *name;            /* "account", of account.lua */
-	char *subject;         /* of a domain's file; NULL for others */
+	char *name;    /* "account", of account.lua */
+	char *subject; /* of a domain's file; NULL for others */
 	bool is_pure;
 	int chunk_ref;
-	int module_ref;        /* what the file returned, when it is pure */
+	int module_ref; /* what the file returned, when it is pure */
 	VEC(struct rule) rules;
 };
 
 struct rule_code {
 	struct ruleset *set;
-	json_t *manifest;      /* as JSON: name, version, domains, decide, decisions */
+	json_t *manifest; /* as JSON: name, version, domains, decide, decisions */
 	VEC(struct rule_file) files;
-	VEC(size_t) domains;   /* indices of files, in the manifest's order */
+	VEC(size_t) domains; /* indices of files, in the manifest's order */
 	uint64_t last_use;
 };
 

@@ -15,7 +15,7 @@
 
 enum { CACHED_SETS_MAX = 64 };
 
-/* --- the text of a set ----------------------------------------------------------- */
+/* --- the text of a set ------------------------------------------------ */
 
 struct ruleset *ruleset_new(const char *name, const char *hash, const json_t *files)
 {
@@ -44,7 +44,7 @@ void ruleset_unref(struct ruleset *set)
 	free(set);
 }
 
-/* --- findings ----------------------------------------------------------------------- */
+/* --- findings --------------------------------------------------------- */
 
 void rule_find(json_t *findings, const char *level, const char *file, int line, const char *code,
                const char *hint, const char *format, ...)
@@ -109,7 +109,7 @@ static int split_line(const char *file, const char **text)
 	return (int)line;
 }
 
-/* --- calling ---------------------------------------------------------------------------- */
+/* --- calling ---------------------------------------------------------- */
 
 int rule_failed(struct script *script, struct err *err)
 {
@@ -150,12 +150,13 @@ int rule_code_push_module(struct script *script, struct rule_file *file,
 struct rule_file *rule_code_file(struct rule_code *code, const char *name, size_t len)
 {
 	for (size_t i = 0; i < code->files.len; i++)
-		if (strlen(code->files.at[i].name) == len && memcmp(code->files.at[i].name, name, len) == 0)
+		if (strlen(code->files.at[i].name) == len &&
+		    memcmp(code->files.at[i].name, name, len) == 0)
 			return &code->files.at[i];
 	return NULL;
 }
 
-/* --- compiling ----------------------------------------------------------------------------- */
+/* --- compiling -------------------------------------------------------- */
 
 static int refuse_global(lua_State *L)
 {
@@ -202,14 +203,16 @@ static void compile_file(struct script *script, struct rule_code *code, const ch
 			(void)box_error_text(script, message, sizeof(message));
 		}
 		int line = split_line(file_name, &what);
-		rule_find(findings, "error", file_name, line, is_binary ? "rule.not_text" : "rule.syntax",
-		          is_binary ? "Rules are Lua source text, never compiled chunks." : NULL, "%s",
-		          what);
+		rule_find(findings, "error", file_name, line,
+		          is_binary ? "rule.not_text" : "rule.syntax",
+		          is_binary ? "Rules are Lua source text, never compiled chunks." : NULL,
+		          "%s", what);
 		return;
 	}
 	unsigned flags = scan_chunk(text, NULL, NULL);
 	if (flags & SCAN_ENV) {
-		rule_find(findings, "error", file_name, 0, "rule.environment", NULL, "_ENV cannot be used");
+		rule_find(findings, "error", file_name, 0, "rule.environment", NULL,
+		          "_ENV cannot be used");
 		lua_pop(L, 1);
 		return;
 	}
@@ -247,7 +250,7 @@ static void compile_files(struct script *script, struct rule_code *code, json_t 
 	vec_release(&names);
 }
 
-/* --- the manifest ------------------------------------------------------------------------------ */
+/* --- the manifest ----------------------------------------------------- */
 
 static struct box_host reading_host(uint64_t *rng)
 {
@@ -300,21 +303,24 @@ static void check_manifest(const json_t *manifest, json_t *findings)
 		rule_find(findings, "error", "ruleset.lua", 0, "rule.manifest",
 		          "Write decisions = {\"PROCEED\", \"ESCALATE\", \"BLOCK\"}.",
 		          "the manifest does not list the decisions that there can be");
-	static const char *const known[] = { "name", "version", "summary", "domains", "decide",
-		                             "decisions" };
+	static const char *const known[] = { "name",    "version", "summary",
+		                             "domains", "decide",  "decisions" };
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)manifest, key, value) {
 		bool is_known = false;
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			is_known |= strcmp(key, known[i]) == 0;
-		const char *near = is_known ? NULL : str_nearest(key, known, sizeof(known) / sizeof(known[0]));
+		const char *near = is_known ? NULL
+		                            : str_nearest(key, known,
+		                                          sizeof(known) / sizeof(known[0]));
 		char hint[80] = "";
 		if (near)
 			snprintf(hint, sizeof(hint), "Did you mean '%s'?", near);
 		if (!is_known)
 			rule_find(findings, "warning", "ruleset.lua", 0, "rule.manifest",
-			          near ? hint : NULL, "the manifest has the unknown field '%s'", key);
+			          near ? hint : NULL, "the manifest has the unknown field '%s'",
+			          key);
 	}
 }
 
@@ -324,10 +330,11 @@ static void read_manifest(struct script *script, struct rule_code *code, json_t 
 	code->manifest = json_object();
 	if (!file) {
 		if (!json_at(code->set->files, "ruleset.lua"))
-			rule_find(findings, "error", "ruleset.lua", 0, "rule.no_manifest",
-			          "A rule set's folder has a file ruleset.lua that returns its name, "
-			          "version and domains.",
-			          "there is no ruleset.lua");
+			rule_find(
+				findings, "error", "ruleset.lua", 0, "rule.no_manifest",
+				"A rule set's folder has a file ruleset.lua that returns its name, "
+				"version and domains.",
+				"there is no ruleset.lua");
 		return;
 	}
 	struct err err = { 0 };
@@ -335,7 +342,8 @@ static void read_manifest(struct script *script, struct rule_code *code, json_t 
 	if (!open_module(script, file, findings))
 		return;
 	if (value_to_json(script->L, -1, "the manifest", &manifest, &err) < 0) {
-		rule_find(findings, "error", "ruleset.lua", 0, "rule.manifest", NULL, "%s", err.text);
+		rule_find(findings, "error", "ruleset.lua", 0, "rule.manifest", NULL, "%s",
+		          err.text);
 	} else if (!json_is_object(manifest)) {
 		rule_find(findings, "error", "ruleset.lua", 0, "rule.manifest", NULL,
 		          "the manifest is no table with names");
@@ -348,7 +356,7 @@ static void read_manifest(struct script *script, struct rule_code *code, json_t 
 	lua_pop(script->L, 1);
 }
 
-/* --- the rules of a domain ------------------------------------------------------------------------ */
+/* --- the rules of a domain -------------------------------------------- */
 
 /* A text field of the table on top; "" when it has none. */
 static char *text_field(lua_State *L, const char *field)
@@ -362,8 +370,8 @@ static char *text_field(lua_State *L, const char *field)
 
 static bool is_known_field(const char *name)
 {
-	static const char *const fields[] = { "id", "severity", "owner", "fires", "message", "fix",
-		                              "note" };
+	static const char *const fields[] = { "id",      "severity", "owner", "fires",
+		                              "message", "fix",      "note" };
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (strcmp(name, fields[i]) == 0)
 			return true;
@@ -378,7 +386,8 @@ static void check_fields(lua_State *L, const char *file, const struct rule *rule
 	for (size_t i = 0; i < keys.len; i++)
 		if (!keys.at[i].text || !is_known_field(keys.at[i].text))
 			rule_find(findings, "warning", file, rule->line, "rule.unknown_field",
-			          "The fields of a rule are id, severity, owner, fires, message, fix, note.",
+			          "The fields of a rule are id, severity, owner, fires, message, "
+			          "fix, note.",
 			          "rule '%s' has the unknown field '%s'", rule->id,
 			          keys.at[i].text ? keys.at[i].text : "[n]");
 	vec_release(&keys);
@@ -394,7 +403,8 @@ static void check_rule(struct rule_code *code, const struct rule_file *file, con
                        const struct rule *rule, const char *severity, json_t *findings)
 {
 	size_t len = strlen(file->name);
-	bool has_prefix = strncmp(rule->id, file->name, len) == 0 && rule->id[len] == '.' && rule->id[len + 1];
+	bool has_prefix = strncmp(rule->id, file->name, len) == 0 && rule->id[len] == '.' &&
+	                  rule->id[len + 1];
 	if (!has_prefix)
 		rule_find(findings, "error", file_name, rule->line, "rule.bad_id",
 		          "An id is the domain, a dot and a name: invoice.overdue.",
@@ -403,16 +413,19 @@ static void check_rule(struct rule_code *code, const struct rule_file *file, con
 		for (size_t j = 0; j < code->files.at[i].rules.len; j++)
 			if (&code->files.at[i].rules.at[j] != rule &&
 			    strcmp(code->files.at[i].rules.at[j].id, rule->id) == 0)
-				rule_find(findings, "error", file_name, rule->line, "rule.duplicate_id", NULL,
-				          "there are two rules '%s'", rule->id);
+				rule_find(findings, "error", file_name, rule->line,
+				          "rule.duplicate_id", NULL, "there are two rules '%s'",
+				          rule->id);
 	if (strcmp(severity, "violation") != 0 && strcmp(severity, "warning") != 0)
 		rule_find(findings, "error", file_name, rule->line, "rule.severity",
 		          "A violation blocks, a warning escalates.",
-		          "rule '%s': the severity is \"violation\" or \"warning\", not \"%s\"", rule->id,
-		          severity);
+		          "rule '%s': the severity is \"violation\" or \"warning\", not \"%s\"",
+		          rule->id, severity);
 	const struct {
 		const char *name, *text;
-	} needed[] = { { "owner", rule->owner }, { "message", rule->message }, { "fix", rule->fix } };
+	} needed[] = { { "owner", rule->owner },
+		       { "message", rule->message },
+		       { "fix", rule->fix } };
 	for (size_t i = 0; i < 3; i++)
 		if (*needed[i].text == '\0')
 			rule_find(findings, "error", file_name, rule->line, "rule.no_text", NULL,
@@ -449,7 +462,8 @@ static void read_rules(struct script *script, struct rule_code *code, struct rul
 		          "domain is \"%s\", but the file is %s.lua", domain, file->name);
 	if (*file->subject == '\0')
 		rule_find(findings, "error", file_name, 0, "rule.subject",
-		          "Write subject = \"facts.invoice\": where in the parameters the subject stands.",
+		          "Write subject = \"facts.invoice\": where in the parameters the subject "
+		          "stands.",
 		          "the domain has no subject");
 	else if (!value_is_path(file->subject))
 		rule_find(findings, "error", file_name, 0, "rule.subject", NULL,
@@ -487,8 +501,8 @@ static void read_domains(struct script *script, struct rule_code *code, json_t *
 			}
 		} else if (!json_at(code->set->files, file_name)) {
 			rule_find(findings, "error", "ruleset.lua", 0, "rule.domain", NULL,
-			          "the manifest names the domain '%s', but there is no %s", name ? name : "?",
-			          file_name);
+			          "the manifest names the domain '%s', but there is no %s",
+			          name ? name : "?", file_name);
 		}
 		free(file_name);
 	}
@@ -547,7 +561,7 @@ void rule_code_free(struct script *script, struct rule_code *code)
 	free(code);
 }
 
-/* --- the cache ----------------------------------------------------------------------------------------- */
+/* --- the cache -------------------------------------------------------- */
 
 static void evict(struct script *script)
 {
@@ -572,9 +586,9 @@ struct rule_code *rule_code_get(struct script *script, struct ruleset *set, stru
 		const json_t *first;
 		code = rule_code_new(script, set, findings);
 		if (rule_has_error(findings, &first)) {
-			err_set_id(err, ERR_BLOCKED, json_str(first, "code", "rule.error"), "%s:%d: %s",
-			           json_str(first, "file", "?"), (int)json_int(first, "line", 0),
-			           json_str(first, "text", ""));
+			err_set_id(err, ERR_BLOCKED, json_str(first, "code", "rule.error"),
+			           "%s:%d: %s", json_str(first, "file", "?"),
+			           (int)json_int(first, "line", 0), json_str(first, "text", ""));
 			rule_code_free(script, code);
 			code = NULL;
 		} else {

@@ -28,7 +28,7 @@
 
 enum { FLAT_DEPTH = 24, DECODE_DEPTH_MAX = 200 };
 
-/* --- slots: what the chart's functions keep ------------------------------------- */
+/* --- slots: what the chart's functions keep --------------------------- */
 
 /* The value is on top of the stack; true: it was replaced by a new one, to be stored. */
 typedef bool slot_visit(void *ctx);
@@ -166,7 +166,7 @@ long script_count_slots(struct datamodel *dm)
 	return walk_slots(dm, NULL, NULL);
 }
 
-/* --- saving ------------------------------------------------------------------------- */
+/* --- saving ----------------------------------------------------------- */
 
 struct saver {
 	lua_State *L;
@@ -238,7 +238,8 @@ static json_t *encode_contents(struct saver *saver, bool is_marked, int depth)
 	value_keys_read(saver->L, -1, &keys);
 	value_keys_sort(&keys);
 	bool is_list = keys.is_list && (keys.len > 0 || is_marked);
-	json_t *ret = is_list ? encode_list(saver, keys.len, depth) : encode_object(saver, &keys, depth);
+	json_t *ret = is_list ? encode_list(saver, keys.len, depth)
+	                      : encode_object(saver, &keys, depth);
 	vec_release(&keys);
 	return ret;
 }
@@ -268,17 +269,13 @@ static json_t *encode_table(struct saver *saver, int depth)
 	enum frozen_kind kind = value_contents(L, -1);
 	json_t *ret = NULL;
 	switch (kind) {
-	case FROZEN_IO:
-		lua_pop(L, 1);
-		return encode_io(saver);
+	case FROZEN_IO: lua_pop(L, 1); return encode_io(saver);
 	case FROZEN_EVENT:
 		ret = json_object();
 		json_put(ret, "$event", encode_contents(saver, false, depth));
 		break;
 	case FROZEN_NONE:
-	case FROZEN_LIBRARY:
-		ret = encode_contents(saver, is_marked, depth);
-		break;
+	case FROZEN_LIBRARY: ret = encode_contents(saver, is_marked, depth); break;
 	}
 	lua_pop(L, 1);
 	return ret;
@@ -347,8 +344,9 @@ static bool push_sound(struct datamodel *dm, int env, const struct value_key *ke
 json_t *script_save(struct datamodel *dm)
 {
 	lua_State *L = dm->script->L;
-	struct saver saver = { .L = L, .refs = 1, .system = 2, .tables = json_array(),
-		               .slots = json_array() };
+	struct saver saver = {
+		.L = L, .refs = 1, .system = 2, .tables = json_array(), .slots = json_array()
+	};
 	json_t *ret = json_object(), *data = json_object(), *empty = json_array();
 	must(lua_gettop(L) == 0);
 	lua_newtable(L);
@@ -372,7 +370,8 @@ json_t *script_save(struct datamodel *dm)
 			json_put(data, keys.at[i].text, encode(&saver, 0));
 			lua_pop(L, 1);
 		} else {
-			json_push(empty, json_text((struct str){ keys.at[i].text, keys.at[i].len }));
+			json_push(empty,
+			          json_text((struct str){ keys.at[i].text, keys.at[i].len }));
 		}
 	}
 	json_put(ret, "data", data);
@@ -389,7 +388,7 @@ json_t *script_save(struct datamodel *dm)
 	return ret;
 }
 
-/* --- restoring ----------------------------------------------------------------------- */
+/* --- restoring -------------------------------------------------------- */
 
 struct loader {
 	lua_State *L;
@@ -534,7 +533,10 @@ static bool load_slot(void *ctx)
 int script_restore(struct datamodel *dm, const json_t *saved, struct err *err)
 {
 	lua_State *L = dm->script->L;
-	struct loader loader = { .L = L, .dm = dm, .memo = 1, .tables = json_at(saved, "tables"),
+	struct loader loader = { .L = L,
+		                 .dm = dm,
+		                 .memo = 1,
+		                 .tables = json_at(saved, "tables"),
 		                 .slots = json_at(saved, "slots") };
 	must(lua_gettop(L) == 0);
 	dm->now_ms = json_int(saved, "now", 0);

@@ -32,7 +32,7 @@ struct scan {
 
 enum { DEPTH_MAX = 400 };
 
-/* --- reading on ------------------------------------------------------------------ */
+/* --- reading on ------------------------------------------------------- */
 
 static void advance(struct scan *scan)
 {
@@ -86,7 +86,7 @@ static struct str take_name(struct scan *scan)
 	return name;
 }
 
-/* --- names --------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------ */
 
 static void add_local(struct scan *scan, struct str name)
 {
@@ -129,7 +129,7 @@ static void use_name(struct scan *scan, struct token token, bool is_write)
 		scan->found(scan->arg, is_write ? SCAN_WRITE : SCAN_READ, token.text, token.line);
 }
 
-/* --- expressions ------------------------------------------------------------------ */
+/* --- expressions ------------------------------------------------------ */
 
 static void block(struct scan *scan);
 static void expression(struct scan *scan);
@@ -256,8 +256,9 @@ static enum shape suffixed(struct scan *scan, struct token *name)
 
 static void simple_expression(struct scan *scan)
 {
-	if (scan->now.kind == TOKEN_NUMBER || scan->now.kind == TOKEN_STRING || is_at(scan, "nil") ||
-	    is_at(scan, "true") || is_at(scan, "false") || is_at(scan, "...")) {
+	if (scan->now.kind == TOKEN_NUMBER || scan->now.kind == TOKEN_STRING ||
+	    is_at(scan, "nil") || is_at(scan, "true") || is_at(scan, "false") ||
+	    is_at(scan, "...")) {
 		advance(scan);
 	} else if (is_at(scan, "{")) {
 		table_constructor(scan);
@@ -273,8 +274,8 @@ static void simple_expression(struct scan *scan)
 static bool take_binary(struct scan *scan)
 {
 	static const char *const operators[] = {
-		"+", "-", "*", "/", "//", "%", "^", "..", "==", "~=", "<", ">", "<=", ">=",
-		"and", "or", "&", "|", "~", "<<", ">>",
+		"+", "-",  "*",  "/",   "//", "%", "^", "..", "==", "~=", "<",
+		">", "<=", ">=", "and", "or", "&", "|", "~",  "<<", ">>",
 	};
 	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
 		if (!is_at(scan, operators[i]))
@@ -295,7 +296,8 @@ static void expression(struct scan *scan)
 {
 	if (enter(scan)) {
 		do {
-			while (take(scan, "not") || take(scan, "-") || take(scan, "#") || take(scan, "~"))
+			while (take(scan, "not") || take(scan, "-") || take(scan, "#") ||
+			       take(scan, "~"))
 				continue;
 			simple_expression(scan);
 		} while (!scan->is_lost && take_binary(scan));
@@ -303,7 +305,7 @@ static void expression(struct scan *scan)
 	scan->depth--;
 }
 
-/* --- statements ---------------------------------------------------------------------- */
+/* --- statements ------------------------------------------------------- */
 
 static void scoped_block(struct scan *scan)
 {
@@ -479,7 +481,7 @@ static void block(struct scan *scan)
 	scan->depth--;
 }
 
-/* --- the interface ---------------------------------------------------------------------- */
+/* --- the interface ---------------------------------------------------- */
 
 static const unsigned all_flags = SCAN_WRITES | SCAN_FUNCTION | SCAN_CALL | SCAN_TOP_CALL;
 

@@ -149,7 +149,7 @@ static int string_reverse(lua_State *L)
 	return 1;
 }
 
-/* --- arithmetic on numerals: "10" + 1, as in Lua ---------------------------------- */
+/* --- arithmetic on numerals: "10" + 1, as in Lua ---------------------- */
 
 static bool push_number(lua_State *L, int index)
 {
@@ -184,8 +184,8 @@ static void set_metatable(lua_State *L, int methods)
 		const char *name;
 		int operation;
 	} operations[] = {
-		{ "__add", LUA_OPADD }, { "__sub", LUA_OPSUB }, { "__mul", LUA_OPMUL },
-		{ "__mod", LUA_OPMOD }, { "__pow", LUA_OPPOW }, { "__div", LUA_OPDIV },
+		{ "__add", LUA_OPADD },   { "__sub", LUA_OPSUB }, { "__mul", LUA_OPMUL },
+		{ "__mod", LUA_OPMOD },   { "__pow", LUA_OPPOW }, { "__div", LUA_OPDIV },
 		{ "__idiv", LUA_OPIDIV }, { "__unm", LUA_OPUNM },
 	};
 	lua_pushliteral(L, "");
@@ -204,13 +204,13 @@ static void set_metatable(lua_State *L, int methods)
 void box_open_string(struct script *script, int globals)
 {
 	static const luaL_Reg functions[] = {
-		{ "byte", string_byte },          { "char", string_char },
-		{ "find", box_string_find },      { "format", box_string_format },
-		{ "gmatch", box_string_gmatch },  { "gsub", box_string_gsub },
-		{ "len", string_len },            { "lower", string_lower },
-		{ "match", box_string_match },    { "rep", string_rep },
-		{ "reverse", string_reverse },    { "sub", string_sub },
-		{ "upper", string_upper },        { NULL, NULL },
+		{ "byte", string_byte },         { "char", string_char },
+		{ "find", box_string_find },     { "format", box_string_format },
+		{ "gmatch", box_string_gmatch }, { "gsub", box_string_gsub },
+		{ "len", string_len },           { "lower", string_lower },
+		{ "match", box_string_match },   { "rep", string_rep },
+		{ "reverse", string_reverse },   { "sub", string_sub },
+		{ "upper", string_upper },       { NULL, NULL },
 	};
 	box_library(script, globals, "string", functions);
 	set_metatable(script->L, lua_gettop(script->L));

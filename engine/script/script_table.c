@@ -40,7 +40,8 @@ static int table_concat(lua_State *L)
 		out.owed += 16; /* looking at an element costs too */
 		int type = lua_rawgeti(L, 5, i);
 		if (type != LUA_TSTRING && type != LUA_TNUMBER)
-			return luaL_error(L, "invalid value (a %s) at index %I in table for 'concat'",
+			return luaL_error(L,
+			                  "invalid value (a %s) at index %I in table for 'concat'",
 			                  value_is_null(L, -1) ? "null" : luaL_typename(L, -1), i);
 		size_t item_len;
 		const char *item = lua_tolstring(L, -1, &item_len);
@@ -108,7 +109,7 @@ static int table_unpack(lua_State *L)
 	return (int)count + 1;
 }
 
-/* --- sort ------------------------------------------------------------------------ */
+/* --- sort ------------------------------------------------------------- */
 
 /* Stack: 1 the table, 2 the order function or nil, 3 a copy of the elements. */
 enum { SORT_ORDER = 2, SORT_COPY = 3 };
@@ -190,7 +191,7 @@ static int table_sort(lua_State *L)
 	return 0;
 }
 
-/* --- utf8 --------------------------------------------------------------------------- */
+/* --- utf8 ------------------------------------------------------------- */
 
 static size_t encode(lua_Integer code, char bytes[4])
 {
@@ -213,8 +214,8 @@ static int utf8_char(lua_State *L)
 	out_init(&out, L);
 	for (int i = 1; i <= count; i++) {
 		lua_Integer code = luaL_checkinteger(L, i);
-		luaL_argcheck(L, code >= 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff), i,
-		              "value out of range");
+		luaL_argcheck(L, code >= 0 && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff),
+		              i, "value out of range");
 		char bytes[4];
 		size_t len = encode(code, bytes);
 		out_add(&out, bytes, len);
@@ -246,13 +247,16 @@ static int utf8_len(lua_State *L)
 {
 	struct str text;
 	text.ptr = luaL_checklstring(L, 1, &text.len);
-	lua_Integer at = position(L, 2, 1, text.len), last = position(L, 3, -1, text.len), count = 0;
-	luaL_argcheck(L, at >= 1 && at <= (lua_Integer)text.len + 1, 2, "initial position out of bounds");
+	lua_Integer at = position(L, 2, 1, text.len), last = position(L, 3, -1, text.len),
+		    count = 0;
+	luaL_argcheck(L, at >= 1 && at <= (lua_Integer)text.len + 1, 2,
+	              "initial position out of bounds");
 	luaL_argcheck(L, last <= (lua_Integer)text.len, 3, "final position out of bounds");
 	box_charge(L, text.len * 4);
 	while (at <= last) {
 		lua_Integer code;
-		size_t len = decode((struct str){ text.ptr + at - 1, text.len - (size_t)at + 1 }, &code);
+		size_t len = decode((struct str){ text.ptr + at - 1, text.len - (size_t)at + 1 },
+		                    &code);
 		if (len == 0) {
 			lua_pushnil(L);
 			lua_pushinteger(L, at);
@@ -280,7 +284,8 @@ static int utf8_codepoint(lua_State *L)
 	int count = 0;
 	while (at <= last) {
 		lua_Integer code;
-		size_t len = decode((struct str){ text.ptr + at - 1, text.len - (size_t)at + 1 }, &code);
+		size_t len = decode((struct str){ text.ptr + at - 1, text.len - (size_t)at + 1 },
+		                    &code);
 		if (len == 0)
 			return luaL_error(L, "invalid UTF-8 code");
 		lua_pushinteger(L, code);
@@ -297,7 +302,9 @@ void box_open_table(struct script *script, int globals)
 		{ "sort", table_sort },     { "unpack", table_unpack }, { NULL, NULL },
 	};
 	static const luaL_Reg utf8[] = {
-		{ "char", utf8_char }, { "codepoint", utf8_codepoint }, { "len", utf8_len },
+		{ "char", utf8_char },
+		{ "codepoint", utf8_codepoint },
+		{ "len", utf8_len },
 		{ NULL, NULL },
 	};
 	box_library(script, globals, "table", functions);

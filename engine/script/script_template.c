@@ -30,7 +30,7 @@ struct rendering {
 	struct err err; /* too much text */
 };
 
-/* --- the cache -------------------------------------------------------------------- */
+/* --- the cache -------------------------------------------------------- */
 
 static void code_free(struct script *script, struct template_code *code)
 {
@@ -100,7 +100,8 @@ static uint64_t hash_of(const char *name, struct str source)
 
 static bool is_same(const struct template_code *code, const char *name, struct str source)
 {
-	return strcmp(code->name, name) == 0 && str_eq((struct str){ code->text, code->len }, source);
+	return strcmp(code->name, name) == 0 &&
+	       str_eq((struct str){ code->text, code->len }, source);
 }
 
 static struct template_code *code_get(struct script *script, const char *name, struct str source,
@@ -132,7 +133,7 @@ static struct template_code *code_get(struct script *script, const char *name, s
 	return code;
 }
 
-/* --- what the chunk calls ------------------------------------------------------------- */
+/* --- what the chunk calls --------------------------------------------- */
 
 static struct rendering *rendering_of(lua_State *L)
 {
@@ -150,8 +151,9 @@ static int write_text(lua_State *L)
 {
 	struct rendering *rendering = rendering_of(L);
 	lua_Integer number = luaL_checkinteger(L, 1);
-	luaL_argcheck(L, number >= 1 && (size_t)number <= rendering->code->source.texts.len, 1, "no such text");
-	struct str text = rendering->code->source.texts.at[number - 1];
+	const struct template_source *source = &rendering->code->source;
+	luaL_argcheck(L, number >= 1 && (size_t)number <= source->texts.len, 1, "no such text");
+	struct str text = source->texts.at[number - 1];
 	return finish(L, buf_add(&rendering->out, text.ptr, text.len, &rendering->err), text.len);
 }
 
@@ -188,7 +190,7 @@ static int write_raw(lua_State *L)
 	return finish(L, buf_add(&rendering->out, text.ptr, text.len, &rendering->err), text.len);
 }
 
-/* --- rendering ---------------------------------------------------------------------------- */
+/* --- rendering -------------------------------------------------------- */
 
 /* Pushes the environment: copies of values, and the box behind them. */
 static void push_environment(struct script *script, const json_t *values, const json_t *more)
@@ -228,8 +230,9 @@ static int failed(struct script *script, const char *name, struct rendering *ren
 	}
 	(void)box_error_text(script, message, sizeof(message));
 	if (rendering->err.code < 0)
-		return err_set(err, ERR_LIMIT, "%s: the text has more than %d bytes (LIMIT_ARTIFACT_BYTES)",
-		               name, LIMIT_ARTIFACT_BYTES);
+		return err_set(err, ERR_LIMIT,
+		               "%s: the text has more than %d bytes (LIMIT_ARTIFACT_BYTES)", name,
+		               LIMIT_ARTIFACT_BYTES);
 	return err_set(err, ERR_INPUT, "%s", message);
 }
 
@@ -265,8 +268,8 @@ static int render(struct script *script, const char *name, struct str source, co
 	return status;
 }
 
-int script_template(struct script *script, const char *name, struct str source, const json_t *values,
-                    int64_t now_ms, char **ret, struct err *err)
+int script_template(struct script *script, const char *name, struct str source,
+                    const json_t *values, int64_t now_ms, char **ret, struct err *err)
 {
 	uint64_t rng = 0;
 	struct box_host host = { .now_ms = now_ms, .rng = &rng };

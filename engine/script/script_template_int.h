@@ -10,8 +10,8 @@
 #include "script/script_int.h"
 
 struct template_source {
-	struct buf code;          /* Lua */
-	VEC(struct str) texts;    /* what stands between the tags; borrowed from the source */
+	struct buf code;       /* Lua */
+	VEC(struct str) texts; /* what stands between the tags; borrowed from the source */
 };
 
 /* ERR_INPUT: "name:line: ...".  ret is to be released in any case. */

@@ -69,7 +69,7 @@ static const char *closer_of(enum tag tag, const char *p, const char *end)
 	return NULL;
 }
 
-/* --- emitting --------------------------------------------------------------------- */
+/* --- emitting --------------------------------------------------------- */
 
 /* Newlines of the source become newlines of the code, so that lines agree. */
 static void emit_lines(struct reader *reader, const char *from, const char *to)
@@ -116,8 +116,9 @@ static int emit_tag(struct reader *reader, enum tag tag, const char *from, const
 	unsigned flags;
 	bool is_value = tag == TAG_VALUE || tag == TAG_RAW;
 	if (is_value && !scan_expression(text, &flags, NULL, NULL))
-		return err_set(reader->err, ERR_INPUT, "%s:%d: '%.*s' is not one expression", reader->name,
-		               reader->line, text.len < 60 ? (int)text.len : 60, from);
+		return err_set(reader->err, ERR_INPUT, "%s:%d: '%.*s' is not one expression",
+		               reader->name, reader->line, text.len < 60 ? (int)text.len : 60,
+		               from);
 	if (tag == TAG_COMMENT) {
 		emit_lines(reader, from, to);
 		return 0;
@@ -143,7 +144,7 @@ static int take_tag(struct reader *reader)
 	return 0;
 }
 
-/* --- lines of nothing but tags --------------------------------------------------------- */
+/* --- lines of nothing but tags ---------------------------------------- */
 
 static const char *skip_blanks(const char *p, const char *end)
 {
@@ -195,23 +196,22 @@ static void take_text(struct reader *reader)
 	emit_text(reader, from, reader->at);
 }
 
-int template_read(const char *name, struct str source, struct template_source *ret,
-                  struct err *err)
+int template_read(const char *name, struct str source, struct template_source *ret, struct err *err)
 {
 	struct reader reader = { name, source.ptr, source.ptr + source.len, 1, ret, err };
 	*ret = (struct template_source){ 0 };
 	buf_init(&ret->code, 32 * (size_t)LIMIT_TEMPLATE_BYTES);
 	if (source.len > LIMIT_TEMPLATE_BYTES)
-		return err_set(err, ERR_LIMIT, "%s: more than %d bytes (LIMIT_TEMPLATE_BYTES)", name,
-		               LIMIT_TEMPLATE_BYTES);
+		return err_set(err, ERR_LIMIT, "%s: more than %d bytes (LIMIT_TEMPLATE_BYTES)",
+		               name, LIMIT_TEMPLATE_BYTES);
 	if (!str_is_utf8(source) || (source.len > 0 && memchr(source.ptr, '\0', source.len)))
 		return err_set(err, ERR_INPUT, "%s: not valid UTF-8 text", name);
 	buf_put(&ret->code, "local __t, __v, __r = ...");
 	int status = 0;
 	bool is_line_start = true;
 	while (reader.at < reader.end && status == 0) {
-		const char *line_end =
-			is_line_start ? silent_line_end(reader.at, reader.end) : NULL;
+		const char *line_end = is_line_start ? silent_line_end(reader.at, reader.end)
+		                                     : NULL;
 		if (line_end)
 			status = take_silent_line(&reader, line_end);
 		else if (tag_at(reader.at, reader.end) != TAG_NONE)
@@ -229,7 +229,7 @@ void template_source_release(struct template_source *source)
 	vec_release(&source->texts);
 }
 
-/* --- escaping ------------------------------------------------------------------------------ */
+/* --- escaping --------------------------------------------------------- */
 
 enum template_kind template_kind_of(const char *name)
 {
@@ -254,8 +254,8 @@ static const char *entity_of(enum template_kind kind, char c)
 
 static bool is_word_char(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-	       (unsigned char)c >= 0x80;
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       c == '_' || (unsigned char)c >= 0x80;
 }
 
 /* Would the character begin markup here?  An underscore inside of a word does not. */
@@ -263,17 +263,24 @@ static bool is_markdown_mark(struct str text, size_t at, bool is_line_start)
 {
 	char c = text.ptr[at], next = at + 1 < text.len ? text.ptr[at + 1] : '\n';
 	switch (c) {
-	case '\\': case '`': case '*': case '[': case ']': case '|': case '~':
-		return true;
-	case '_':
-		return at == 0 || !is_word_char(text.ptr[at - 1]) || !is_word_char(next);
-	case '#':
-		return is_line_start;
-	case '-': case '+': case '=':
+	case '\\':
+	case '`':
+	case '*':
+	case '[':
+	case ']':
+	case '|':
+	case '~': return true;
+	case '_': return at == 0 || !is_word_char(text.ptr[at - 1]) || !is_word_char(next);
+	case '#': return is_line_start;
+	case '-':
+	case '+':
+	case '=':
 		return is_line_start && (next == ' ' || next == '\t' || next == '\n' || next == c);
-	case '.': case ')': { /* "1. " begins a list */
+	case '.':
+	case ')': { /* "1. " begins a list */
 		size_t digits = 0;
-		while (digits < at && text.ptr[at - digits - 1] >= '0' && text.ptr[at - digits - 1] <= '9')
+		while (digits < at && text.ptr[at - digits - 1] >= '0' &&
+		       text.ptr[at - digits - 1] <= '9')
 			digits++;
 		bool begins = digits == at || text.ptr[at - digits - 1] == '\n';
 		return digits > 0 && begins && (next == ' ' || next == '\t' || next == '\n');

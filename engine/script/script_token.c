@@ -8,9 +8,9 @@
 bool token_is_word(struct str text)
 {
 	static const char *const words[] = {
-		"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto",
-		"if", "in", "local", "nil", "not", "or", "repeat", "return", "then", "true",
-		"until", "while",
+		"and",      "break",  "do",   "else", "elseif", "end",   "false", "for",
+		"function", "goto",   "if",   "in",   "local",  "nil",   "not",   "or",
+		"repeat",   "return", "then", "true", "until",  "while",
 	};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (str_is(text, words[i]))
@@ -55,7 +55,8 @@ static void skip_blanks(struct lexer *lexer)
 			lexer->line++;
 		if (isspace((unsigned char)*lexer->at)) {
 			lexer->at++;
-		} else if (lexer->end - lexer->at >= 2 && lexer->at[0] == '-' && lexer->at[1] == '-') {
+		} else if (lexer->end - lexer->at >= 2 && lexer->at[0] == '-' &&
+		           lexer->at[1] == '-') {
 			lexer->at += 2;
 			int level = long_level(lexer, lexer->at);
 			if (level >= 0)
@@ -84,20 +85,24 @@ static void skip_string(struct lexer *lexer, char quote)
 static void skip_number(struct lexer *lexer)
 {
 	bool is_hex = lexer->end - lexer->at >= 2 && (lexer->at[1] == 'x' || lexer->at[1] == 'X');
-	while (lexer->at < lexer->end && (isalnum((unsigned char)*lexer->at) || *lexer->at == '.')) {
+	while (lexer->at < lexer->end &&
+	       (isalnum((unsigned char)*lexer->at) || *lexer->at == '.')) {
 		char c = *lexer->at++;
 		bool is_exponent = is_hex ? c == 'p' || c == 'P' : c == 'e' || c == 'E';
-		if (is_exponent && lexer->at < lexer->end && (*lexer->at == '+' || *lexer->at == '-'))
+		if (is_exponent && lexer->at < lexer->end &&
+		    (*lexer->at == '+' || *lexer->at == '-'))
 			lexer->at++;
 	}
 }
 
 static size_t mark_len(const struct lexer *lexer)
 {
-	static const char *const marks[] = { "...", "..", "==", "~=", "<=", ">=", "//", "::", "<<", ">>" };
+	static const char *const marks[] = { "...", "..", "==", "~=", "<=",
+		                             ">=",  "//", "::", "<<", ">>" };
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		size_t len = strlen(marks[i]);
-		if ((size_t)(lexer->end - lexer->at) >= len && memcmp(lexer->at, marks[i], len) == 0)
+		if ((size_t)(lexer->end - lexer->at) >= len &&
+		    memcmp(lexer->at, marks[i], len) == 0)
 			return len;
 	}
 	return 1;
@@ -122,8 +127,8 @@ struct token token_read(struct lexer *lexer)
 	} else if (c == '"' || c == '\'') {
 		token.kind = TOKEN_STRING;
 		skip_string(lexer, c);
-	} else if (isdigit((unsigned char)c) ||
-	           (c == '.' && lexer->at + 1 < lexer->end && isdigit((unsigned char)lexer->at[1]))) {
+	} else if (isdigit((unsigned char)c) || (c == '.' && lexer->at + 1 < lexer->end &&
+	                                         isdigit((unsigned char)lexer->at[1]))) {
 		token.kind = TOKEN_NUMBER;
 		skip_number(lexer);
 	} else if (token_is_name_char(c)) {

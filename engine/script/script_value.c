@@ -24,7 +24,7 @@
 
 static const char null_key;
 
-/* --- null, lists, frozen tables ------------------------------------------------ */
+/* --- null, lists, frozen tables --------------------------------------- */
 
 void value_push_null(lua_State *L)
 {
@@ -107,7 +107,7 @@ enum frozen_kind value_contents(lua_State *L, int index)
 	return FROZEN_NONE;
 }
 
-/* --- keys in order ----------------------------------------------------------------- */
+/* --- keys in order ---------------------------------------------------- */
 
 void value_keys_read(lua_State *L, int index, struct value_keys *keys)
 {
@@ -154,7 +154,7 @@ void value_keys_sort(struct value_keys *keys)
 		qsort(keys->at, keys->len, sizeof(*keys->at), compare_keys);
 }
 
-/* --- paths ------------------------------------------------------------------------- */
+/* --- paths ------------------------------------------------------------ */
 
 /* Takes one ".name" or "[n]" off the path and pushes it as a key; false at a malformed one. */
 static bool push_key(lua_State *L, const char **path)
@@ -218,7 +218,7 @@ bool value_push_path(lua_State *L, int index, const char *path)
 	return true;
 }
 
-/* --- JSON to Lua -------------------------------------------------------------------------- */
+/* --- JSON to Lua ------------------------------------------------------ */
 
 static void push_object(lua_State *L, const json_t *object)
 {
@@ -265,7 +265,7 @@ void value_push_json(lua_State *L, const json_t *json)
 	must_not_reach();
 }
 
-/* --- Lua to JSON ---------------------------------------------------------------------------- */
+/* --- Lua to JSON ------------------------------------------------------ */
 
 struct step {
 	const char *key; /* NULL: index */
@@ -277,7 +277,7 @@ struct walk {
 	lua_State *L;
 	const char *name;
 	struct err *err;
-	bool is_sorted;   /* visit in order: needed where something is written or named */
+	bool is_sorted; /* visit in order: needed where something is written or named */
 	bool wants_json;
 	size_t nodes;
 	int depth;
@@ -292,7 +292,8 @@ static int refuse(struct walk *walk, const char *format, ...)
 	for (int i = 0; i < walk->depth && used < sizeof(path); i++) {
 		const struct step *step = &walk->steps[i];
 		const char *dot = used > 0 ? "." : "";
-		int added = step->key ? snprintf(path + used, sizeof(path) - used, "%s%s", dot, step->key)
+		int added = step->key ? snprintf(path + used, sizeof(path) - used, "%s%s", dot,
+		                                 step->key)
 		                      : snprintf(path + used, sizeof(path) - used, "[%lld]",
 		                                 (long long)step->index);
 		used += (size_t)added;
@@ -429,7 +430,8 @@ static int walk_table(struct walk *walk, int index, json_t **ret)
 		if (walk->steps[i].table == table)
 			return refuse(walk, "contains itself");
 	if (walk->depth >= LIMIT_JSON_DEPTH)
-		return refuse(walk, "is nested deeper than %d (LIMIT_JSON_DEPTH)", LIMIT_JSON_DEPTH);
+		return refuse(walk, "is nested deeper than %d (LIMIT_JSON_DEPTH)",
+		              LIMIT_JSON_DEPTH);
 	walk->steps[walk->depth].table = table;
 	bool is_marked = value_is_marked(walk->L, index);
 	if (value_contents(walk->L, index) == FROZEN_LIBRARY) {
@@ -464,15 +466,16 @@ static int walk_value(struct walk *walk, int index, json_t **ret)
 		if (walk->wants_json)
 			*ret = json_null();
 		return 0;
-	case LUA_TFUNCTION:
-		return refuse(walk, "is a function; data holds JSON values only");
+	case LUA_TFUNCTION: return refuse(walk, "is a function; data holds JSON values only");
 	}
 	return refuse(walk, "is a %s; data holds JSON values only", luaL_typename(L, index));
 }
 
 int value_to_json(lua_State *L, int index, const char *name, json_t **ret, struct err *err)
 {
-	struct walk walk = { .L = L, .name = name, .err = err, .is_sorted = true, .wants_json = true };
+	struct walk walk = {
+		.L = L, .name = name, .err = err, .is_sorted = true, .wants_json = true
+	};
 	json_t *json = NULL;
 	int status = walk_value(&walk, index, &json);
 	if (status < 0)

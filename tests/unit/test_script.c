@@ -42,9 +42,14 @@ static struct script *new_script(int64_t *clock_ms)
 static struct datamodel *new_dm(struct session *s)
 {
 	json_t *io = json_pack("{s:{s:s},s:{s:s}}", "scxml", "location", "#_scxml_s1",
-	                       "http://www.w3.org/TR/scxml/#SCXMLEventProcessor", "location", "#_scxml_s1");
-	struct datamodel_setup setup = { .chart = &s->chart, .session_id = "s1", .name = "machine",
-		                         .ioprocessors = io, .seed = 42, .in = in_state };
+	                       "http://www.w3.org/TR/scxml/#SCXMLEventProcessor", "location",
+	                       "#_scxml_s1");
+	struct datamodel_setup setup = { .chart = &s->chart,
+		                         .session_id = "s1",
+		                         .name = "machine",
+		                         .ioprocessors = io,
+		                         .seed = 42,
+		                         .in = in_state };
 	struct err err = { 0 };
 	struct datamodel *dm = NULL;
 	CHECK(ops->create(s->script, &setup, &dm, &err) == 0);
@@ -54,7 +59,9 @@ static struct datamodel *new_dm(struct session *s)
 
 static void session_init(struct session *s)
 {
-	*s = (struct session){ .chart = { .name = "t", .file = "t.scxml", .datamodel = "lua", .expr_count = EXPRS } };
+	*s = (struct session){
+		.chart = { .name = "t", .file = "t.scxml", .datamodel = "lua", .expr_count = EXPRS }
+	};
 	s->script = new_script(&s->clock_ms);
 	s->dm = new_dm(s);
 }
@@ -106,7 +113,8 @@ static char *show(struct session *s, const char *text)
 	struct err err = { 0 };
 	json_t *value = NULL;
 	if (ops->eval_json(s->dm, &e, &value, &err) < 0)
-		return err.code == ERR_BLOCKED ? mem_format("B:%s", err.id) : mem_format("E:%s", err.text);
+		return err.code == ERR_BLOCKED ? mem_format("B:%s", err.id)
+		                               : mem_format("E:%s", err.text);
 	char *ret = value ? json_canon(value) : mem_dup_str("nil");
 	json_decref(value);
 	return ret;
@@ -130,30 +138,75 @@ struct row {
 static void test_values(struct session *s)
 {
 	static const struct row rows[] = {
-		{ "1", "1" }, { "1.0", "1.0" }, { "'a'", "\"a\"" }, { "nil", "nil" },
-		{ "null", "null" }, { "null == nil", "false" }, { "{}", "{}" }, { "list({})", "[]" },
-		{ "list()", "[]" }, { "{1,2,{a=null}}", "[1,2,{\"a\":null}]" }, { "3.0", "3.0" },
-		{ "1/0", "E:infinite" }, { "0/0", "E:NaN" }, { "{1,nil,3}", "E:holes" },
-		{ "{1,x=2}", "E:mixes" }, { "{[true]=1}", "E:key" }, { "{[1.5]=1}", "E:key" },
-		{ "{a={b={function() end}}}", "E:.a.b[1] is a function" }, { "string", "E:library" },
-		{ "'\\255'", "E:UTF-8" }, { "'a\\0b'", "E:NUL" }, { "return", "E:unexpected symbol" },
-		{ "return#", "E:" }, { "1, 2", "E:not one expression" }, { "", "E:not one expression" },
-		{ "1;", "E:not one expression" }, { "undeclared", "nil" }, { "undeclared.x", "E:undeclared" },
-		{ "_sessionid", "\"s1\"" }, { "_name", "\"machine\"" }, { "_event", "nil" },
-		{ "_ioprocessors.scxml.location", "\"#_scxml_s1\"" }, { "In('here')", "true" },
-		{ "In('there')", "false" }, { "type(null)", "\"null\"" }, { "tostring({})", "\"table\"" },
-		{ "tostring(print)", "\"nil\"" }, { "tostring(pairs)", "\"function\"" }, { "tostring(null)", "\"null\"" },
-		{ "('x'):upper()", "\"X\"" }, { "'10'+1", "11" }, { "#'abc'", "3" }, { "'a'..1 ..2.0", "\"a12.0\"" },
-		{ "null.x", "E:index a null value" }, { "null < 1", "E:null" }, { "9007199254740993", "9007199254740993" },
-		{ "math.maxinteger + 1 == math.mininteger", "true" }, { "0x10", "16" }, { "7 // 2", "3" },
-		{ "_ENV", "E:_ENV" }, { "select('#', 1, 2, 3)", "3" }, { "select(-1, 1, 2, 3)", "3" },
-		{ "{select(2, 'a', 'b', 'c')}", "[\"b\",\"c\"]" }, { "tonumber('0x1p4')", "16.0" },
-		{ "tonumber('z', 36)", "35" }, { "tonumber('8', 8)", "nil" }, { "tonumber(' 12 ')", "12" },
-		{ "{pcall(error, {1})}", "[false,[1]]" }, { "{pcall(error)}", "[false]" },
-		{ "select(2, pcall(error, 'm', 0))", "\"m\"" }, { "error({code = 4})", "E:error {\"code\":4}" },
-		{ "assert(false, 'no')", "E:no" }, { "assert(1, 2)", "1" }, { "math.type(1)", "\"integer\"" },
-		{ "math.floor(-1.5)", "-2" }, { "math.max(1, 2.5)", "2.5" }, { "math.fmod(-7, 3)", "-1" },
-		{ "math.tointeger(3.0)", "3" }, { "math.ult(1, -1)", "true" },
+		{ "1", "1" },
+		{ "1.0", "1.0" },
+		{ "'a'", "\"a\"" },
+		{ "nil", "nil" },
+		{ "null", "null" },
+		{ "null == nil", "false" },
+		{ "{}", "{}" },
+		{ "list({})", "[]" },
+		{ "list()", "[]" },
+		{ "{1,2,{a=null}}", "[1,2,{\"a\":null}]" },
+		{ "3.0", "3.0" },
+		{ "1/0", "E:infinite" },
+		{ "0/0", "E:NaN" },
+		{ "{1,nil,3}", "E:holes" },
+		{ "{1,x=2}", "E:mixes" },
+		{ "{[true]=1}", "E:key" },
+		{ "{[1.5]=1}", "E:key" },
+		{ "{a={b={function() end}}}", "E:.a.b[1] is a function" },
+		{ "string", "E:library" },
+		{ "'\\255'", "E:UTF-8" },
+		{ "'a\\0b'", "E:NUL" },
+		{ "return", "E:unexpected symbol" },
+		{ "return#", "E:" },
+		{ "1, 2", "E:not one expression" },
+		{ "", "E:not one expression" },
+		{ "1;", "E:not one expression" },
+		{ "undeclared", "nil" },
+		{ "undeclared.x", "E:undeclared" },
+		{ "_sessionid", "\"s1\"" },
+		{ "_name", "\"machine\"" },
+		{ "_event", "nil" },
+		{ "_ioprocessors.scxml.location", "\"#_scxml_s1\"" },
+		{ "In('here')", "true" },
+		{ "In('there')", "false" },
+		{ "type(null)", "\"null\"" },
+		{ "tostring({})", "\"table\"" },
+		{ "tostring(print)", "\"nil\"" },
+		{ "tostring(pairs)", "\"function\"" },
+		{ "tostring(null)", "\"null\"" },
+		{ "('x'):upper()", "\"X\"" },
+		{ "'10'+1", "11" },
+		{ "#'abc'", "3" },
+		{ "'a'..1 ..2.0", "\"a12.0\"" },
+		{ "null.x", "E:index a null value" },
+		{ "null < 1", "E:null" },
+		{ "9007199254740993", "9007199254740993" },
+		{ "math.maxinteger + 1 == math.mininteger", "true" },
+		{ "0x10", "16" },
+		{ "7 // 2", "3" },
+		{ "_ENV", "E:_ENV" },
+		{ "select('#', 1, 2, 3)", "3" },
+		{ "select(-1, 1, 2, 3)", "3" },
+		{ "{select(2, 'a', 'b', 'c')}", "[\"b\",\"c\"]" },
+		{ "tonumber('0x1p4')", "16.0" },
+		{ "tonumber('z', 36)", "35" },
+		{ "tonumber('8', 8)", "nil" },
+		{ "tonumber(' 12 ')", "12" },
+		{ "{pcall(error, {1})}", "[false,[1]]" },
+		{ "{pcall(error)}", "[false]" },
+		{ "select(2, pcall(error, 'm', 0))", "\"m\"" },
+		{ "error({code = 4})", "E:error {\"code\":4}" },
+		{ "assert(false, 'no')", "E:no" },
+		{ "assert(1, 2)", "1" },
+		{ "math.type(1)", "\"integer\"" },
+		{ "math.floor(-1.5)", "-2" },
+		{ "math.max(1, 2.5)", "2.5" },
+		{ "math.fmod(-7, 3)", "-1" },
+		{ "math.tointeger(3.0)", "3" },
+		{ "math.ult(1, -1)", "true" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		expect(s, rows[i].code, rows[i].want);
@@ -168,15 +221,27 @@ static void test_data(struct session *s)
 	expect(s, "count", "nil");
 	expect(s, "x", "nil");
 	static const struct row assigns[] = {
-		{ "x=5", "" }, { "x=t", "" }, { "t[4]='asdf'", "" }, { "facts.crm={a=1}", "" },
-		{ "facts['b c']=2", "" }, { "undeclared=1", "E:not declared" },
-		{ "foo.bar.baz =1", "E:" }, { "facts.no.way=1", "E:index a nil" },
-		{ "_event=1", "E:system variable" }, { "_sessionid=1", "E:system variable" },
-		{ "_name=1", "E:system variable" }, { "_ioprocessors=1", "E:system variable" },
-		{ "_event.name=1", "E:system variable" }, { "_x.y=1", "E:system variable" },
-		{ "x; t=1", "E:not a location" }, { "x()=1", "E:not a location" }, { "'x'=1", "E:not a location" },
-		{ "x=return#", "E:unexpected" }, { "x=pairs", "E:x is a function" },
-		{ "facts.f=pairs", "E:facts.f is a function" }, { "facts.self=facts", "E:facts.self contains itself" },
+		{ "x=5", "" },
+		{ "x=t", "" },
+		{ "t[4]='asdf'", "" },
+		{ "facts.crm={a=1}", "" },
+		{ "facts['b c']=2", "" },
+		{ "undeclared=1", "E:not declared" },
+		{ "foo.bar.baz =1", "E:" },
+		{ "facts.no.way=1", "E:index a nil" },
+		{ "_event=1", "E:system variable" },
+		{ "_sessionid=1", "E:system variable" },
+		{ "_name=1", "E:system variable" },
+		{ "_ioprocessors=1", "E:system variable" },
+		{ "_event.name=1", "E:system variable" },
+		{ "_x.y=1", "E:system variable" },
+		{ "x; t=1", "E:not a location" },
+		{ "x()=1", "E:not a location" },
+		{ "'x'=1", "E:not a location" },
+		{ "x=return#", "E:unexpected" },
+		{ "x=pairs", "E:x is a function" },
+		{ "facts.f=pairs", "E:facts.f is a function" },
+		{ "facts.self=facts", "E:facts.self contains itself" },
 		{ "string.x=1", "E:not declared" },
 	};
 	for (size_t i = 0; i < sizeof(assigns) / sizeof(assigns[0]); i++) {
@@ -198,14 +263,24 @@ static void test_scripts(struct session *s)
 	data(s, "a", "1");
 	data(s, "log", "list()");
 	static const struct row rows[] = {
-		{ "a = a + 1", "" }, { "local y = 3; a = y", "" }, { "b = 1", "E:not declared" },
-		{ "_event = 1", "E:system variable" }, { "_x = {}", "E:system variable" },
-		{ "string = 1", "E:not declared" }, { "string.upper = nil", "E:library cannot be changed" },
-		{ "math.pi = 3", "E:cannot be changed" }, { "_ioprocessors.scxml.location = 'x'", "E:_ioprocessors cannot" },
-		{ "_ioprocessors.new = 1", "E:_ioprocessors cannot" }, { "a = function() end", "E:a is a function" },
-		{ "table.insert(log, {n = 1})", "" }, { "_G.x = 1", "E:_G" }, { "_ENV.a = 2", "E:_ENV" },
-		{ "function f() end", "E:not declared" }, { "log[5] = 1", "E:log is a list with holes" },
-		{ "setmetatable({}, {})", "E:setmetatable" }, { "a = 0/0", "E:a is not a number" },
+		{ "a = a + 1", "" },
+		{ "local y = 3; a = y", "" },
+		{ "b = 1", "E:not declared" },
+		{ "_event = 1", "E:system variable" },
+		{ "_x = {}", "E:system variable" },
+		{ "string = 1", "E:not declared" },
+		{ "string.upper = nil", "E:library cannot be changed" },
+		{ "math.pi = 3", "E:cannot be changed" },
+		{ "_ioprocessors.scxml.location = 'x'", "E:_ioprocessors cannot" },
+		{ "_ioprocessors.new = 1", "E:_ioprocessors cannot" },
+		{ "a = function() end", "E:a is a function" },
+		{ "table.insert(log, {n = 1})", "" },
+		{ "_G.x = 1", "E:_G" },
+		{ "_ENV.a = 2", "E:_ENV" },
+		{ "function f() end", "E:not declared" },
+		{ "log[5] = 1", "E:log is a list with holes" },
+		{ "setmetatable({}, {})", "E:setmetatable" },
+		{ "a = 0/0", "E:a is not a number" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct err err;
@@ -221,7 +296,9 @@ static void test_scripts(struct session *s)
 
 static void test_event(struct session *s)
 {
-	struct event event = { .type = EVENT_EXTERNAL, .name = "go", .data = json_pack("{s:i,s:[]}", "n", 1, "l") };
+	struct event event = { .type = EVENT_EXTERNAL,
+		               .name = "go",
+		               .data = json_pack("{s:i,s:[]}", "n", 1, "l") };
 	data(s, "old", NULL);
 	data(s, "d", NULL);
 	ops->set_event(s->dm, &event);
@@ -235,9 +312,14 @@ static void test_event(struct session *s)
 	CHECK(assign(s, "old", "_event", &err) == 0);
 	CHECK(assign(s, "d", "_event.data", &err) == 0);
 	expect(s, "old == _event and d == _event.data and old.data == d", "true");
-	CHECK(run_script(s, "d.n = 2; local n = 0; for k, v in pairs(_event.data) do n = n + 1 end; d.k = n", &err) == 0);
+	CHECK(run_script(s,
+	                 "d.n = 2; local n = 0; for k, v in pairs(_event.data) do n = n + 1 end; "
+	                 "d.k = n",
+	                 &err) == 0);
 	expect(s, "_event.data.n + _event.data.k", "4");
-	expect(s, "(function() local r = list() for k in pairs(_event) do r[#r+1] = k end return r end)()",
+	expect(s,
+	       "(function() local r = list() for k in pairs(_event) do r[#r+1] = k end return r "
+	       "end)()",
 	       "[\"data\",\"name\",\"type\"]");
 	struct event blank = { .type = EVENT_INTERNAL, .name = "none" };
 	ops->set_event(s->dm, &blank);
@@ -250,10 +332,19 @@ static void test_event(struct session *s)
 static void test_text(struct session *s)
 {
 	static const struct row rows[] = {
-		{ "foo", "\"foo\"" }, { "\n this is  a  \nstring\n", "\"this is a string\"" }, { "123", "123" },
-		{ "\n{1,2,3}\n", "[1,2,3]" }, { "'q'", "\"q\"" }, { "{a = {}}", "{\"a\":{}}" },
-		{ "nil", "\"nil\"" }, { "x", "\"x\"" }, { "true", "true" }, { "", "\"\"" },
-		{ "{\"a\": 1}", "\"{\\\"a\\\": 1}\"" }, { "(function() while true do end end)()", "\"(function() while true do end end)()\"" },
+		{ "foo", "\"foo\"" },
+		{ "\n this is  a  \nstring\n", "\"this is a string\"" },
+		{ "123", "123" },
+		{ "\n{1,2,3}\n", "[1,2,3]" },
+		{ "'q'", "\"q\"" },
+		{ "{a = {}}", "{\"a\":{}}" },
+		{ "nil", "\"nil\"" },
+		{ "x", "\"x\"" },
+		{ "true", "true" },
+		{ "", "\"\"" },
+		{ "{\"a\": 1}", "\"{\\\"a\\\": 1}\"" },
+		{ "(function() while true do end end)()",
+		  "\"(function() while true do end end)()\"" },
 		{ "function() end", "\"function() end\"" },
 	};
 	struct err err = { 0 };
@@ -281,7 +372,8 @@ static void test_strings_and_locations(struct session *s)
 {
 	struct err err = { 0 };
 	char *text = NULL;
-	struct chart_expr n = expr(s, "12"), r = expr(s, "1.5"), w = expr(s, "'w'"), b = expr(s, "true");
+	struct chart_expr n = expr(s, "12"), r = expr(s, "1.5"), w = expr(s, "'w'"),
+			  b = expr(s, "true");
 	CHECK(ops->eval_string(s->dm, &n, &text, &err) == 0);
 	CHECK_STR(text, "12");
 	free(text);
@@ -293,11 +385,12 @@ static void test_strings_and_locations(struct session *s)
 	free(text);
 	CHECK(ops->eval_string(s->dm, &b, &text, &err) == ERR_INPUT);
 	data(s, "loc", "{a={5}}");
-	struct chart_expr good = expr(s, "loc.a[1]"), bad = expr(s, "foo.bar.baz "), quoted = expr(s, "\"foo"),
-	                  none = expr(s, "nothere");
+	struct chart_expr good = expr(s, "loc.a[1]"), bad = expr(s, "foo.bar.baz "),
+			  quoted = expr(s, "\"foo"), none = expr(s, "nothere");
 	json_t *value = NULL;
 	err = (struct err){ 0 };
-	CHECK(ops->eval_location(s->dm, &good, &value, &err) == 0 && json_integer_value(value) == 5);
+	CHECK(ops->eval_location(s->dm, &good, &value, &err) == 0 &&
+	      json_integer_value(value) == 5);
 	json_decref(value);
 	CHECK(ops->eval_location(s->dm, &bad, &value, &err) == ERR_INPUT);
 	err = (struct err){ 0 };
@@ -305,7 +398,8 @@ static void test_strings_and_locations(struct session *s)
 	err = (struct err){ 0 };
 	CHECK(ops->eval_location(s->dm, &none, &value, &err) == ERR_INPUT);
 	bool yes = true;
-	struct chart_expr is_null = expr(s, "null"), is_true = expr(s, "0"), is_error = expr(s, "return");
+	struct chart_expr is_null = expr(s, "null"), is_true = expr(s, "0"),
+			  is_error = expr(s, "return");
 	err = (struct err){ 0 };
 	CHECK(ops->eval_bool(s->dm, &is_null, &yes, &err) == 0 && !yes);
 	CHECK(ops->eval_bool(s->dm, &is_true, &yes, &err) == 0 && yes);
@@ -313,10 +407,11 @@ static void test_strings_and_locations(struct session *s)
 	CHECK_STR(err.text, "line 7: 'return': unexpected symbol near 'return'");
 }
 
-static char *foreach (struct session *s, const char *array, const char *item, const char *index)
+static char *foreach(struct session *s, const char *array, const char *item, const char *index)
 {
 	struct chart_expr a = expr(s, array), i = expr(s, item), n = { 0 };
-	struct chart_expr body = expr(s, "seen[#seen + 1] = {json(v), json(k)} if at and at[1] then at[4] = 9 end");
+	struct chart_expr body = expr(
+		s, "seen[#seen + 1] = {json(v), json(k)} if at and at[1] then at[4] = 9 end");
 	if (index)
 		n = expr(s, index);
 	struct err err = { 0 };
@@ -341,9 +436,15 @@ static void test_foreach(struct session *s)
 	} rows[] = {
 		{ "at", "v", "k", "[[\"10\",\"1\"],[\"20\",\"2\"],[\"30\",\"3\"]]" },
 		{ "{}", "v", "k", "[]" },
-		{ "7", "v", "k", "E:" }, { "nil", "v", "k", "E:" }, { "{a=1}", "v", "k", "E:" },
-		{ "at", "'continue'", "k", "E:" }, { "at", "end", "k", "E:" }, { "at", "v", "1", "E:" },
-		{ "at", "_event", "k", "E:" }, { "at", "nope.x", "k", "E:" }, { "{pairs}", "v", "k", "E:" },
+		{ "7", "v", "k", "E:" },
+		{ "nil", "v", "k", "E:" },
+		{ "{a=1}", "v", "k", "E:" },
+		{ "at", "'continue'", "k", "E:" },
+		{ "at", "end", "k", "E:" },
+		{ "at", "v", "1", "E:" },
+		{ "at", "_event", "k", "E:" },
+		{ "at", "nope.x", "k", "E:" },
+		{ "{pairs}", "v", "k", "E:" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char *got = foreach(s, rows[i].array, rows[i].item, rows[i].index);
@@ -358,12 +459,11 @@ static void test_foreach(struct session *s)
 /* Saves, restores into a new session of the chart, and compares: the bytes too. */
 static void test_save(struct session *s)
 {
-	static const char script[] =
-		"local n, limits = 0, {a = {5}}\n"
-		"local function bump() n = n + 1 return n end\n"
-		"util = {next = bump, limits = limits}\n"
-		"function next_id() return bump() end\n"
-		"LIMIT = 3";
+	static const char script[] = "local n, limits = 0, {a = {5}}\n"
+				     "local function bump() n = n + 1 return n end\n"
+				     "util = {next = bump, limits = limits}\n"
+				     "function next_id() return bump() end\n"
+				     "LIMIT = 3";
 	struct chart_op op = { .kind = OP_SCRIPT };
 	op.script.code = expr(s, script);
 	struct chart_block block = { .ops = &op, .count = 1 };
@@ -378,7 +478,9 @@ static void test_save(struct session *s)
 	data(s, "none", NULL);
 	data(s, "io", "_ioprocessors");
 	data(s, "id", "next_id() + util.next()");
-	struct event event = { .type = EVENT_INTERNAL, .name = "e", .data = json_pack("{s:i}", "x", 1) };
+	struct event event = { .type = EVENT_INTERNAL,
+		               .name = "e",
+		               .data = json_pack("{s:i}", "x", 1) };
 	ops->set_event(s->dm, &event);
 	json_decref(event.data);
 	CHECK(assign(s, "none", "{_event, _event.data}", &err) == 0);
@@ -417,7 +519,8 @@ static void test_save(struct session *s)
 /* Functions made in one session keep that session's data. */
 static void test_sessions_apart(struct session *s)
 {
-	struct chart_expr define = expr(s, "function get_w() return w end"), call = expr(s, "get_w()");
+	struct chart_expr define = expr(s, "function get_w() return w end"),
+			  call = expr(s, "get_w()");
 	struct err err = { 0 };
 	struct datamodel *one = s->dm, *two = new_dm(s);
 	for (int i = 0; i < 2; i++) {
@@ -440,48 +543,99 @@ static void test_hostile(struct session *s)
 {
 	static const struct row rows[] = {
 		{ "(function() while true do end end)()", "B:rule.budget" },
-		{ "(function() while true do pcall(function() while true do end end) end end)()", "B:rule.budget" },
+		{ "(function() while true do pcall(function() while true do end end) end end)()",
+		  "B:rule.budget" },
 		{ "(function() while true do pcall(error) end end)()", "B:rule.budget" },
-		{ "(function() local function f() return f() end return f() end)()", "B:rule.budget" },
-		{ "(function() local function f() return 1 + f() end return f() end)()", "B:rule." },
-		{ "(function() repeat local ok, e = pcall(string.rep, 'x', 1e9) until false end)()", "B:rule.memory" },
-		{ "xpcall(error, print)", "E:xpcall" }, { "setmetatable({}, {})", "E:setmetatable" },
-		{ "getmetatable('').__index", "E:getmetatable" }, { "coroutine.wrap(error)", "E:coroutine" },
-		{ "debug.sethook()", "E:debug" }, { "load('return 1')", "E:load" }, { "next({})", "E:next" },
-		{ "rawget({}, 1)", "E:rawget" }, { "string.dump(pairs)", "E:dump" }, { "require('x')", "E:require" },
-		{ "collectgarbage()", "E:collectgarbage" }, { "print(1)", "E:print" }, { "io.open('x')", "E:io" },
-		{ "os.time()", "E:os" }, { "math.random()", "E:random" }, { "string.pack('i', 1)", "E:pack" },
+		{ "(function() local function f() return f() end return f() end)()",
+		  "B:rule.budget" },
+		{ "(function() local function f() return 1 + f() end return f() end)()",
+		  "B:rule." },
+		{ "(function() repeat local ok, e = pcall(string.rep, 'x', 1e9) until false end)()",
+		  "B:rule.memory" },
+		{ "xpcall(error, print)", "E:xpcall" },
+		{ "setmetatable({}, {})", "E:setmetatable" },
+		{ "getmetatable('').__index", "E:getmetatable" },
+		{ "coroutine.wrap(error)", "E:coroutine" },
+		{ "debug.sethook()", "E:debug" },
+		{ "load('return 1')", "E:load" },
+		{ "next({})", "E:next" },
+		{ "rawget({}, 1)", "E:rawget" },
+		{ "string.dump(pairs)", "E:dump" },
+		{ "require('x')", "E:require" },
+		{ "collectgarbage()", "E:collectgarbage" },
+		{ "print(1)", "E:print" },
+		{ "io.open('x')", "E:io" },
+		{ "os.time()", "E:os" },
+		{ "math.random()", "E:random" },
+		{ "string.pack('i', 1)", "E:pack" },
 		{ "('a'):rep(3000):find('.-.-.-.-b')", "B:rule.budget" },
 		{ "('a'):rep(3000):match(('a*'):rep(30) .. 'b')", "B:rule.budget" },
 		{ "('a'):rep(3000):gsub('(.-)(.-)(.-)%3%2%1b', '')", "B:rule.budget" },
-		{ "('('):rep(300):find('%b()')", "nil" }, { "('a'):rep(300):find(('a?'):rep(300))", "E:too complex" },
-		{ "(function() for m in ('a'):rep(3000):gmatch('.-.-.-b') do end end)()", "B:rule.budget" },
-		{ "('x'):rep(1e9)", "B:rule.memory" }, { "('x'):rep(1e9, 'y')", "B:rule.memory" },
-		{ "('x'):rep(math.maxinteger)", "B:rule.memory" }, { "('x'):rep(-1)", "\"\"" }, { "('ab'):rep(3, '-')", "\"ab-ab-ab\"" },
-		{ "(function() local s = 'x' while true do s = s .. s end end)()", "B:rule.memory" },
-		{ "string.format('%99999d', 1)", "B:rule.memory" }, { "string.format('%.999f', 1)", "B:rule.memory" },
-		{ "string.format('%p', {})", "E:invalid conversion" }, { "string.format('%a', 1)", "E:invalid conversion" },
+		{ "('('):rep(300):find('%b()')", "nil" },
+		{ "('a'):rep(300):find(('a?'):rep(300))", "E:too complex" },
+		{ "(function() for m in ('a'):rep(3000):gmatch('.-.-.-b') do end end)()",
+		  "B:rule.budget" },
+		{ "('x'):rep(1e9)", "B:rule.memory" },
+		{ "('x'):rep(1e9, 'y')", "B:rule.memory" },
+		{ "('x'):rep(math.maxinteger)", "B:rule.memory" },
+		{ "('x'):rep(-1)", "\"\"" },
+		{ "('ab'):rep(3, '-')", "\"ab-ab-ab\"" },
+		{ "(function() local s = 'x' while true do s = s .. s end end)()",
+		  "B:rule.memory" },
+		{ "string.format('%99999d', 1)", "B:rule.memory" },
+		{ "string.format('%.999f', 1)", "B:rule.memory" },
+		{ "string.format('%p', {})", "E:invalid conversion" },
+		{ "string.format('%a', 1)", "E:invalid conversion" },
 		{ "(function() local t = {} while true do t[#t + 1] = {} end end)()", "B:rule." },
-		{ "(function() local t = {} for i = 1, 1e9 do table.insert(t, 1, i) end end)()", "B:rule.budget" },
-		{ "(function() local t = {} for i = 1, 1e5 do t[i] = i end return select('#', table.unpack(t)) end)()", "B:rule.budget" },
-		{ "(function() local t = {} for i = 1, 5e4 do t[i] = i end while true do select(-1, table.unpack(t)) end end)()", "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e9 do table.insert(t, 1, i) end end)()",
+		  "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e5 do t[i] = i end return select('#', "
+		  "table.unpack(t)) end)()",
+		  "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 5e4 do t[i] = i end while true do "
+		  "select(-1, table.unpack(t)) end end)()",
+		  "B:rule.budget" },
 		{ "table.unpack({}, 1, 1e8)", "E:too many results" },
-		{ "(function() local t = {} for i = 1, 2e4 do t[i] = i % 7 end table.sort(t, function() return true end) return 1 end)()", "B:rule.budget" },
-		{ "(function() local t = {3, 1, 2} table.sort(t, function(a, b) return true end) return #t end)()", "3" },
-		{ "(function() local t = {3, 1, 2} table.sort(t, function(a, b) t[4] = a error('stop') end) end)()", "E:stop" },
-		{ "(function() local s = ('x'):rep(1e6) local u = ('x'):rep(1e6 - 1) .. 'y' local n = 0 while s ~= u do n = n + 1 end end)()", "B:rule.budget" },
-		{ "(function() local s = ('x'):rep(1e6) while true do s:upper() end end)()", "B:rule.budget" },
-		{ "(function() local s = ('x'):rep(1e6) while true do local y = s .. 'y' end end)()", "B:rule." },
-		{ "(function() local s = ('x'):rep(1e6) while true do utf8.len(s) end end)()", "B:rule.budget" },
-		{ "(function() local s = ('x'):rep(1e6) while true do string.format('%s', s) end end)()", "B:rule.budget" },
-		{ "(function() local t = {} for i = 1, 1e4 do t['k' .. i] = i end while true do pairs(t) end end)()", "B:rule.budget" },
-		{ "(function() local t = {} for i = 1, 1e4 do t[i] = i end while true do count(t) end end)()", "B:rule.budget" },
-		{ "(function() local t = {} for i = 1, 1e4 do t[i] = i end while true do json(t) end end)()", "B:rule.budget" },
-		{ "(function() local t = {} for i = 1, 1e3 do t[i] = 'x' end while true do table.concat(t) end end)()", "B:rule.budget" },
-		{ "(function() for k in pairs({[{}] = 1}) do end end)()", "E:rule.nondeterministic_key" },
+		{ "(function() local t = {} for i = 1, 2e4 do t[i] = i % 7 end table.sort(t, "
+		  "function() return true end) return 1 end)()",
+		  "B:rule.budget" },
+		{ "(function() local t = {3, 1, 2} table.sort(t, function(a, b) return true end) "
+		  "return #t end)()",
+		  "3" },
+		{ "(function() local t = {3, 1, 2} table.sort(t, function(a, b) t[4] = a "
+		  "error('stop') end) end)()",
+		  "E:stop" },
+		{ "(function() local s = ('x'):rep(1e6) local u = ('x'):rep(1e6 - 1) .. 'y' local "
+		  "n = 0 while s ~= u do n = n + 1 end end)()",
+		  "B:rule.budget" },
+		{ "(function() local s = ('x'):rep(1e6) while true do s:upper() end end)()",
+		  "B:rule.budget" },
+		{ "(function() local s = ('x'):rep(1e6) while true do local y = s .. 'y' end "
+		  "end)()",
+		  "B:rule." },
+		{ "(function() local s = ('x'):rep(1e6) while true do utf8.len(s) end end)()",
+		  "B:rule.budget" },
+		{ "(function() local s = ('x'):rep(1e6) while true do string.format('%s', s) end "
+		  "end)()",
+		  "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e4 do t['k' .. i] = i end while true do "
+		  "pairs(t) end end)()",
+		  "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e4 do t[i] = i end while true do count(t) "
+		  "end end)()",
+		  "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e4 do t[i] = i end while true do json(t) "
+		  "end end)()",
+		  "B:rule.budget" },
+		{ "(function() local t = {} for i = 1, 1e3 do t[i] = 'x' end while true do "
+		  "table.concat(t) end end)()",
+		  "B:rule.budget" },
+		{ "(function() for k in pairs({[{}] = 1}) do end end)()",
+		  "E:rule.nondeterministic_key" },
 		{ "(function() local x <close> = {} end)()", "E:close" },
 		{ "(function() local t = {} t.t = t return json(t) end)()", "E:contains itself" },
-		{ "pcall(pcall, pcall, pcall, error)", "true" }, { "tostring(pairs) .. tostring({})", "\"functiontable\"" },
+		{ "pcall(pcall, pcall, pcall, error)", "true" },
+		{ "tostring(pairs) .. tostring({})", "\"functiontable\"" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		expect(s, rows[i].code, rows[i].want);
@@ -507,13 +661,19 @@ static void test_hostile_code(struct session *s)
 /* Values that are no JSON are found whatever way they came in. */
 static void test_suspects(struct session *s)
 {
-	struct chart_expr library = expr(s, "function spoil() t.x = pairs end function fine() return 1 end");
+	struct chart_expr library = expr(
+		s, "function spoil() t.x = pairs end function fine() return 1 end");
 	struct err err = { 0 };
 	CHECK(ops->load_script(s->dm, &library, &err) == 0);
 	static const char *const ways[] = {
-		"spoil()", "pcall(spoil)", "('x'):gsub('x', spoil)", "(function() for _ in spoil do end end)()",
-		"(function() t.x = pairs end)()", "(function() local u = t u.x = pairs end)()",
-		"table.insert(u, pairs)", "(function() t, u = 0/0, 1 end)()",
+		"spoil()",
+		"pcall(spoil)",
+		"('x'):gsub('x', spoil)",
+		"(function() for _ in spoil do end end)()",
+		"(function() t.x = pairs end)()",
+		"(function() local u = t u.x = pairs end)()",
+		"table.insert(u, pairs)",
+		"(function() t, u = 0/0, 1 end)()",
 	};
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		data(s, "t", "{}");
@@ -551,95 +711,158 @@ static void test_globals(struct session *s)
 		bool is_statement;
 		const char *want;
 	} rows[] = {
-		{ "a + b.c[d].e", false, "a b d" }, { "a.b(c):d('x')", false, "a c" },
-		{ "{x = y, [z] = 1, w}", false, "y z w" }, { "#items > 0 and not done", false, "items done" },
+		{ "a + b.c[d].e", false, "a b d" },
+		{ "a.b(c):d('x')", false, "a c" },
+		{ "{x = y, [z] = 1, w}", false, "y z w" },
+		{ "#items > 0 and not done", false, "items done" },
 		{ "function(p, ...) return p + q, ... end", false, "q" },
 		{ "_event.data.n == In('s') and string.len(t)", false, "t" },
 		{ "'a' .. \"b\" .. [[c]] .. [==[d]==] .. 0x1p4 .. e", false, "e" },
 		{ "a -- b\n + c --[[ d ]] + f", false, "a c f" },
 		{ "local x, y = 1, x z = x y = z", true, "x =z z" },
-		{ "for i, v in pairs(t) do total = total + v end i = 1", true, "t =total total =i" },
+		{ "for i, v in pairs(t) do total = total + v end i = 1", true,
+		  "t =total total =i" },
 		{ "for i = a, b do local c = i end c = 1", true, "a b =c" },
-		{ "function f(a) return g(a, b) end local function h() return h() end h()", true, "=f b g" },
+		{ "function f(a) return g(a, b) end local function h() return h() end h()", true,
+		  "=f b g" },
 		{ "function t.a.b:c() return self.x, y end", true, "t y" },
 		{ "if a then local b = 1 elseif c then b = 2 else d() end", true, "a c =b d" },
-		{ "repeat local ok = go() until ok", true, "go" }, { "while a do break end goto x ::x::", true, "a" },
-		{ "a.b.c = 1; a[i], k = f()", true, "a i =k f" }, { "local a <const> = b; return a", true, "b" },
-		{ "do local a end a()", true, "a" }, { "x = x + 1", true, "=x x" }, { "f{a = b}'c'", true, "b f" },
-		{ "count = 1", true, "=count" }, { "", true, "" }, { "local t = {function() return u end; v}", true, "u v" },
+		{ "repeat local ok = go() until ok", true, "go" },
+		{ "while a do break end goto x ::x::", true, "a" },
+		{ "a.b.c = 1; a[i], k = f()", true, "a i =k f" },
+		{ "local a <const> = b; return a", true, "b" },
+		{ "do local a end a()", true, "a" },
+		{ "x = x + 1", true, "=x x" },
+		{ "f{a = b}'c'", true, "b f" },
+		{ "count = 1", true, "=count" },
+		{ "", true, "" },
+		{ "local t = {function() return u end; v}", true, "u v" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char text[400] = "";
 		script_globals(rows[i].code, rows[i].is_statement, collect, text);
 		check_text(text, rows[i].want, __FILE__, __LINE__, "globals");
 		struct err err = { 0 };
-		CHECK_MSG(script_compiles(rows[i].code, rows[i].is_statement, &err) == 0, "row %zu: %s", i,
-		          err.text);
+		CHECK_MSG(script_compiles(rows[i].code, rows[i].is_statement, &err) == 0,
+		          "row %zu: %s", i, err.text);
 	}
 	static const struct row broken[] = {
-		{ "a +", "unexpected symbol" }, { "return", "unexpected symbol" }, { "a, b", "not one expression" },
-		{ "", "not one expression" }, { "_ENV.x", "_ENV" }, { "\033Lua", "unexpected symbol" },
+		{ "a +", "unexpected symbol" },
+		{ "return", "unexpected symbol" },
+		{ "a, b", "not one expression" },
+		{ "", "not one expression" },
+		{ "_ENV.x", "_ENV" },
+		{ "\033Lua", "unexpected symbol" },
 	};
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
 		struct err err = { 0 };
 		CHECK_MSG(script_compiles(broken[i].code, false, &err) == ERR_INPUT &&
-		          strstr(err.text, broken[i].want), "refused: %s: %s", broken[i].code, err.text);
+		                  strstr(err.text, broken[i].want),
+		          "refused: %s: %s", broken[i].code, err.text);
 	}
 	struct err err = { 0 };
-	CHECK(script_compiles("a = 1\nb = = 2", true, &err) == ERR_INPUT && strstr(err.text, "line 2"));
+	CHECK(script_compiles("a = 1\nb = = 2", true, &err) == ERR_INPUT &&
+	      strstr(err.text, "line 2"));
 }
 
 /* Patterns and formats: against what Lua's manual says. */
 static void test_patterns(struct session *s)
 {
 	static const struct row rows[] = {
-		{ "{('hello world'):find('o w')}", "[5,7]" }, { "{('hello'):find('l+')}", "[3,4]" },
+		{ "{('hello world'):find('o w')}", "[5,7]" },
+		{ "{('hello'):find('l+')}", "[3,4]" },
 		{ "{('key = value'):match('^(%w+)%s*=%s*(%w+)$')}", "[\"key\",\"value\"]" },
-		{ "('f(a(b)c)d'):match('%b()')", "\"(a(b)c)\"" }, { "('THE (quick) fox'):find('%f[%a]%a+%f[%A]')", "1" },
-		{ "{('abc'):match('()b()')}", "[2,3]" }, { "('x.y.z'):gsub('%.', '-')", "\"x-y-z\"" },
-		{ "{('abc'):gsub('', '-')}", "[\"-a-b-c-\",4]" }, { "{('hello'):gsub('l', {l = 'L'})}", "[\"heLLo\",2]" },
+		{ "('f(a(b)c)d'):match('%b()')", "\"(a(b)c)\"" },
+		{ "('THE (quick) fox'):find('%f[%a]%a+%f[%A]')", "1" },
+		{ "{('abc'):match('()b()')}", "[2,3]" },
+		{ "('x.y.z'):gsub('%.', '-')", "\"x-y-z\"" },
+		{ "{('abc'):gsub('', '-')}", "[\"-a-b-c-\",4]" },
+		{ "{('hello'):gsub('l', {l = 'L'})}", "[\"heLLo\",2]" },
 		{ "{('hello'):gsub('(h)(e)', '%2%1%0%%')}", "[\"ehhe%llo\",1]" },
 		{ "{('abc'):gsub('%w', function(c) return c == 'b' and 'B' end)}", "[\"aBc\",3]" },
-		{ "{('a,b,,c'):gsub(',', ';', 2)}", "[\"a;b;,c\",2]" }, { "('a.b'):find('.', 1, true)", "2" },
-		{ "(function() local r = list() for k, v in ('a=1, b=2'):gmatch('(%w+)=(%w+)') do r[#r+1] = k .. v end return r end)()",
+		{ "{('a,b,,c'):gsub(',', ';', 2)}", "[\"a;b;,c\",2]" },
+		{ "('a.b'):find('.', 1, true)", "2" },
+		{ "(function() local r = list() for k, v in ('a=1, b=2'):gmatch('(%w+)=(%w+)') do "
+		  "r[#r+1] = k .. v end return r end)()",
 		  "[\"a1\",\"b2\"]" },
-		{ "(function() local r = list() for p in ('abc'):gmatch('()') do r[#r+1] = p end return r end)()", "[1,2,3,4]" },
-		{ "('aaab'):match('^a-b')", "\"aaab\"" }, { "('aaa'):match('a-')", "\"\"" }, { "('[x]'):match('[]x[]+')", "\"[x]\"" },
-		{ "('a-b'):match('[a%-]+')", "\"a-\"" }, { "('2026-11-21'):match('^(%d%d%d%d)-(%d%d)-(%d%d)$')", "\"2026\"" },
-		{ "('abab'):match('(ab)%1')", "\"ab\"" }, { "('x'):find('y')", "nil" }, { "('abc'):find('b', -1)", "nil" },
-		{ "('a'):match('(')", "E:unfinished capture" }, { "('a'):match('%')", "E:malformed pattern" },
-		{ "('a'):match('[a')", "E:malformed pattern" }, { "('a'):match('%1')", "E:invalid capture" },
-		{ "('a'):gsub('a', '%2')", "E:invalid capture" }, { "('a'):gsub('a', '%x')", "E:invalid use" },
+		{ "(function() local r = list() for p in ('abc'):gmatch('()') do r[#r+1] = p end "
+		  "return r end)()",
+		  "[1,2,3,4]" },
+		{ "('aaab'):match('^a-b')", "\"aaab\"" },
+		{ "('aaa'):match('a-')", "\"\"" },
+		{ "('[x]'):match('[]x[]+')", "\"[x]\"" },
+		{ "('a-b'):match('[a%-]+')", "\"a-\"" },
+		{ "('2026-11-21'):match('^(%d%d%d%d)-(%d%d)-(%d%d)$')", "\"2026\"" },
+		{ "('abab'):match('(ab)%1')", "\"ab\"" },
+		{ "('x'):find('y')", "nil" },
+		{ "('abc'):find('b', -1)", "nil" },
+		{ "('a'):match('(')", "E:unfinished capture" },
+		{ "('a'):match('%')", "E:malformed pattern" },
+		{ "('a'):match('[a')", "E:malformed pattern" },
+		{ "('a'):match('%1')", "E:invalid capture" },
+		{ "('a'):gsub('a', '%2')", "E:invalid capture" },
+		{ "('a'):gsub('a', '%x')", "E:invalid use" },
 		{ "string.format('%5.2f|%-5d|%05d|%x|%s|%q|%%', 3.14159, 42, 42, 255, {}, 'a\"b')",
 		  "\" 3.14|42   |00042|ff|table|\\\"a\\\\\\\"b\\\"|%\"" },
-		{ "string.format('%10s|%-10s|%.2s', 'ab', 'cd', 'xyz')", "\"        ab|cd        |xy\"" },
-		{ "string.format('%q', 3.0)", "\"3.0\"" }, { "string.format('%d', 1.5)", "E:number has no integer" },
-		{ "string.format('%d')", "E:no value" }, { "string.format('%y', 1)", "E:invalid conversion" },
-		{ "{('abc'):byte(1, -1)}", "[97,98,99]" }, { "string.char(72, 105)", "\"Hi\"" }, { "('abc'):sub(-2)", "\"bc\"" },
-		{ "('abc'):sub(2, 10)", "\"bc\"" }, { "('abc'):sub(0)", "\"abc\"" }, { "('abc'):sub(3, 2)", "\"\"" },
-		{ "utf8.char(228, 8364, 128512)", "\"ä€😀\"" }, { "utf8.len('ä€😀')", "3" }, { "{utf8.codepoint('ä€', 1, -1)}", "[228,8364]" },
-		{ "{utf8.len('\\255')}[2]", "E:" }, { "select(2, utf8.len('a\\255'))", "2" },
-		{ "table.concat({1, 'a', 2.5}, ', ')", "\"1, a, 2.5\"" }, { "table.concat({{}})", "E:invalid value" },
+		{ "string.format('%10s|%-10s|%.2s', 'ab', 'cd', 'xyz')",
+		  "\"        ab|cd        |xy\"" },
+		{ "string.format('%q', 3.0)", "\"3.0\"" },
+		{ "string.format('%d', 1.5)", "E:number has no integer" },
+		{ "string.format('%d')", "E:no value" },
+		{ "string.format('%y', 1)", "E:invalid conversion" },
+		{ "{('abc'):byte(1, -1)}", "[97,98,99]" },
+		{ "string.char(72, 105)", "\"Hi\"" },
+		{ "('abc'):sub(-2)", "\"bc\"" },
+		{ "('abc'):sub(2, 10)", "\"bc\"" },
+		{ "('abc'):sub(0)", "\"abc\"" },
+		{ "('abc'):sub(3, 2)", "\"\"" },
+		{ "utf8.char(228, 8364, 128512)", "\"ä€😀\"" },
+		{ "utf8.len('ä€😀')", "3" },
+		{ "{utf8.codepoint('ä€', 1, -1)}", "[228,8364]" },
+		{ "{utf8.len('\\255')}[2]", "E:" },
+		{ "select(2, utf8.len('a\\255'))", "2" },
+		{ "table.concat({1, 'a', 2.5}, ', ')", "\"1, a, 2.5\"" },
+		{ "table.concat({{}})", "E:invalid value" },
 		{ "(function() local t = {5, 2, 8, 1} table.sort(t) return t end)()", "[1,2,5,8]" },
-		{ "(function() local t = {'b', 'a', 'c'} table.sort(t, function(x, y) return x > y end) return t end)()", "[\"c\",\"b\",\"a\"]" },
-		{ "(function() local t = {{1,'a'},{0,'b'},{1,'c'},{0,'d'}} table.sort(t, function(x, y) return x[1] < y[1] end) "
-		  "return t[1][2] .. t[2][2] .. t[3][2] .. t[4][2] end)()", "\"bdac\"" },
+		{ "(function() local t = {'b', 'a', 'c'} table.sort(t, function(x, y) return x > y "
+		  "end) return t end)()",
+		  "[\"c\",\"b\",\"a\"]" },
+		{ "(function() local t = {{1,'a'},{0,'b'},{1,'c'},{0,'d'}} table.sort(t, "
+		  "function(x, y) return x[1] < y[1] end) "
+		  "return t[1][2] .. t[2][2] .. t[3][2] .. t[4][2] end)()",
+		  "\"bdac\"" },
 		{ "(function() local t = {1, 'a'} table.sort(t) end)()", "E:compare" },
-		{ "(function() local t = {1, 2, 3} table.remove(t, 1) table.insert(t, 1, 9) return {t, table.remove(t), #t} end)()",
+		{ "(function() local t = {1, 2, 3} table.remove(t, 1) table.insert(t, 1, 9) return "
+		  "{t, table.remove(t), #t} end)()",
 		  "[[9,2],3,2]" },
-		{ "table.insert({}, 5, 1)", "E:out of bounds" }, { "{table.unpack({1, 2, 3}, 2)}", "[2,3]" },
-		{ "(function() local r = list() for k, v in pairs({b = 1, a = 2, [2] = 'y', [1] = 'x'}) do r[#r+1] = tostring(k) .. v end return r end)()",
+		{ "table.insert({}, 5, 1)", "E:out of bounds" },
+		{ "{table.unpack({1, 2, 3}, 2)}", "[2,3]" },
+		{ "(function() local r = list() for k, v in pairs({b = 1, a = 2, [2] = 'y', [1] = "
+		  "'x'}) do r[#r+1] = tostring(k) .. v end return r end)()",
 		  "[\"1x\",\"2y\",\"a2\",\"b1\"]" },
-		{ "(function() local t = {a = 1, b = 2, c = 3} local r = list() for k in pairs(t) do t.b = nil r[#r+1] = k end return r end)()",
+		{ "(function() local t = {a = 1, b = 2, c = 3} local r = list() for k in pairs(t) "
+		  "do t.b = nil r[#r+1] = k end return r end)()",
 		  "[\"a\",\"c\"]" },
-		{ "(function() local r = list() for i, v in ipairs({1, 2, nil, 4}) do r[#r+1] = v end return r end)()", "[1,2]" },
-		{ "count({1, 2}) + count({a = 1}) + count(null) + count(nil)", "3" }, { "count('x')", "E:table expected" },
-		{ "get({a = {{c = 5}}}, 'a[1].c')", "5" }, { "get(null, 'a')", "nil" }, { "get({}, 'a..b')", "nil" },
-		{ "get({a = {}}, 'a..b')", "E:malformed" }, { "is_date('2026-02-30')", "false" }, { "is_date('2026-02-28')", "true" },
-		{ "days_between('2026-11-20T23:59:00Z', '2026-11-21')", "1" }, { "days_between('2026-11-21', '2026-11-01')", "-20" },
-		{ "date_add('2026-12-31', 1)", "\"2027-01-01\"" }, { "has('') or has(nil) or has(null)", "false" },
-		{ "has(0) and has(false) and has({})", "true" }, { "json({a = 1, b = list()})", "\"{\\\"a\\\":1,\\\"b\\\":[]}\"" },
-		{ "random(1, 1)", "1" }, { "random(2, 1)", "E:empty" }, { "random() < 1", "true" },
+		{ "(function() local r = list() for i, v in ipairs({1, 2, nil, 4}) do r[#r+1] = v "
+		  "end return r end)()",
+		  "[1,2]" },
+		{ "count({1, 2}) + count({a = 1}) + count(null) + count(nil)", "3" },
+		{ "count('x')", "E:table expected" },
+		{ "get({a = {{c = 5}}}, 'a[1].c')", "5" },
+		{ "get(null, 'a')", "nil" },
+		{ "get({}, 'a..b')", "nil" },
+		{ "get({a = {}}, 'a..b')", "E:malformed" },
+		{ "is_date('2026-02-30')", "false" },
+		{ "is_date('2026-02-28')", "true" },
+		{ "days_between('2026-11-20T23:59:00Z', '2026-11-21')", "1" },
+		{ "days_between('2026-11-21', '2026-11-01')", "-20" },
+		{ "date_add('2026-12-31', 1)", "\"2027-01-01\"" },
+		{ "has('') or has(nil) or has(null)", "false" },
+		{ "has(0) and has(false) and has({})", "true" },
+		{ "json({a = 1, b = list()})", "\"{\\\"a\\\":1,\\\"b\\\":[]}\"" },
+		{ "random(1, 1)", "1" },
+		{ "random(2, 1)", "E:empty" },
+		{ "random() < 1", "true" },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		expect(s, rows[i].code, rows[i].want);
@@ -648,10 +871,12 @@ static void test_patterns(struct session *s)
 int main(void)
 {
 	mem_install();
-	static void (*const tests[])(struct session *s) = {
-		test_values, test_data, test_scripts, test_event, test_text, test_strings_and_locations,
-		test_foreach, test_save, test_sessions_apart, test_hostile, test_hostile_code,
-		test_suspects, test_globals, test_patterns,
+	static void (*const tests[])(struct session * s) = {
+		test_values,  test_data,         test_scripts,
+		test_event,   test_text,         test_strings_and_locations,
+		test_foreach, test_save,         test_sessions_apart,
+		test_hostile, test_hostile_code, test_suspects,
+		test_globals, test_patterns,
 	};
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		struct session s;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Templates: tags, lines, escaping by kind of file, errors with their line, and no way back to data. */
+/* Templates: tags, lines, escaping by kind of file, errors with their line, no way back to data. */
 #include "check.h"
 
 #include <stdio.h>
@@ -24,12 +24,15 @@ struct row {
 };
 
 static const char values[] =
-	"{\"name\":\"A <b> & \\\"c\\\" 'd'\",\"n\":1,\"x\":1.5,\"none\":null,\"items\":[{\"t\":\"one\"},{\"t\":\"two\"}],"
-	"\"empty\":[],\"md\":\"*a* _b_ snake_case [x](y) `q` a|b # c\",\"lines\":\"one\\n# two\\n- three\\n1. four\\n  five\","
+	"{\"name\":\"A <b> & \\\"c\\\" "
+        "'d'\",\"n\":1,\"x\":1.5,\"none\":null,\"items\":[{\"t\":\"one\"},{\"t\":\"two\"}],"
+	"\"empty\":[],\"md\":\"*a* _b_ snake_case [x](y) `q` a|b # c\",\"lines\":\"one\\n# two\\n- "
+        "three\\n1. four\\n  five\","
 	"\"count\":7}";
 
 static const struct row rows[] = {
-	{ "a.txt", "plain\n", "plain\n" }, { "a.txt", "", "" },
+	{ "a.txt", "plain\n", "plain\n" },
+	{ "a.txt", "", "" },
 	{ "a.txt", "n={{ n }}, x={{x}}, none={{ none }}|{{ nothere }}|", "n=1, x=1.5, none=||" },
 	{ "a.txt", "{{ name }}", "A <b> & \"c\" 'd'" },
 	{ "a.html", "<p>{{ name }}</p>", "<p>A &lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;</p>" },
@@ -38,33 +41,47 @@ static const struct row rows[] = {
 	{ "a.md", "{{ name }}", "A &lt;b&gt; &amp; \"c\" 'd'" },
 	{ "a.md", "{{ md }}", "\\*a\\* \\_b\\_ snake_case \\[x\\](y) \\`q\\` a\\|b # c" },
 	{ "a.md", "{{ lines }}", "one\n\\# two\n\\- three\n1\\. four\nfive" },
-	{ "a.txt", "{% for _, i in ipairs(items) do %}\n- {{ i.t }}\n{% end %}\nend\n", "- one\n- two\nend\n" },
-	{ "a.txt", "a\n  {% if n > 0 then %}  \n  yes\n{% else %}\nno\n{% end %}{# c #}\nb", "a\n  yes\nb" },
+	{ "a.txt", "{% for _, i in ipairs(items) do %}\n- {{ i.t }}\n{% end %}\nend\n",
+	  "- one\n- two\nend\n" },
+	{ "a.txt", "a\n  {% if n > 0 then %}  \n  yes\n{% else %}\nno\n{% end %}{# c #}\nb",
+	  "a\n  yes\nb" },
 	{ "a.txt", "{% if n == 1 then %}one{% else %}other{% end %} {# gone #}!", "one !" },
-	{ "a.txt", "{% local t = {a = {}} %}{{ #t.a }}{{ ({1,2,{3}})[1] }}{{ \"}}\" }}{{ '{{' }}", "01}}{{" },
+	{ "a.txt", "{% local t = {a = {}} %}{{ #t.a }}{{ ({1,2,{3}})[1] }}{{ \"}}\" }}{{ '{{' }}",
+	  "01}}{{" },
 	{ "a.txt", "{{ items }} {{ empty }}", "[{\"t\":\"one\"},{\"t\":\"two\"}] []" },
 	{ "a.txt", "{% y = 5 %}{{ y }}{{ count }}", "57" },
 	{ "a.txt", "{% -- a remark %}x{{ n -- why\n}}\n", "x1\n" },
-	{ "a.txt", "{{ money(1234567.5, 'EUR') }} {{ money(-5) }} {{ money('1000') }} {{ money(null) }}",
+	{ "a.txt",
+	  "{{ money(1234567.5, 'EUR') }} {{ money(-5) }} {{ money('1000') }} {{ money(null) }}",
 	  "1,234,567.50 EUR -5.00 1,000.00 (missing)" },
-	{ "a.txt", "{{ today() }} {{ days_between('2026-11-01', today()) }} {{ date_add('2026-02-27', 2) }}",
+	{ "a.txt",
+	  "{{ today() }} {{ days_between('2026-11-01', today()) }} {{ date_add('2026-02-27', 2) }}",
 	  "2026-11-21 20 2026-03-01" },
-	{ "a.txt", "{{ get(items, '[2].t') }}{{ get(none, 'a.b') }}{{ has(name) }}{{ missing(none) }}{{ json({1,a=nil}) }}",
+	{ "a.txt",
+	  "{{ get(items, '[2].t') }}{{ get(none, 'a.b') }}{{ has(name) }}{{ missing(none) }}{{ "
+	  "json({1,a=nil}) }}",
 	  "twotruetrue[1]" },
 	{ "a.txt", "{ x } {{ n }} } {", "{ x } 1 } {" },
 	{ "a.txt", "one\n{{ n", "E:a.txt:2: '{{' is not closed" },
 	{ "a.txt", "one\n\n{{ n + }}", "E:a.txt:3: ' n + ' is not one expression" },
-	{ "a.txt", "{{ n, n }}", "E:not one expression" }, { "a.txt", "{{ }}", "E:not one expression" },
+	{ "a.txt", "{{ n, n }}", "E:not one expression" },
+	{ "a.txt", "{{ }}", "E:not one expression" },
 	{ "a.txt", "one\n{% if n then %}\n", "E:a.txt:" },
-	{ "a.txt", "one\n{% for i = 1, 2 do %}\n{{ nothere.x }}\n{% end %}", "E:a.txt:3: attempt to index a nil value (global 'nothere')" },
+	{ "a.txt", "one\n{% for i = 1, 2 do %}\n{{ nothere.x }}\n{% end %}",
+	  "E:a.txt:3: attempt to index a nil value (global 'nothere')" },
 	{ "a.txt", "{% while true do end %}", "B:rule.budget" },
 	{ "a.txt", "{% while true do %}x{% end %}", "B:rule.budget" },
-	{ "a.txt", "{% for i = 1, 10 do %}{{ ('x'):rep(200000) }}{% end %}", "E:LIMIT_ARTIFACT_BYTES" },
-	{ "a.txt", "{{ '\\255' }}", "E:UTF-8" }, { "a.txt", "{{ In('x') }}", "E:In" },
-	{ "a.txt", "{% _ENV = {} %}", "E:_ENV" }, { "a.txt", "{{ os.time() }}", "E:os" },
-	{ "a.txt", "{% error('stop') %}", "E:a.txt:1: stop" }, { "a.txt", "\xff", "E:UTF-8" },
+	{ "a.txt", "{% for i = 1, 10 do %}{{ ('x'):rep(200000) }}{% end %}",
+	  "E:LIMIT_ARTIFACT_BYTES" },
+	{ "a.txt", "{{ '\\255' }}", "E:UTF-8" },
+	{ "a.txt", "{{ In('x') }}", "E:In" },
+	{ "a.txt", "{% _ENV = {} %}", "E:_ENV" },
+	{ "a.txt", "{{ os.time() }}", "E:os" },
+	{ "a.txt", "{% error('stop') %}", "E:a.txt:1: stop" },
+	{ "a.txt", "\xff", "E:UTF-8" },
 	{ "a.txt", "{{ days_between('soon', today()) }}", "E:\"soon\" is not a date" },
-	{ "a.txt", "{{ number('abc') }}", "E:\"abc\" is not a number" }, { "a.txt", "{{ number('12') + 1 }}", "13" },
+	{ "a.txt", "{{ number('abc') }}", "E:\"abc\" is not a number" },
+	{ "a.txt", "{{ number('12') + 1 }}", "13" },
 };
 
 static void test_rows(struct script *script)
@@ -108,7 +125,9 @@ static void test_render(struct script *script)
 {
 	const struct datamodel_ops *ops = &script_datamodel_ops;
 	struct chart chart = { .name = "t", .datamodel = "lua", .expr_count = 4 };
-	struct datamodel_setup setup = { .chart = &chart, .session_id = "s", .name = "n", .seed = 3 };
+	struct datamodel_setup setup = {
+		.chart = &chart, .session_id = "s", .name = "n", .seed = 3
+	};
 	struct datamodel *dm = NULL;
 	struct err err = { 0 };
 	CHECK(ops->create(script, &setup, &dm, &err) == 0);
@@ -152,8 +171,8 @@ static void test_cache(struct script *script)
 int main(void)
 {
 	mem_install();
-	static void (*const tests[])(struct script *script) = { test_rows, test_check, test_render,
-		test_cache };
+	static void (*const tests[])(struct script * script) = { test_rows, test_check, test_render,
+		                                                 test_cache };
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		struct script *script = new_script();
 		tests[i](script);
