@@ -538,8 +538,11 @@ static bool play_replies(struct player *player, struct line *lines, size_t count
 		repeats = ok && would_repeat(request, &attempt, &had_401);
 		attempt.reply.attempts = ++attempts;
 		bool is_last = *used >= count || strcmp(lines[*used].word, "reply") != 0;
-		if (ok && is_last)
-			fake_wire_reply(request, &attempt.reply);
+		/* Not fake_wire_reply(): what the status means was settled above. */
+		if (ok && is_last) {
+			request->is_open = false;
+			request->done(request->arg, &attempt.reply);
+		}
 		free(file);
 	}
 	return ok;
