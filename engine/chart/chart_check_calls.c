@@ -37,7 +37,8 @@ struct calls {
 	bool has_unnamed;        /* an invoke whose id is generated */
 };
 
-static const char *const builtin_invokes[] = { "rules", "template", "approval", "checklist" };
+static const char *const builtin_invokes[] = { "rules", "template", "approval", "checklist",
+	                                            "tasks" };
 
 static bool is_one_of(const char *text, const char *const *list, size_t count)
 {

@@ -65,7 +65,7 @@ static int check_plugin(const struct run *run, const struct effect *effect, stru
 	const char *name;
 	json_t *file;
 	json_object_foreach(effect->renders, name, file)
-		json_put_str(params, name, "");
+		json_put_str(params, name, "(rendered)");
 	int status = plugin_action_check(action, params, err);
 	json_decref(params);
 	return status < 0 ? err_wrap(err, "%s.%s", effect->type, effect->action) : 0;
