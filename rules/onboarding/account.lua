@@ -50,7 +50,7 @@ return {
         return missing(account.BillingCountry)
       end,
       message = "The account {Name} has no billing country",
-      fix = "Enter the billing country in Salesforce; taxes and the data region depend on it",
+      fix = "Enter the billing country in Salesforce",
     },
     {
       id = "account.missing_industry",

@@ -3,9 +3,9 @@
 --
 -- Input   facts.user (the account's owner), facts.contract.signatories, facts.account
 -- Output  see choose() below
--- Example an owner without a usable address: owner is null and notify_to is DESK.
+-- Example an owner without a usable address: owner is null and notify_to is { DESK }.
 
-local DESK = "cs-desk@gangway.example"       -- gets what no owner can get
+local DESK = "cs-desk@gangway.example"       -- gets what no owner can get, or will read
 local CHANNEL = "#cs-onboarding"             -- Slack: what goes well, what waits
 local ALERTS = "#cs-onboarding-alerts"       -- Slack: what is blocked
 local APPROVER_ROLE = "cs-lead"              -- who may approve an escalation
@@ -32,6 +32,14 @@ local function customer_of(contract)
   return null
 end
 
+-- The account's owner; the desk when there is none, and as well when the owner has left.
+local function notify(owner, user)
+  if owner == null then
+    return { DESK }
+  end
+  return user.IsActive == false and { owner.email, DESK } or { owner.email }
+end
+
 return {
   choose = function(v)
     local user = get(v, "facts.user")
@@ -42,7 +50,7 @@ return {
       owner = owner,
       customer = has(contract) and customer_of(contract) or null,
       account_name = has(name) and name or v.account_id,
-      notify_to = owner ~= null and owner.email or DESK,
+      notify_to = notify(owner, user),
       desk = DESK,
       channel = CHANNEL,
       alerts = ALERTS,

@@ -39,7 +39,8 @@ local function paid_percent(invoice)
   if total <= 0 then
     return remaining <= 0 and 100 or 0
   end
-  return math.floor((total - remaining) * 1000 / total) / 10
+  local percent = math.floor((total - remaining) * 1000 / total) / 10
+  return math.tointeger(percent) or percent
 end
 
 -- The invoice's money as people read it.
