@@ -89,17 +89,19 @@ static const char *compile_text(struct code_check *x, const char *text, bool sta
 	return known;
 }
 
-static void check_syntax(struct code_check *x, const struct code *code)
+/* Does it compile, as far as anybody knows? */
+static bool check_syntax(struct code_check *x, const struct code *code)
 {
 	if (text_has_bidi(code->expr->text))
 		check_warn(x->k, "lua.bidi", code->expr->at, "remove it",
 		           "this code contains a character that changes the direction of text: it is "
 		           "not what it looks like");
 	if (!x->k->world->compiles)
-		return;
+		return true;
 	const char *wrong = compile_text(x, source_of(x, code), is_statement(code));
 	if (*wrong)
 		check_error(x->k, "lua.syntax", code->expr->at, NULL, "%s", wrong);
+	return *wrong == '\0';
 }
 
 /* The dotted name at the beginning of a location: "facts.crm[1]" gives "facts.crm". */
@@ -258,7 +260,8 @@ static void check_one(void *ctx, const struct code *code)
 	check_in(x, code);
 	if (strcmp(x->k->chart->datamodel, "lua") != 0)
 		return;
-	check_syntax(x, code);
+	if (!check_syntax(x, code))
+		return;
 	if (code->kind == CODE_PLACE)
 		check_location(x, code);
 	else if (world->globals)

@@ -111,13 +111,13 @@ static void put_stays(const struct dot *d, const struct chart_state *state)
 
 /*
  * The node at which an edge that leaves a cluster begins: a leaf at its end,
- * so that what follows is drawn below it.
+ * in the middle of a parallel, so that what follows is drawn below it.
  */
 static int32_t exit_of(const struct chart *chart, int32_t state)
 {
 	while (is_cluster(&chart->states[state])) {
 		const struct chart_state *s = &chart->states[state];
-		state = s->children[s->child_count - 1];
+		state = s->children[s->kind == STATE_PARALLEL ? s->child_count / 2 : s->child_count - 1];
 	}
 	return state;
 }
@@ -176,8 +176,10 @@ static void put_state(struct dot *d, int32_t index);
 
 static void put_inside(struct dot *d, const struct chart_state *state)
 {
+	/* Graphviz 2.43 lays clusters without edges between them from right to left. */
+	bool is_parallel = state->kind == STATE_PARALLEL;
 	for (size_t i = 0; i < state->child_count; i++)
-		put_state(d, state->children[i]);
+		put_state(d, state->children[is_parallel ? state->child_count - 1 - i : i]);
 	for (size_t i = 0; i < state->history_count; i++)
 		put_state(d, state->histories[i]);
 }
