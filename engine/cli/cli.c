@@ -88,7 +88,7 @@ static const struct command *find(const char *noun, const char *verb)
 
 static int unknown(const char *noun, const char *verb)
 {
-	const char *names[128];
+	const char *names[128] = { NULL };
 	size_t count = 0;
 	bool is_noun = false;
 	for (const struct command *const *c = cli_commands; *c; c++)
