@@ -4,8 +4,10 @@
  * its type and bounds; whatever is not in the table is refused by name.  Texts
  * may be references (wire_secret.c); those marked secret must be.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/map.h"
 #include "base/mem.h"
@@ -110,6 +112,9 @@ static int read_text(struct wire_connection *connection, const json_t *value, en
 	const char *text = json_string_value(value);
 	if (strlen(text) != json_string_length(value) || !wire_header_is_safe(text))
 		return err_set(err, ERR_INPUT, "contains a control character");
+	if (json_string_length(value) > LIMIT_SECRET_BYTES)
+		return err_set(err, ERR_LIMIT, "is longer than %d bytes (LIMIT_SECRET_BYTES)",
+		               LIMIT_SECRET_BYTES);
 	if (wire_secret_is_reference(text)) {
 		char *secret = NULL;
 		if (wire_secret_read(text, &secret, err) < 0)
@@ -366,6 +371,9 @@ static int check_values(struct wire_connection *connection, const json_t *json, 
 	const char *header = connection->idempotency_header;
 	if (*header && (!wire_header_is_name(header) || wire_header_is_reserved(header)))
 		return err_set(err, ERR_INPUT, "idempotency_header: '%s' cannot be used", header);
+	if (connection->ca_file && access(connection->ca_file, R_OK) < 0)
+		return err_set(err, ERR_INPUT, "ca_file: %s: %s", connection->ca_file,
+		               strerror(errno));
 	struct wire_limit *limit = &connection->limit;
 	if (limit->rate_per_s > 0 && limit->burst == 0)
 		limit->burst = limit->rate_per_s > 1 ? (int64_t)limit->rate_per_s : 1;

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "wire/wire_int.h"
 
-enum { TEXT_BYTES = 8 * LIMIT_URL_BYTES };
+enum { TEXT_BYTES = 64 * LIMIT_URL_BYTES };
 
 struct parameter {
 	char *name, *value; /* encoded */

@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "wire/wire_int.h"
 
-enum { FORM_BYTES = 8 * LIMIT_SECRET_BYTES, TOKEN_BYTES = 64 * 1024 };
+enum { FORM_BYTES = 32 * LIMIT_SECRET_BYTES, TOKEN_BYTES = 64 * 1024 };
 
 static const struct wire_stage *const token_chain[] = { &wire_retry_stage, &wire_curl_stage, NULL };
 

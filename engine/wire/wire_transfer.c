@@ -363,8 +363,8 @@ static void keep_quota(struct wire_connection *connection, const struct wire_hea
 	pthread_mutex_unlock(&connection->lock);
 }
 
-/* Once a minute is enough to notice a wrong clock. */
-static void note_skew(struct wire_request *request)
+/* How far the clocks differ; looked at once a minute, which is enough to notice a wrong one. */
+static int64_t note_skew(struct wire_request *request)
 {
 	enum { EVERY_MS = 60000 };
 	struct wire_connection *connection = request->connection;
@@ -372,15 +372,15 @@ static void note_skew(struct wire_request *request)
 	pthread_mutex_lock(&connection->lock);
 	bool is_due = connection->skew_checked_ms == 0 ||
 	              now_ms - connection->skew_checked_ms >= EVERY_MS;
-	pthread_mutex_unlock(&connection->lock);
 	const char *date = is_due ? wire_reply_header(&request->reply, "Date") : NULL;
 	int64_t date_ms = date ? wire_http_date_ms(date) : -1;
-	if (date_ms < 0)
-		return;
-	pthread_mutex_lock(&connection->lock);
-	connection->skew_checked_ms = now_ms;
-	connection->skew_s = (clock_wall_ms(&request->wire->loop->clock) - date_ms) / 1000;
+	if (date_ms >= 0) {
+		connection->skew_checked_ms = now_ms;
+		connection->skew_s = (clock_wall_ms(&request->wire->loop->clock) - date_ms) / 1000;
+	}
+	int64_t ret = connection->skew_s;
 	pthread_mutex_unlock(&connection->lock);
+	return ret;
 }
 
 /* Pointers into the buffer, which does not move any more. */
@@ -406,13 +406,12 @@ static void collect_reply(struct wire_slot *slot)
 	long code = 0;
 	must(curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &code) == CURLE_OK);
 	point_headers(slot);
-	note_skew(request);
+	int64_t skew_s = note_skew(request);
 	request->reply.body = buf_str(&slot->body);
 	if (code >= 200 && code < 300) {
 		wire_reply_set(request, WIRE_OK, (int)code, "%s", "");
 		return;
 	}
-	int64_t skew_s = request->connection->skew_s;
 	if (code == 401 && (skew_s > 30 || skew_s < -30))
 		wire_reply_set(request, WIRE_STATUS, 401,
 		               "connection '%s' answered HTTP 401; the clock here is %lld s %s "

@@ -19,7 +19,8 @@
 enum { BYTES_MAX = 64 * 1024 * 1024 };
 
 struct script {
-	char *bytes;
+	char *bytes; /* NULL: no reply */
+	size_t len;
 	enum server_then then;
 };
 
@@ -91,10 +92,10 @@ static size_t whole_request(const struct client *client)
 	return client->in.len >= head + body ? head + body : 0;
 }
 
-static void apply(struct client *client, const char *bytes, enum server_then then)
+static void apply(struct client *client, const char *bytes, size_t len, enum server_then then)
 {
 	if (bytes)
-		buf_put(&client->out, bytes);
+		buf_put_len(&client->out, bytes, len);
 	client->is_waiting = !bytes && then == SERVER_KEEP;
 	client->is_closing = then != SERVER_KEEP;
 	client->is_reset = then == SERVER_RESET;
@@ -109,10 +110,10 @@ static void serve_http(struct client *client)
 		consume(&client->in, len);
 		if (server->at < server->scripts.len) {
 			struct script *script = &server->scripts.at[server->at++];
-			apply(client, script->bytes, script->then);
+			apply(client, script->bytes, script->len, script->then);
 		} else {
-			apply(client, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-			      SERVER_KEEP);
+			static const char fine[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+			apply(client, fine, sizeof(fine) - 1, SERVER_KEEP);
 		}
 	}
 }
@@ -310,9 +311,15 @@ const char *server_url(const struct server *server)
 	return server->url;
 }
 
+void server_reply_bytes(struct server *server, const char *bytes, size_t len, enum server_then then)
+{
+	*vec_add(&server->scripts) =
+		(struct script){ bytes ? mem_dup(bytes, len) : NULL, len, then };
+}
+
 void server_reply(struct server *server, const char *bytes, enum server_then then)
 {
-	*vec_add(&server->scripts) = (struct script){ mem_dup_str(bytes), then };
+	server_reply_bytes(server, bytes, bytes ? strlen(bytes) : 0, then);
 }
 
 void server_answer(struct server *server, int status, const char *headers, const char *body)

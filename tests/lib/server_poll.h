@@ -29,6 +29,8 @@ const char *server_url(const struct server *server);
 
 /* The next request is answered with these bytes (NULL: none).  When no reply is left, with 200. */
 void server_reply(struct server *server, const char *bytes, enum server_then then);
+void server_reply_bytes(struct server *server, const char *bytes, size_t len,
+                        enum server_then then);
 /* "HTTP/1.1 STATUS X", Content-Length and further header lines (each with CRLF) and a body. */
 void server_answer(struct server *server, int status, const char *headers, const char *body);
 /* SMTP: a command that begins so is answered so (with CRLF); NULL closes the connection. */

@@ -324,6 +324,46 @@ static void test_too_large(void)
 	bench_free(&b);
 }
 
+struct bits {
+	struct buf out;
+	unsigned int held, count;
+};
+
+static void put_bits(struct bits *bits, unsigned int value, unsigned int count)
+{
+	bits->held |= value << bits->count;
+	for (bits->count += count; bits->count >= 8; bits->count -= 8, bits->held >>= 8) {
+		unsigned char byte = (unsigned char)bits->held;
+		buf_put_len(&bits->out, &byte, 1);
+	}
+}
+
+/* 60 kB of gzip that become 9 MB: one 'x' and then "the last byte 258 times", again and again. */
+static void test_gzip_bomb(void)
+{
+	struct bench b = bench_new(FAST);
+	struct outcome o = { 0 };
+	struct wire_send_options options = get(&b, "/a", &o);
+	struct bits bits = { .held = 0 };
+	buf_init(&bits.out, 1024 * 1024);
+	buf_put(&bits.out, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n");
+	buf_put_len(&bits.out, "\x1f\x8b\x08\0\0\0\0\0\0\x03", 10);
+	put_bits(&bits, 3, 3);    /* last block, fixed codes */
+	put_bits(&bits, 0x15, 8); /* the literal 'x': 0xa8, most significant bit first */
+	for (int i = 0; i < 9 * 1024 * 1024 / 258; i++) {
+		put_bits(&bits, 0xa3, 8); /* length 258: 0xc5, reversed */
+		put_bits(&bits, 0, 5);    /* distance 1 */
+	}
+	CHECK(bits.out.len < 100 * 1024);
+	server_reply_bytes(b.server, bits.out.bytes, bits.out.len, SERVER_CLOSE);
+	run(&b, &options);
+	CHECK_MSG(o.status == WIRE_TOO_LARGE, "counted as decoded: %s", o.text);
+	CHECK(strstr(server_request(b.server, 0), "Accept-Encoding: gzip") != NULL);
+	buf_release(&bits.out);
+	outcome_release(&o);
+	bench_free(&b);
+}
+
 static void test_half_reply(void)
 {
 	struct bench b = bench_new(FAST);
@@ -782,6 +822,7 @@ int main(void)
 	test_refused();
 	test_redirect();
 	test_too_large();
+	test_gzip_bomb();
 	test_half_reply();
 	test_no_silent_resend();
 	test_timeout();

@@ -47,6 +47,7 @@ static void test_refused(void)
 	refuse("{\"url\":\"https://a.example\",\"timeout_ms\":\"1\"}", "timeout_ms", NULL);
 	refuse("{\"url\":\"https://a.example\",\"timeout_ms\":0}", "timeout_ms", NULL);
 	refuse("{\"url\":\"https://a.example\",\"private\":1}", "private", NULL);
+	refuse("{\"url\":\"https://a.example\",\"ca_file\":\"/nowhere/ca.pem\"}", "ca_file", NULL);
 	refuse("{\"url\":7}", "url", NULL);
 	refuse("{\"url\":\"ftp://a.example\"}", "http, https, smtp or smtps", NULL);
 	refuse("{\"url\":\"a.example\"}", "url", NULL);
