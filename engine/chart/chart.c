@@ -117,7 +117,7 @@ static double unit_ms(const char *unit)
 	static const struct {
 		const char *name;
 		double ms;
-	} units[] = { { "", 1 },     { "ms", 1 },      { "s", 1000 },
+	} units[] = { { "", 1 },      { "ms", 1 },      { "s", 1000 },
 		      { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 } };
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (strcmp(units[i].name, unit) == 0)
@@ -141,7 +141,8 @@ int chart_parse_delay(const char *text, int64_t *ret_ms, struct err *err)
 		memcpy(unit, p, len);
 	double ms = len < sizeof(unit) ? round(number * unit_ms(unit)) : 0;
 	bool is_number = digits > 0 && len < sizeof(unit) && unit_ms(unit) > 0;
-	if (!is_number || p[len + strspn(p + len, " \t\r\n")] != '\0' || ms > (double)delay_max_ms) {
+	if (!is_number || p[len + strspn(p + len, " \t\r\n")] != '\0' ||
+	    ms > (double)delay_max_ms) {
 		err_set_id(err, ERR_INPUT, "send.bad_delay", "'%.80s' is not a time", text);
 		return err_hint(err, "write a time such as 1s, 1.5s, 10ms, 2m, 1h or 1d");
 	}
@@ -178,6 +179,7 @@ int chart_src_path(const char *src, const char **ret, struct err *err)
 
 bool chart_is_scxml_type(const char *type)
 {
-	return !type || strcmp(type, "scxml") == 0 || strcmp(type, "http://www.w3.org/TR/scxml/") == 0 ||
+	return !type || strcmp(type, "scxml") == 0 ||
+	       strcmp(type, "http://www.w3.org/TR/scxml/") == 0 ||
 	       strcmp(type, "http://www.w3.org/TR/scxml") == 0;
 }

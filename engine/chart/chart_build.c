@@ -19,7 +19,7 @@ struct build {
 	const struct xml_node **nodes; /* of the states */
 	int32_t count;
 	VEC(struct chart_transition) transitions;
-	VEC(const char *) names;       /* of the author's state ids, for "did you mean" */
+	VEC(const char *) names; /* of the author's state ids, for "did you mean" */
 };
 
 static bool is_state(const struct xml_node *node)
@@ -39,16 +39,11 @@ static size_t count_states(const struct xml_node *node)
 static enum chart_state_kind kind_of(const struct xml_node *node, size_t child_count)
 {
 	switch ((int)node->kind) {
-	case EL_SCXML:
-		return STATE_ROOT;
-	case EL_PARALLEL:
-		return STATE_PARALLEL;
-	case EL_FINAL:
-		return STATE_FINAL;
-	case EL_HISTORY:
-		return STATE_HISTORY;
-	default:
-		return child_count > 0 ? STATE_COMPOUND : STATE_ATOMIC;
+	case EL_SCXML: return STATE_ROOT;
+	case EL_PARALLEL: return STATE_PARALLEL;
+	case EL_FINAL: return STATE_FINAL;
+	case EL_HISTORY: return STATE_HISTORY;
+	default: return child_count > 0 ? STATE_COMPOUND : STATE_ATOMIC;
 	}
 }
 
@@ -104,7 +99,8 @@ static void name_states(struct build *b)
 		b->states[i].has_id = true;
 		const struct chart_state *first = map_get(&b->own->ids, id->value);
 		if (first) {
-			compile_error(b->c, "scxml.duplicate_id", id->at, "give one of them another id",
+			compile_error(b->c, "scxml.duplicate_id", id->at,
+			              "give one of them another id",
 			              "the id '%.80s' is taken by the <%s> of line %u", id->value,
 			              b->nodes[first - b->states]->name, first->at.line);
 			continue;
@@ -173,21 +169,24 @@ static void check_target_set(struct build *b, const struct xml_attr *attr, const
 		if (can_coexist(b, sorted[i - 1], sorted[i]))
 			continue;
 		compile_error(b->c, "graph.illegal_target_set", attr->at,
-		              "name states of different regions of one <parallel>, or only one of the two",
+		              "name states of different regions of one <parallel>, or only one of "
+		              "the two",
 		              "'%.80s' and '%.80s' can never be active together",
 		              b->states[sorted[i - 1]].id, b->states[sorted[i]].id);
 		return;
 	}
 }
 
-static void resolve_targets(struct build *b, const struct xml_attr *attr, struct chart_transition *ret)
+static void resolve_targets(struct build *b, const struct xml_attr *attr,
+                            struct chart_transition *ret)
 {
 	size_t count;
 	const char *const *words = split_words(&b->c->scratch, attr->value, &count);
 	int32_t *targets = arena_alloc(b->arena, (count + 1) * sizeof(*targets));
 	if (text_has_bidi(attr->value))
 		compile_error(b->c, "xml.bidi", attr->at, "remove it",
-		              "the %s contains a character that changes the direction of text", attr->name);
+		              "the %s contains a character that changes the direction of text",
+		              attr->name);
 	struct map seen;
 	map_init(&seen);
 	for (size_t i = 0; i < count; i++) {
@@ -235,7 +234,8 @@ static int32_t add_transition(struct build *b, struct chart_transition transitio
 
 static int32_t read_transition(struct build *b, const struct xml_node *node, int32_t source)
 {
-	const struct xml_attr *event = node_attr(node, "event"), *target = node_attr(node, "target");
+	const struct xml_attr *event = node_attr(node, "event"),
+			      *target = node_attr(node, "target");
 	const struct xml_attr *type = node_attr(node, "type");
 	struct chart_transition ret = {
 		.source = source,
@@ -267,8 +267,9 @@ static void check_below(struct build *b, int32_t transition, int32_t ancestor, c
 		if (t->targets[i] > ancestor && t->targets[i] <= b->states[ancestor].last)
 			continue;
 		const struct chart_state *target = &b->states[t->targets[i]];
-		compile_error(b->c, code, at, "name a state inside it", "'%.80s' is not inside %s%.80s%s",
-		              target->id, b->states[ancestor].has_id ? "'" : "this state",
+		compile_error(b->c, code, at, "name a state inside it",
+		              "'%.80s' is not inside %s%.80s%s", target->id,
+		              b->states[ancestor].has_id ? "'" : "this state",
 		              b->states[ancestor].has_id ? b->states[ancestor].id : "",
 		              b->states[ancestor].has_id ? "'" : "");
 	}
@@ -279,7 +280,8 @@ static void read_initial(struct build *b, int32_t index)
 {
 	struct chart_state *state = &b->states[index];
 	const struct xml_node *node = b->nodes[index], *element = child_of(node, EL_INITIAL);
-	const struct xml_attr *attr = state->kind == STATE_PARALLEL ? NULL : node_attr(node, "initial");
+	const struct xml_attr *attr =
+		state->kind == STATE_PARALLEL ? NULL : node_attr(node, "initial");
 	const struct xml_node *transition = element ? child_of(element, EL_TRANSITION) : NULL;
 	if (element && attr)
 		compile_error(b->c, "scxml.conflict", attr->at, "keep one of the two",
@@ -302,7 +304,8 @@ static void read_initial(struct build *b, int32_t index)
 	if (attr) {
 		resolve_targets(b, attr, &made);
 		if (is_blank(attr->value))
-			compile_error(b->c, "scxml.empty_attribute", attr->at, "name a state, or remove it",
+			compile_error(b->c, "scxml.empty_attribute", attr->at,
+			              "name a state, or remove it",
 			              "the attribute 'initial' is empty");
 	} else if (state->child_count > 0) {
 		made.targets = state->children;
@@ -332,7 +335,8 @@ static void read_history(struct build *b, int32_t index)
 	const struct chart_transition *t = &b->transitions.at[state->initial];
 	for (size_t i = 0; i < t->target_count; i++)
 		if (b->states[t->targets[i]].kind == STATE_HISTORY)
-			compile_error(b->c, "scxml.history_transition", transition->at, "name a state",
+			compile_error(b->c, "scxml.history_transition", transition->at,
+			              "name a state",
 			              "the default of a history cannot be the history '%.80s'",
 			              b->states[t->targets[i]].id);
 }
@@ -427,7 +431,8 @@ static void read_scripts(struct build *b, const struct xml_node *root)
 {
 	struct chart *chart = b->c->chart;
 	chart->script_count = count_kind(root, EL_SCRIPT);
-	struct chart_block *blocks = arena_alloc(b->arena, (chart->script_count + 1) * sizeof(*blocks));
+	struct chart_block *blocks =
+		arena_alloc(b->arena, (chart->script_count + 1) * sizeof(*blocks));
 	size_t filled = 0;
 	for (struct xml_node *child = root->first; child; child = child->next) {
 		if (child->kind != EL_SCRIPT || child->is_refused)
@@ -449,7 +454,8 @@ static void read_allows(struct build *b, const struct xml_node *node)
 		struct chart_allow *ret = vec_add(&b->own->allows);
 		ret->codes = split_words(b->arena, allow->value, &ret->code_count);
 		ret->because = because && !is_blank(because->value)
-		                       ? arena_dup_str(b->arena, because->value) : NULL;
+		                       ? arena_dup_str(b->arena, because->value)
+		                       : NULL;
 		ret->begin = node->at;
 		ret->end = node->end;
 		if (!ret->because)
@@ -468,7 +474,8 @@ static const char *name_of(struct build *b, const struct xml_node *root)
 	if (name && !is_blank(name->value)) {
 		if (text_has_bidi(name->value))
 			compile_error(b->c, "xml.bidi", name->at, "remove it",
-			              "the name contains a character that changes the direction of text");
+			              "the name contains a character that changes the direction of "
+			              "text");
 		return arena_dup_str(b->arena, name->value);
 	}
 	const char *slash = strrchr(b->c->file, '/'), *stem = slash ? slash + 1 : b->c->file;
@@ -483,14 +490,16 @@ static const char *schema_of(struct build *b, const struct xml_node *root, const
 	const char *path = NULL;
 	struct err err = { 0 };
 	if (attr && chart_src_path(attr->value, &path, &err) < 0)
-		compile_error(b->c, "scxml.foreign_src", attr->at, err.hint, "gw:%s: %s", name, err.text);
+		compile_error(b->c, "scxml.foreign_src", attr->at, err.hint, "gw:%s: %s", name,
+		              err.text);
 	return arena_dup_str(b->arena, path);
 }
 
 static void read_root(struct build *b, const struct xml_node *root)
 {
 	struct chart *chart = b->c->chart;
-	const struct xml_attr *model = node_attr(root, "datamodel"), *binding = node_attr(root, "binding");
+	const struct xml_attr *model = node_attr(root, "datamodel"),
+			      *binding = node_attr(root, "binding");
 	chart->name = name_of(b, root);
 	chart->datamodel = model && strcmp(model->value, "null") == 0 ? "null" : "lua";
 	chart->is_binding_late = binding && strcmp(binding->value, "late") == 0;

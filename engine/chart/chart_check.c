@@ -15,9 +15,9 @@
 #include "base/mem.h"
 #include "chart/chart_int.h"
 
-static void ATTR_PRINTF(6, 0) add(struct checker *k, bool is_error, const char *code,
-                                  struct chart_place at, const char *hint, const char *format,
-                                  va_list args)
+static void ATTR_PRINTF(6, 0)
+	add(struct checker *k, bool is_error, const char *code, struct chart_place at,
+            const char *hint, const char *format, va_list args)
 {
 	char text[640];
 	vsnprintf(text, sizeof(text), format, args);
@@ -48,7 +48,8 @@ void check_warn(struct checker *k, const char *code, struct chart_place at, cons
 	va_end(args);
 }
 
-const char *check_nearest(struct checker *k, const char *name, const char *const *names, size_t count)
+const char *check_nearest(struct checker *k, const char *name, const char *const *names,
+                          size_t count)
 {
 	if (strlen(name) > 200 || k->nearest_asked++ >= CHART_NEAREST_MAX)
 		return NULL;
@@ -93,12 +94,12 @@ static void check_input(struct checker *k)
 		map_set(&known, root->data[i].id, k);
 	const char *name;
 	json_t *member;
-	json_object_foreach(json_at(schema, "properties"), name, member)
+	json_object_foreach (json_at(schema, "properties"), name, member)
 		if (!map_get(&known, name))
 			check_warn(k, "gw.input_without_data", root->at,
 			           "declare it in the top-level <datamodel>",
-			           "the input member '%.80s' (%s) has no <data> of that name: the graph "
-			           "never sees it",
+			           "the input member '%.80s' (%s) has no <data> of that name: the "
+			           "graph never sees it",
 			           name, k->chart->input_schema);
 	map_release(&known);
 	json_decref(schema);
@@ -118,7 +119,8 @@ static void check_data_marks(struct checker *k)
 			if (state->data[n].is_search || state->data[n].is_exclusive)
 				check_warn(k, "gw.misplaced", state->data[n].at,
 				           "move the <data> to the top-level <datamodel>",
-				           "gw:search and gw:exclusive work for top-level data only");
+				           "gw:search and gw:exclusive work for top-level data "
+				           "only");
 	}
 }
 
@@ -145,8 +147,8 @@ static void take_findings(struct checker *k)
 	const struct chart_int *own = k->chart->own;
 	for (size_t i = 0; i < own->findings.len; i++) {
 		const struct chart_finding *finding = &own->findings.at[i];
-		(finding->is_error ? check_error : check_warn)(k, finding->code, finding->at, finding->hint,
-		                                               "%s", finding->text);
+		(finding->is_error ? check_error : check_warn)(k, finding->code, finding->at,
+		                                               finding->hint, "%s", finding->text);
 	}
 }
 
@@ -178,7 +180,8 @@ static void report(struct checker *k, struct chart_diags *diags)
 	for (size_t i = 0; i < sorted.len; i++) {
 		const struct chart_diag *diag = &sorted.at[i];
 		while (next < own->allows.len && !is_before(diag->at, own->allows.at[next].begin)) {
-			while (depth > 0 && !is_before(own->allows.at[next].begin, open[depth - 1]->end))
+			while (depth > 0 &&
+			       !is_before(own->allows.at[next].begin, open[depth - 1]->end))
 				depth--;
 			open[depth++] = &own->allows.at[next++];
 		}
@@ -188,8 +191,8 @@ static void report(struct checker *k, struct chart_diags *diags)
 		for (size_t n = 0; n < depth && !diag->is_error; n++)
 			is_allowed |= open[n]->because && allow_has(open[n], diag->code);
 		if (!is_allowed)
-			chart_diags_add(diags, diag->is_error, diag->code, diag->at, diag->hint, "%s",
-			                diag->text);
+			chart_diags_add(diags, diag->is_error, diag->code, diag->at, diag->hint,
+			                "%s", diag->text);
 	}
 }
 

@@ -30,15 +30,15 @@ struct names {
 
 struct calls {
 	struct checker *k;
-	struct map handled;      /* "state descriptor" */
-	struct map charts;       /* src of child charts that were looked at */
-	struct names ids;        /* of invokes and sends */
-	struct names wholes;     /* of states that raise done.state */
-	bool has_unnamed;        /* an invoke whose id is generated */
+	struct map handled;  /* "state descriptor" */
+	struct map charts;   /* src of child charts that were looked at */
+	struct names ids;    /* of invokes and sends */
+	struct names wholes; /* of states that raise done.state */
+	bool has_unnamed;    /* an invoke whose id is generated */
 };
 
 static const char *const builtin_invokes[] = { "rules", "template", "approval", "checklist",
-	                                            "tasks" };
+	                                       "tasks" };
 
 static bool is_one_of(const char *text, const char *const *list, size_t count)
 {
@@ -50,12 +50,14 @@ static bool is_one_of(const char *text, const char *const *list, size_t count)
 
 static bool is_builtin_invoke(const char *type)
 {
-	return is_one_of(type, builtin_invokes, sizeof(builtin_invokes) / sizeof(builtin_invokes[0]));
+	return is_one_of(type, builtin_invokes,
+	                 sizeof(builtin_invokes) / sizeof(builtin_invokes[0]));
 }
 
 static bool is_scxml_send(const char *type)
 {
-	static const char *const types[] = { "scxml", "http://www.w3.org/TR/scxml/#SCXMLEventProcessor",
+	static const char *const types[] = { "scxml",
+		                             "http://www.w3.org/TR/scxml/#SCXMLEventProcessor",
 		                             "http://www.w3.org/TR/scxml",
 		                             "http://www.w3.org/TR/scxml/" };
 	return !type || is_one_of(type, types, sizeof(types) / sizeof(types[0]));
@@ -63,9 +65,8 @@ static bool is_scxml_send(const char *type)
 
 static bool is_builtin_send(const char *type)
 {
-	static const char *const types[] = {
-		"basichttp", "gw:run", "http://www.w3.org/TR/scxml/#BasicHTTPEventProcessor"
-	};
+	static const char *const types[] = { "basichttp", "gw:run",
+		                             "http://www.w3.org/TR/scxml/#BasicHTTPEventProcessor" };
 	return is_scxml_send(type) || is_one_of(type, types, sizeof(types) / sizeof(types[0]));
 }
 
@@ -83,7 +84,7 @@ static const char *nearest_name(struct calls *q, const char *type, const char *n
 	return check_nearest(q->k, name, names, count < NAMES_MAX ? count : NAMES_MAX);
 }
 
-/* What plugin and action say of themselves; NULL when unknown, which is reported unless is_builtin. */
+/* What plugin and action say of themselves; NULL when unknown: reported unless is_builtin. */
 static const json_t *find_action(struct calls *q, const char *type, const char *action,
                                  bool is_builtin, struct chart_place at)
 {
@@ -98,7 +99,9 @@ static const json_t *find_action(struct calls *q, const char *type, const char *
 	const json_t *found = action ? describe(q, type, action) : NULL;
 	if (!found && !is_builtin && !action)
 		check_error(q->k, "invoke.unknown_action", at, NULL,
-		            "which action of '%.80s'? An <invoke> names it by src, a <send> by event", type);
+		            "which action of '%.80s'? An <invoke> names it by src, a <send> by "
+		            "event",
+		            type);
 	else if (!found && action)
 		check_error(q->k, "invoke.unknown_action", at, nearest_name(q, type, action),
 		            "'%.80s' has no '%.80s'", type, action);
@@ -113,7 +116,9 @@ static void file_handlers(struct calls *q)
 		for (size_t n = 0; n < t->event_count; n++)
 			if (str_begins(t->events[n], "error") || strcmp(t->events[n], "*") == 0)
 				map_set(&q->handled,
-				        arena_format(&q->k->arena, "%d %s", t->source, t->events[n]), q);
+				        arena_format(&q->k->arena, "%d %s", t->source,
+				                     t->events[n]),
+				        q);
 	}
 }
 
@@ -200,7 +205,8 @@ static void check_inner(struct calls *q, const struct chart_content *content)
 	struct chart_diags inner = { 0 };
 	struct chart *chart = NULL;
 	struct err err = { 0 };
-	if (chart_new(str_of(content->text), q->k->chart->file, q->k->folder, &inner, &chart, &err) == 0)
+	if (chart_new(str_of(content->text), q->k->chart->file, q->k->folder, &inner, &chart,
+	              &err) == 0)
 		chart_check(chart, q->k->folder, q->k->world, &inner);
 	for (size_t i = 0; i < inner.len; i++) {
 		const struct chart_diag *diag = &inner.at[i];
@@ -208,7 +214,8 @@ static void check_inner(struct calls *q, const struct chart_content *content)
 		if (at.line == 1)
 			at.column += content->at.column - 1;
 		at.line += content->at.line - 1;
-		(diag->is_error ? check_error : check_warn)(q->k, diag->code, at, diag->hint, "%s", diag->text);
+		(diag->is_error ? check_error : check_warn)(q->k, diag->code, at, diag->hint, "%s",
+		                                            diag->text);
 	}
 	chart_unref(chart);
 	chart_diags_release(&inner);
@@ -226,14 +233,15 @@ static void check_child(struct calls *q, const struct chart_invoke *invoke)
 	const char *path;
 	struct buf text;
 	struct err err = { 0 };
-	if (!invoke->src.text || !q->k->folder || chart_src_path(invoke->src.text, &path, &err) < 0 ||
-	    map_get(&q->charts, path))
+	if (!invoke->src.text || !q->k->folder ||
+	    chart_src_path(invoke->src.text, &path, &err) < 0 || map_get(&q->charts, path))
 		return;
 	map_set(&q->charts, path, q);
 	struct chart *child = NULL;
 	if (check_read(q->k, path, &text, &err) < 0)
 		check_error(q->k, "gw.absent_file", invoke->at, "put the file beside the graph",
-		            "<invoke> names the chart '%.80s', which cannot be read: %s", path, err.text);
+		            "<invoke> names the chart '%.80s', which cannot be read: %s", path,
+		            err.text);
 	else if (chart_new(buf_str(&text), path, q->k->folder, NULL, &child, &err) < 0)
 		check_error(q->k, "invoke.broken_chart", invoke->at, err.hint[0] ? err.hint : NULL,
 		            "the chart it names is refused: %s", err.text);
@@ -246,8 +254,10 @@ static void check_finalize(struct calls *q, const struct chart_block *block)
 	for (size_t i = 0; i < block->count; i++) {
 		const struct chart_op *op = &block->ops[i];
 		if (op->kind == OP_SEND || op->kind == OP_RAISE)
-			check_warn(q->k, "invoke.finalize_sends", op->at, "move it into a transition",
-			           "<finalize> only takes data over; it must not raise or send events");
+			check_warn(q->k, "invoke.finalize_sends", op->at,
+			           "move it into a transition",
+			           "<finalize> only takes data over; it must not raise or send "
+			           "events");
 		for (size_t n = 0; op->kind == OP_IF && n < op->choice.count; n++)
 			check_finalize(q, &op->choice.branches[n].block);
 		if (op->kind == OP_FOREACH)
@@ -270,7 +280,8 @@ static void check_builtin(struct calls *q, const struct chart_invoke *invoke)
 	struct err err = { 0 };
 	if (strcmp(type, "template") == 0 && invoke->src.text) {
 		if (chart_src_path(invoke->src.text, &path, &err) < 0)
-			check_error(q->k, "gw.absent_file", invoke->at, err.hint, "template: %s", err.text);
+			check_error(q->k, "gw.absent_file", invoke->at, err.hint, "template: %s",
+			            err.text);
 		else
 			check_file(q, path, "this <invoke>", invoke->at);
 	}
@@ -299,8 +310,10 @@ static void on_invoke(void *ctx, const struct chart_invoke *invoke)
 		check_failure(q, invoke);
 	if (invoke->src.expr.text)
 		return;
-	const json_t *action = find_action(q, invoke->type.text, invoke->src.text, false, invoke->at);
-	char *what = mem_format("%s.%s", invoke->type.text, invoke->src.text ? invoke->src.text : "");
+	const json_t *action =
+		find_action(q, invoke->type.text, invoke->src.text, false, invoke->at);
+	char *what =
+		mem_format("%s.%s", invoke->type.text, invoke->src.text ? invoke->src.text : "");
 	check_params(q->k, &invoke->payload, action, what, invoke->at);
 	free(what);
 }
@@ -364,7 +377,8 @@ static void check_target(struct calls *q, const struct chart_send *send, struct 
 	if (!str_begins(target, "#_")) {
 		if (!strchr(target, ':') && !strchr(target, '/'))
 			check_warn(q->k, "send.unknown_target", at,
-			           "write #_internal, #_parent, #_<invokeid> or #_scxml_<sessionid>",
+			           "write #_internal, #_parent, #_<invokeid> or "
+			           "#_scxml_<sessionid>",
 			           "'%.80s' is no target for an event", target);
 		return;
 	}
@@ -404,7 +418,8 @@ static void on_op(void *ctx, int32_t state, const struct chart_op *op)
 			check_dispatch(q, &send->dispatch, "this <send>", op->at);
 		bool wants_event = is_scxml_send(send->type.text) && !send->type.expr.text;
 		if (wants_event && !send->event.text && !send->event.expr.text)
-			check_warn(q->k, "send.no_event", op->at, "add event", "this <send> has no event");
+			check_warn(q->k, "send.no_event", op->at, "add event",
+			           "this <send> has no event");
 		return;
 	}
 	if (send->event.expr.text)
@@ -440,11 +455,13 @@ static void check_same_ids(struct calls *q)
 		if (!one->invoke)
 			continue;
 		if (last && strcmp(last->id, one->id) == 0 &&
-		    (one->state == last->state || chart_is_descendant(q->k->chart, one->state, last->state) ||
+		    (one->state == last->state ||
+		     chart_is_descendant(q->k->chart, one->state, last->state) ||
 		     tree_is_orthogonal(q->k->chart, last->state, one->state)))
-			check_warn(q->k, "invoke.duplicate_id", one->invoke->at, "give one of them another id",
-			           "the <invoke> of line %u has the id '%.80s' too, and both can be open at "
-			           "once",
+			check_warn(q->k, "invoke.duplicate_id", one->invoke->at,
+			           "give one of them another id",
+			           "the <invoke> of line %u has the id '%.80s' too, and both can "
+			           "be open at once",
 			           last->invoke->at.line, one->id);
 		last = one;
 	}
@@ -453,7 +470,8 @@ static void check_same_ids(struct calls *q)
 /* "done.invoke.crmm" with nothing of that id is a slip of the pen. */
 static void check_waited_id(struct calls *q, const struct chart_transition *t, const char *event)
 {
-	static const char *const prefixes[] = { "done.invoke.", "error.communication.", "error.execution." };
+	static const char *const prefixes[] = { "done.invoke.", "error.communication.",
+		                                "error.execution." };
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
 		if (!str_begins(event, prefixes[i]) || q->has_unnamed)
 			continue;
@@ -461,7 +479,8 @@ static void check_waited_id(struct calls *q, const struct chart_transition *t, c
 		if (is_known_id(&q->ids, id))
 			return;
 		check_warn(q->k, "graph.unknown_event", t->at, nearest_id(q, &q->ids, id),
-		           "'%.120s' never comes: nothing in this graph has the id '%.80s'", event, id);
+		           "'%.120s' never comes: nothing in this graph has the id '%.80s'", event,
+		           id);
 	}
 	if (!str_begins(event, "done.state."))
 		return;
@@ -489,7 +508,8 @@ void check_calls(struct checker *k)
 	struct calls q = { .k = k };
 	map_init(&q.handled);
 	map_init(&q.charts);
-	walk_chart(k->chart, &(struct walker){ .ctx = &q, .op = collect_send, .invoke = collect_invoke });
+	walk_chart(k->chart,
+	           &(struct walker){ .ctx = &q, .op = collect_send, .invoke = collect_invoke });
 	for (int32_t i = 1; i < k->chart->state_count; i++)
 		if (k->chart->states[i].child_count > 0)
 			*vec_add(&q.wholes) = (struct named){ k->chart->states[i].id, i, NULL };

@@ -17,15 +17,16 @@ enum { PATH_MAX_BYTES = 200 }; /* of a location, as far as regions are compared 
 
 /* Names that every session has: the data model's functions and the system variables. */
 static const char *const known_names[] = {
-	"In",       "null",   "has",      "missing", "now",      "today",    "days_between",
-	"date_add", "is_date", "money",   "json",    "list",     "count",    "get",
-	"number",   "random", "string",   "table",   "math",     "utf8",     "ipairs",
-	"pairs",    "pcall",  "error",    "assert",  "select",   "tonumber", "tostring",
-	"type",     "sort",   "next",     "print",   "_VERSION", "_event",   "_sessionid",
+	"In",       "null",          "has",    "missing", "now",      "today",    "days_between",
+	"date_add", "is_date",       "money",  "json",    "list",     "count",    "get",
+	"number",   "random",        "string", "table",   "math",     "utf8",     "ipairs",
+	"pairs",    "pcall",         "error",  "assert",  "select",   "tonumber", "tostring",
+	"type",     "sort",          "next",   "print",   "_VERSION", "_event",   "_sessionid",
 	"_name",    "_ioprocessors", "_x",
 };
 
-static const char *const system_names[] = { "_event", "_sessionid", "_name", "_ioprocessors", "_x" };
+static const char *const system_names[] = { "_event", "_sessionid", "_name", "_ioprocessors",
+	                                    "_x" };
 
 /* One write: the path as it was written, and who wrote it. */
 struct write {
@@ -36,9 +37,9 @@ struct write {
 
 struct code_check {
 	struct checker *k;
-	struct map known;     /* name -> anything */
-	struct map compiled;  /* kind and text -> "" (it compiles) or the compiler's sentence */
-	struct map names;     /* path -> its index + 1 into writes, first of them after sorting */
+	struct map known;       /* name -> anything */
+	struct map compiled;    /* kind and text -> "" (it compiles) or the compiler's sentence */
+	struct map names;       /* path -> its index + 1 into writes, first of them after sorting */
 	VEC(const char *) data; /* names for "did you mean" */
 	VEC(struct write) writes;
 	const struct code *code; /* while globals are read */
@@ -80,7 +81,7 @@ static const char *compile_text(struct code_check *x, const char *text, bool sta
 	if (!known) {
 		struct err err = { 0 };
 		int status = world->compiles(world->ctx, text, statement, &err);
-		known = status == 0    ? ""
+		known = status == 0   ? ""
 		        : err.text[0] ? arena_dup_str(&x->k->arena, err.text)
 		                      : "this is no Lua";
 		map_set(&x->compiled, key, (void *)(uintptr_t)known);
@@ -94,8 +95,8 @@ static bool check_syntax(struct code_check *x, const struct code *code)
 {
 	if (text_has_bidi(code->expr->text))
 		check_warn(x->k, "lua.bidi", code->expr->at, "remove it",
-		           "this code contains a character that changes the direction of text: it is "
-		           "not what it looks like");
+		           "this code contains a character that changes the direction of text: it "
+		           "is not what it looks like");
 	if (!x->k->world->compiles)
 		return true;
 	const char *wrong = compile_text(x, source_of(x, code), is_statement(code));
@@ -110,8 +111,8 @@ static char *path_of(struct arena *arena, const char *text)
 	while (isspace((unsigned char)*text))
 		text++;
 	size_t len = 0;
-	while (len < PATH_MAX_BYTES &&
-	       (isalnum((unsigned char)text[len]) || text[len] == '_' || (text[len] == '.' && len > 0)))
+	while (len < PATH_MAX_BYTES && (isalnum((unsigned char)text[len]) || text[len] == '_' ||
+	                                (text[len] == '.' && len > 0)))
 		len++;
 	while (len > 0 && text[len - 1] == '.')
 		len--;
@@ -181,8 +182,9 @@ static bool is_name(const char *text)
 static void collect_data(struct code_check *x)
 {
 	static const char *const keywords[] = {
-		"and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if",
-		"in", "local", "nil", "not", "or", "repeat", "return", "then", "true", "until", "while",
+		"and",      "break",  "do",   "else", "elseif", "end",   "false", "for",
+		"function", "goto",   "if",   "in",   "local",  "nil",   "not",   "or",
+		"repeat",   "return", "then", "true", "until",  "while",
 	};
 	for (int32_t i = 0; i < x->k->chart->state_count; i++) {
 		const struct chart_state *state = &x->k->chart->states[i];
@@ -192,11 +194,13 @@ static void collect_data(struct code_check *x)
 			for (size_t w = 0; w < sizeof(keywords) / sizeof(keywords[0]); w++)
 				is_good &= strcmp(keywords[w], data->id) != 0;
 			if (!is_good)
-				check_warn(x->k, "lua.bad_name", data->at, "use letters, digits and _",
+				check_warn(x->k, "lua.bad_name", data->at,
+				           "use letters, digits and _",
 				           "no Lua can read a datum named '%.80s'", data->id);
 			if (is_system(data->id))
 				check_warn(x->k, "lua.read_only", data->at, "choose another name",
-				           "'%s' is a system variable and cannot be declared", data->id);
+				           "'%s' is a system variable and cannot be declared",
+				           data->id);
 			know(x, data->id, true);
 		}
 	}
@@ -227,7 +231,8 @@ static void check_location(struct code_check *x, const struct code *code)
 	else if (!map_get(&x->known, root))
 		check_warn(x->k, "lua.undeclared", code->expr->at,
 		           check_nearest(x->k, root, x->data.at, x->data.len),
-		           "'%.80s' is declared nowhere in this graph, so it cannot be assigned", root);
+		           "'%.80s' is declared nowhere in this graph, so it cannot be assigned",
+		           root);
 }
 
 /* In('state') with a literal: does the state exist? */
@@ -235,7 +240,8 @@ static void check_in(struct code_check *x, const struct code *code)
 {
 	for (const char *p = strstr(code->expr->text, "In("); p; p = strstr(p + 1, "In(")) {
 		const char *at = p + 3 + strspn(p + 3, " \t");
-		bool is_call = p == code->expr->text || !(isalnum((unsigned char)p[-1]) || p[-1] == '_' || p[-1] == '.');
+		bool is_call = p == code->expr->text ||
+		               !(isalnum((unsigned char)p[-1]) || p[-1] == '_' || p[-1] == '.');
 		const char *close = *at == '\'' || *at == '"' ? strchr(at + 1, *at) : NULL;
 		if (!is_call || !close || close - at > 500)
 			continue;
@@ -355,7 +361,8 @@ void check_code(struct checker *k)
 		know(&x, known_names[i], false);
 	if (is_lua) {
 		collect_data(&x);
-		walk_chart(k->chart, &(struct walker){ &x, collect_code, collect_op, collect_invoke });
+		walk_chart(k->chart,
+		           &(struct walker){ &x, collect_code, collect_op, collect_invoke });
 	} else {
 		walk_chart(k->chart, &(struct walker){ .ctx = &x, .op = check_null_op });
 	}

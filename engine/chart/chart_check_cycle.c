@@ -24,11 +24,11 @@ struct edge {
 struct cycles {
 	struct checker *k;
 	const struct chart *chart;
-	int32_t count;             /* states */
+	int32_t count; /* states */
 	VEC(struct edge) edges;
-	struct edge *sorted;       /* by from */
-	size_t *first;             /* of each node, into sorted; one more at the end */
-	int32_t *component;        /* of each node */
+	struct edge *sorted; /* by from */
+	size_t *first;       /* of each node, into sorted; one more at the end */
+	int32_t *component;  /* of each node */
 };
 
 static int32_t entered(const struct cycles *y, int32_t state)
@@ -97,9 +97,9 @@ static void sort_edges(struct cycles *y, size_t nodes)
 /* Tarjan's algorithm with a stack of its own, since a chain can be as long as the graph. */
 struct tarjan {
 	struct cycles *y;
-	int32_t *order, *low;  /* order 0: not seen */
-	size_t *next;          /* next edge of a node to follow */
-	int32_t *path, *open;  /* nodes being followed; nodes without a component yet */
+	int32_t *order, *low; /* order 0: not seen */
+	size_t *next;         /* next edge of a node to follow */
+	int32_t *path, *open; /* nodes being followed; nodes without a component yet */
 	size_t path_len, open_len;
 	int32_t seen, components;
 };
@@ -154,8 +154,9 @@ static void find_components(struct cycles *y, int32_t nodes)
 	for (size_t i = 0; i < n; i++)
 		y->component[i] = CHART_NONE;
 	int32_t *room = mem_alloc(4 * n * sizeof(*room));
-	struct tarjan t = { .y = y, .order = room, .low = room + n, .path = room + 2 * n,
-		            .open = room + 3 * n };
+	struct tarjan t = {
+		.y = y, .order = room, .low = room + n, .path = room + 2 * n, .open = room + 3 * n
+	};
 	t.next = mem_alloc(n * sizeof(*t.next));
 	for (int32_t i = 0; i < nodes; i++)
 		if (t.order[i] == 0)
@@ -173,13 +174,15 @@ static bool is_always(const struct chart_expr *cond)
 static int32_t leaf_of(const struct chart *chart, int32_t state)
 {
 	while (chart->states[state].kind == STATE_COMPOUND) {
-		const struct chart_transition *t = &chart->transitions[chart->states[state].initial];
+		const struct chart_transition *t =
+			&chart->transitions[chart->states[state].initial];
 		if (t->target_count != 1)
 			return CHART_NONE;
 		state = t->targets[0];
 	}
 	for (int32_t up = state; up > 0; up = chart->states[up].parent)
-		if (chart->states[up].kind == STATE_PARALLEL || chart->states[up].kind == STATE_HISTORY)
+		if (chart->states[up].kind == STATE_PARALLEL ||
+		    chart->states[up].kind == STATE_HISTORY)
 			return CHART_NONE;
 	return state;
 }
@@ -264,7 +267,8 @@ static struct component *describe(const struct cycles *y, int32_t nodes)
 	for (size_t i = 0; i < y->edges.len; i++) {
 		const struct edge *edge = &y->edges.at[i];
 		struct component *one = &all[y->component[edge->from]];
-		if (edge->transition == CHART_NONE || y->component[edge->to] != y->component[edge->from])
+		if (edge->transition == CHART_NONE ||
+		    y->component[edge->to] != y->component[edge->from])
 			continue;
 		one->writes |= block_writes(&y->chart->transitions[edge->transition].block);
 		if (one->transition == CHART_NONE || edge->transition < one->transition)
@@ -281,17 +285,20 @@ static void report_cycles(struct cycles *y, int32_t nodes)
 		if (all[i].transition == CHART_NONE)
 			continue;
 		const struct chart_transition *t = &y->chart->transitions[all[i].transition];
-		const char *source = y->chart->states[t->source].id, *target = y->chart->states[t->targets[0]].id;
+		const char *source = y->chart->states[t->source].id,
+			   *target = y->chart->states[t->targets[0]].id;
 		if (is_endless(y, t->source, all[i].size, visited))
-			check_error(y->k, "graph.eventless_cycle", t->at, "give one of the transitions an event",
-			            "this transition from '%s' to '%s' is part of a cycle that never ends: "
-			            "no event and no cond is waited for",
+			check_error(y->k, "graph.eventless_cycle", t->at,
+			            "give one of the transitions an event",
+			            "this transition from '%s' to '%s' is part of a cycle that "
+			            "never ends: no event and no cond is waited for",
 			            source, target);
 		else if (!all[i].writes)
 			check_warn(y->k, "graph.eventless_cycle", t->at,
-			           "give one of the transitions an event, or change data on the way",
-			           "this transition from '%s' to '%s' is part of a cycle without events; "
-			           "nothing on the way changes data, so it may never end",
+			           "give one of the transitions an event, or change data on the "
+			           "way",
+			           "this transition from '%s' to '%s' is part of a cycle without "
+			           "events; nothing on the way changes data, so it may never end",
 			           source, target);
 	}
 	free(visited);
@@ -306,13 +313,14 @@ static void report_standing(struct cycles *y)
 		if (t->event_count > 0 || t->target_count > 0 || !t->cond.text)
 			continue;
 		if (is_always(&t->cond))
-			check_error(y->k, "graph.eventless_cycle", t->at, "give it an event or a target",
+			check_error(y->k, "graph.eventless_cycle", t->at,
+			            "give it an event or a target",
 			            "this transition is taken again and again without end");
 		else if (!block_writes(&t->block))
 			check_warn(y->k, "graph.eventless_cycle", t->at,
 			           "give it an event or a target, or change data in it",
-			           "this transition has neither event nor target and changes no data: "
-			           "when its cond is true it may repeat without end");
+			           "this transition has neither event nor target and changes no "
+			           "data: when its cond is true it may repeat without end");
 	}
 }
 

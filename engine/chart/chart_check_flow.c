@@ -17,10 +17,11 @@
 struct flow {
 	struct checker *k;
 	const struct chart *chart;
-	bool *is_entered, *is_default, *is_open; /* open: all regions of a parallel were entered by default */
-	bool *is_left_from_inside;  /* a transition of the state or one inside it leaves the state */
-	bool *has_exit;             /* the state has a transition with a target */
-	VEC(int32_t) work;          /* entered, transitions not yet followed */
+	bool *is_entered, *is_default,
+		*is_open;          /* open: all regions of a parallel were entered by default */
+	bool *is_left_from_inside; /* a transition of the state or one inside it leaves the state */
+	bool *has_exit;            /* the state has a transition with a target */
+	VEC(int32_t) work;         /* entered, transitions not yet followed */
 };
 
 static void enter_default(struct flow *f, int32_t state);
@@ -150,7 +151,8 @@ static void report_traps(struct flow *f)
 		if (is_leaf && f->is_entered[i] && !can_leave(f, i))
 			check_warn(f->k, "graph.trap", state->at,
 			           "add a transition that leaves it, or make it a <final>",
-			           "the state '%s' can never be left, and it is not final", state->id);
+			           "the state '%s' can never be left, and it is not final",
+			           state->id);
 	}
 }
 
@@ -176,7 +178,8 @@ static void report_shadowed(struct flow *f, const struct chart_state *state)
 	map_init(&taken);
 	const struct chart_transition *eventless = NULL;
 	for (size_t i = 0; i < state->transition_count; i++) {
-		const struct chart_transition *t = &f->chart->transitions[state->first_transition + (int32_t)i];
+		const struct chart_transition *t =
+			&f->chart->transitions[state->first_transition + (int32_t)i];
 		bool is_shadowed = t->event_count == 0 && eventless;
 		size_t hidden = 0;
 		for (size_t n = 0; n < t->event_count; n++)
@@ -184,8 +187,8 @@ static void report_shadowed(struct flow *f, const struct chart_state *state)
 		if (is_shadowed || (t->event_count > 0 && hidden == t->event_count))
 			check_warn(f->k, "graph.shadowed", t->at,
 			           "move it up, or give the earlier one a cond",
-			           "this transition is never taken: an earlier one without cond takes the "
-			           "same events");
+			           "this transition is never taken: an earlier one without cond "
+			           "takes the same events");
 		if (t->cond.text)
 			continue;
 		if (t->event_count == 0)
@@ -201,8 +204,9 @@ static void report_empty_parallels(struct flow *f)
 	for (int32_t i = 1; i < f->chart->state_count; i++) {
 		const struct chart_state *state = &f->chart->states[i];
 		if (state->kind == STATE_PARALLEL && state->child_count < 2)
-			check_warn(f->k, "graph.lonely_parallel", state->at, "use <state>, or add a region",
-			           "the <parallel> '%s' has %s", state->id,
+			check_warn(f->k, "graph.lonely_parallel", state->at,
+			           "use <state>, or add a region", "the <parallel> '%s' has %s",
+			           state->id,
 			           state->child_count == 0 ? "no region" : "only one region");
 	}
 }

@@ -17,8 +17,9 @@ enum { MEMBERS_MAX = 256 };
 /* Does the schema say all there is to say about members by "properties"? */
 static bool is_plain(const json_t *schema)
 {
-	static const char *const others[] = { "$ref", "allOf", "anyOf", "oneOf", "patternProperties",
-		                              "$dynamicRef", "if" };
+	static const char *const others[] = {
+		"$ref", "allOf", "anyOf", "oneOf", "patternProperties", "$dynamicRef", "if"
+	};
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (json_at(schema, others[i]))
 			return false;
@@ -31,7 +32,7 @@ static const char *nearest_member(struct checker *k, const json_t *schema, const
 	size_t count = 0;
 	const char *key;
 	json_t *value;
-	json_object_foreach(json_at(schema, "properties"), key, value)
+	json_object_foreach (json_at(schema, "properties"), key, value)
 		if (count < MEMBERS_MAX)
 			names[count++] = key;
 	return check_nearest(k, name, names, count);
@@ -75,7 +76,8 @@ static bool has_type(const json_t *value, const char *type)
 		return json_is_number(value);
 	if (strcmp(type, "integer") == 0)
 		return json_is_integer(value) ||
-		       (json_is_real(value) && json_real_value(value) == (double)(long long)json_real_value(value));
+		       (json_is_real(value) &&
+		        json_real_value(value) == (double)(long long)json_real_value(value));
 	return false; /* a literal is no object, array or null */
 }
 
@@ -85,7 +87,7 @@ static bool fits_type(const json_t *value, const json_t *type)
 		return has_type(value, json_string_value(type));
 	size_t i;
 	json_t *one;
-	json_array_foreach(type, i, one)
+	json_array_foreach (type, i, one)
 		if (json_is_string(one) && has_type(value, json_string_value(one)))
 			return true;
 	return !json_is_array(type);
@@ -97,14 +99,16 @@ static void check_literal(struct checker *k, const struct chart_param *param, co
 	json_t *value = param->expr.text && !param->is_location ? literal(param->expr.text) : NULL;
 	const json_t *list = json_at(schema, "enum");
 	if (value && !fits_type(value, json_at(schema, "type")))
-		check_error(k, "invoke.params", param->at, NULL, "the parameter '%.80s' of %.120s cannot be %.80s",
-		            param->name, what, param->expr.text);
+		check_error(k, "invoke.params", param->at, NULL,
+		            "the parameter '%.80s' of %.120s cannot be %.80s", param->name, what,
+		            param->expr.text);
 	bool is_listed = !json_is_array(list);
 	for (size_t i = 0; value && i < json_array_size(list); i++)
 		is_listed |= json_equal(json_array_get(list, i), value) == 1;
 	if (value && !is_listed) {
 		char *allowed = json_canon(list);
-		check_error(k, "invoke.params", param->at, arena_format(&k->arena, "one of %.200s", allowed),
+		check_error(k, "invoke.params", param->at,
+		            arena_format(&k->arena, "one of %.200s", allowed),
 		            "the parameter '%.80s' of %.120s cannot be %.80s", param->name, what,
 		            param->expr.text);
 		free(allowed);
@@ -119,9 +123,11 @@ static void check_name(struct checker *k, const json_t *params, const char *name
 		return;
 	const char *hint = nearest_member(k, params, name);
 	if (json_is_false(json_at(params, "additionalProperties")))
-		check_error(k, "invoke.params", at, hint, "%.120s has no parameter '%.80s'", what, name);
+		check_error(k, "invoke.params", at, hint, "%.120s has no parameter '%.80s'", what,
+		            name);
 	else if (hint)
-		check_warn(k, "invoke.params", at, hint, "%.120s declares no parameter '%.80s'", what, name);
+		check_warn(k, "invoke.params", at, hint, "%.120s declares no parameter '%.80s'",
+		           what, name);
 }
 
 static void check_required(struct checker *k, const struct map *given, const json_t *params,
@@ -132,7 +138,8 @@ static void check_required(struct checker *k, const struct map *given, const jso
 		const char *name = json_string_value(json_array_get(required, i));
 		if (name && !map_get(given, name))
 			check_error(k, "invoke.params", at,
-			            arena_format(&k->arena, "add <param name=\"%.80s\" expr=\"...\"/>", name),
+			            arena_format(&k->arena,
+			                         "add <param name=\"%.80s\" expr=\"...\"/>", name),
 			            "%.120s needs the parameter '%.80s'", what, name);
 	}
 }
@@ -185,7 +192,9 @@ static void collect_result(void *ctx, const struct chart_invoke *invoke)
 	result->id = invoke->id;
 	result->is_advisory = invoke->dispatch.advisory != NULL;
 	if (world->action && invoke->type.text && invoke->src.text && !invoke->dispatch.each.text)
-		result->schema = json_at(world->action(world->ctx, invoke->type.text, invoke->src.text), "result");
+		result->schema =
+			json_at(world->action(world->ctx, invoke->type.text, invoke->src.text),
+		                "result");
 	map_set(&r->by_id, invoke->id, result);
 }
 
@@ -196,7 +205,8 @@ static const struct result *result_of(const struct results *r, const struct char
 	for (size_t i = 0; t && i < t->event_count; i++) {
 		if (!str_begins(t->events[i], "done.invoke."))
 			return NULL;
-		const struct result *one = map_get(&r->by_id, t->events[i] + strlen("done.invoke."));
+		const struct result *one =
+			map_get(&r->by_id, t->events[i] + strlen("done.invoke."));
 		if (!one || (ret && one != ret))
 			return NULL;
 		ret = one;
@@ -214,8 +224,8 @@ static size_t name_length(const char *text)
 }
 
 /* Follows ".a.b.c" through the schema; says where a member is unknown. */
-static void check_path(struct checker *k, const char *path, const json_t *schema, const struct code *code,
-                       const char *id)
+static void check_path(struct checker *k, const char *path, const json_t *schema,
+                       const struct code *code, const char *id)
 {
 	while (*path == '.' && name_length(path + 1) > 0 && is_plain(schema)) {
 		size_t len = name_length(path + 1);
@@ -223,7 +233,8 @@ static void check_path(struct checker *k, const char *path, const json_t *schema
 		const json_t *member = json_at(json_at(schema, "properties"), name);
 		const json_t *more = json_at(schema, "additionalProperties");
 		if (!member && (!more || json_is_false(more)))
-			check_warn(k, "invoke.result", code->expr->at, nearest_member(k, schema, name),
+			check_warn(k, "invoke.result", code->expr->at,
+			           nearest_member(k, schema, name),
 			           "the result of '%.80s' has no member '%.80s'", id, name);
 		schema = member;
 		path += 1 + len;
@@ -244,7 +255,8 @@ static void on_code(void *ctx, const struct code *code)
 		if (result->is_advisory)
 			check_warn(r->k, "invoke.advisory_read", code->expr->at,
 			           "show the advice to people, in a template; decide without it",
-			           "the result of '%.80s' is advice: the graph sees nil", result->id);
+			           "the result of '%.80s' is advice: the graph sees nil",
+			           result->id);
 		else if (result->schema)
 			check_path(r->k, p, result->schema, code, result->id);
 	}

@@ -26,7 +26,8 @@ static const char *plain_text_of(struct compile *c, const struct xml_node *node,
 	const struct xml_attr *attr = node_attr(node, name);
 	if (attr && text_has_bidi(attr->value))
 		compile_error(c, "xml.bidi", attr->at, "remove it",
-		              "the %s of this <%s> contains a character that changes the direction of text",
+		              "the %s of this <%s> contains a character that changes the direction "
+		              "of text",
 		              name, node->name);
 	return text_of(c, node, name);
 }
@@ -62,23 +63,27 @@ static size_t count_children(const struct xml_node *node, uint64_t kinds)
 }
 
 /* Reads the file that src names; NULL when that was refused. */
-static const char *read_src(struct compile *c, const struct xml_node *node, const struct xml_attr *src)
+static const char *read_src(struct compile *c, const struct xml_node *node,
+                            const struct xml_attr *src)
 {
 	const char *name;
 	struct err err = { 0 };
 	if (chart_src_path(src->value, &name, &err) < 0) {
-		compile_error(c, "scxml.foreign_src", src->at, err.hint, "<%s>: %s", node->name, err.text);
+		compile_error(c, "scxml.foreign_src", src->at, err.hint, "<%s>: %s", node->name,
+		              err.text);
 		return NULL;
 	}
 	struct buf text;
 	buf_init(&text, LIMIT_GRAPH_BYTES);
-	int got = c->folder ? c->folder->read(c->folder->ctx, name, &text, &err)
-	                    : err_set(&err, ERR_ABSENT, "this graph stands alone, without a folder");
+	int got = c->folder
+	                  ? c->folder->read(c->folder->ctx, name, &text, &err)
+	                  : err_set(&err, ERR_ABSENT, "this graph stands alone, without a folder");
 	const char *ret = NULL;
 	if (got < 0)
 		compile_error(c, "scxml.src_absent", src->at, "put the file beside the graph",
 		              "<%s> cannot read '%.200s': %s", node->name, name, err.text);
-	else if (!str_is_utf8(buf_str(&text)) || memchr(text.bytes ? text.bytes : "", '\0', text.len))
+	else if (!str_is_utf8(buf_str(&text)) ||
+	         memchr(text.bytes ? text.bytes : "", '\0', text.len))
 		compile_error(c, "scxml.src_absent", src->at, "save the file as UTF-8",
 		              "<%s>: '%.200s' is not text in UTF-8", node->name, name);
 	else
@@ -91,7 +96,8 @@ static const char *read_src(struct compile *c, const struct xml_node *node, cons
 static struct chart_expr script_code(struct compile *c, const struct xml_node *node)
 {
 	const struct xml_attr *src = node_attr(node, "src");
-	struct chart_expr code = { .id = c->chart->expr_count++, .at = src ? src->at : node->text_at };
+	struct chart_expr code = { .id = c->chart->expr_count++,
+		                   .at = src ? src->at : node->text_at };
 	code.text = src ? read_src(c, node, src) : arena_dup_str(arena_of(c), node->text);
 	if (!code.text)
 		code.text = "";
@@ -124,7 +130,9 @@ struct chart_data content_data(struct compile *c, const struct xml_node *node)
 
 static struct chart_content content_of(struct compile *c, const struct xml_node *node)
 {
-	struct chart_content content = { .present = true, .expr = expr_of(c, node, "expr"), .at = node->at };
+	struct chart_content content = { .present = true,
+		                         .expr = expr_of(c, node, "expr"),
+		                         .at = node->at };
 	if (content.expr.text)
 		return content;
 	content.is_xml = node->xml != NULL;
@@ -136,7 +144,8 @@ static struct chart_content content_of(struct compile *c, const struct xml_node 
 
 static struct chart_param param_of(struct compile *c, const struct xml_node *node)
 {
-	const struct xml_attr *location = node_attr(node, "location"), *render = node_gw(node, "render");
+	const struct xml_attr *location = node_attr(node, "location"),
+			      *render = node_gw(node, "render");
 	struct chart_param param = {
 		.name = plain_text_of(c, node, "name"),
 		.expr = content_expr(c, location ? location : node_attr(node, "expr")),
@@ -147,7 +156,8 @@ static struct chart_param param_of(struct compile *c, const struct xml_node *nod
 		const char *path;
 		struct err err = { 0 };
 		if (chart_src_path(render->value, &path, &err) < 0)
-			compile_error(c, "scxml.foreign_src", render->at, err.hint, "gw:render: %s", err.text);
+			compile_error(c, "scxml.foreign_src", render->at, err.hint, "gw:render: %s",
+			              err.text);
 		else
 			param.render = arena_dup_str(arena_of(c), path);
 	}
@@ -160,7 +170,8 @@ struct chart_payload content_payload(struct compile *c, const struct xml_node *n
 	const struct xml_attr *list = node_attr(node, "namelist");
 	if (list) {
 		const char *const *names = split_words(arena_of(c), list->value, &ret.name_count);
-		struct chart_expr *at = arena_alloc(arena_of(c), (ret.name_count + 1) * sizeof(*at));
+		struct chart_expr *at =
+			arena_alloc(arena_of(c), (ret.name_count + 1) * sizeof(*at));
 		for (size_t i = 0; i < ret.name_count; i++)
 			at[i] = (struct chart_expr){ names[i], c->chart->expr_count++, list->at };
 		ret.names = at;
@@ -258,12 +269,8 @@ static void read_assign(struct compile *c, const struct xml_node *node, struct c
 static void read_op(struct compile *c, const struct xml_node *node, struct chart_op *op)
 {
 	switch (op->kind) {
-	case OP_RAISE:
-		op->raise.event = plain_text_of(c, node, "event");
-		return;
-	case OP_IF:
-		read_branches(c, node, op);
-		return;
+	case OP_RAISE: op->raise.event = plain_text_of(c, node, "event"); return;
+	case OP_IF: read_branches(c, node, op); return;
 	case OP_FOREACH:
 		op->foreach.array = expr_of(c, node, "array");
 		op->foreach.item = expr_of(c, node, "item");
@@ -274,27 +281,19 @@ static void read_op(struct compile *c, const struct xml_node *node, struct chart
 		op->log.label = text_of(c, node, "label");
 		op->log.expr = expr_of(c, node, "expr");
 		return;
-	case OP_ASSIGN:
-		read_assign(c, node, op);
-		return;
-	case OP_SCRIPT:
-		op->script.code = script_code(c, node);
-		return;
-	case OP_SEND:
-		op->send = send_of(c, node);
-		return;
-	case OP_CANCEL:
-		op->cancel.sendid = value_of(c, node, "sendid", "sendidexpr");
-		return;
+	case OP_ASSIGN: read_assign(c, node, op); return;
+	case OP_SCRIPT: op->script.code = script_code(c, node); return;
+	case OP_SEND: op->send = send_of(c, node); return;
+	case OP_CANCEL: op->cancel.sendid = value_of(c, node, "sendid", "sendidexpr"); return;
 	}
 }
 
 static struct chart_op op_of(struct compile *c, const struct xml_node *node)
 {
 	static const unsigned char kinds[EL_UNKNOWN] = {
-		[EL_RAISE] = OP_RAISE,   [EL_IF] = OP_IF,         [EL_FOREACH] = OP_FOREACH,
-		[EL_LOG] = OP_LOG,       [EL_ASSIGN] = OP_ASSIGN, [EL_SCRIPT] = OP_SCRIPT,
-		[EL_SEND] = OP_SEND,     [EL_CANCEL] = OP_CANCEL,
+		[EL_RAISE] = OP_RAISE, [EL_IF] = OP_IF,         [EL_FOREACH] = OP_FOREACH,
+		[EL_LOG] = OP_LOG,     [EL_ASSIGN] = OP_ASSIGN, [EL_SCRIPT] = OP_SCRIPT,
+		[EL_SEND] = OP_SEND,   [EL_CANCEL] = OP_CANCEL,
 	};
 	struct chart_op op = { .kind = (enum chart_op_kind)kinds[node->kind], .at = node->at };
 	read_op(c, node, &op);
@@ -324,7 +323,7 @@ struct chart_invoke content_invoke(struct compile *c, const struct xml_node *nod
 	struct err err = { 0 };
 	if (ret.src.text && !ret.type.expr.text && chart_is_scxml_type(ret.type.text) &&
 	    chart_src_path(ret.src.text, &path, &err) < 0)
-		compile_error(c, "scxml.foreign_src", node_attr(node, "src")->at, err.hint, "<invoke>: %s",
-		              err.text);
+		compile_error(c, "scxml.foreign_src", node_attr(node, "src")->at, err.hint,
+		              "<invoke>: %s", err.text);
 	return ret;
 }

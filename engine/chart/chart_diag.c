@@ -109,7 +109,8 @@ void compile_error(struct compile *c, const char *code, struct chart_place at, c
 		c->status = ERR_INPUT;
 }
 
-void compile_limit(struct compile *c, const char *code, struct chart_place at, const char *format, ...)
+void compile_limit(struct compile *c, const char *code, struct chart_place at, const char *format,
+                   ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -143,7 +144,8 @@ void compile_note(struct compile *c, bool is_error, const char *code, struct cha
 const char *compile_nearest(struct compile *c, const char *name, const char *const *names,
                             size_t count)
 {
-	/* Comparing one name with all others is work: a thousand typos need not cost a thousand searches. */
+	/* Comparing one name with all others is work: a thousand typos need not cost a thousand
+	 * searches. */
 	if (strlen(name) > 200 || c->nearest_asked++ >= CHART_NEAREST_MAX)
 		return NULL;
 	const char *nearest = str_nearest(name, names, count);

@@ -16,8 +16,8 @@ bool read_truth(struct compile *c, const struct xml_attr *attr)
 	if (!attr || strcmp(attr->value, "false") == 0)
 		return false;
 	if (strcmp(attr->value, "true") != 0)
-		compile_error(c, attr->space == ATTR_GW ? "gw.bad_value" : "scxml.bad_value", attr->at,
-		              "write true or false", "%s%s cannot be '%.80s'",
+		compile_error(c, attr->space == ATTR_GW ? "gw.bad_value" : "scxml.bad_value",
+		              attr->at, "write true or false", "%s%s cannot be '%.80s'",
 		              attr->space == ATTR_GW ? "gw:" : "", attr->name, attr->value);
 	return true;
 }
@@ -34,7 +34,8 @@ static int32_t read_number(struct compile *c, const struct xml_attr *attr, int32
 		number = number * 10 + (*p - '0');
 	if (p > attr->value && *p == '\0' && number >= min && number <= max)
 		return (int32_t)number;
-	bad_value(c, attr, arena_format(&c->scratch, "write a whole number from %d to %d", min, max));
+	bad_value(c, attr,
+	          arena_format(&c->scratch, "write a whole number from %d to %d", min, max));
 	return fallback;
 }
 
@@ -42,7 +43,8 @@ static int64_t read_timeout(struct compile *c, const struct xml_attr *attr)
 {
 	struct err err = { 0 };
 	int64_t ms = -1;
-	if (attr && (chart_parse_delay(attr->value, &ms, &err) < 0 || ms < 1 || ms > LIMIT_TIMEOUT_MS)) {
+	if (attr &&
+	    (chart_parse_delay(attr->value, &ms, &err) < 0 || ms < 1 || ms > LIMIT_TIMEOUT_MS)) {
 		bad_value(c, attr, "write a time such as 10s or 500ms, at most 10 minutes");
 		return -1;
 	}
@@ -57,11 +59,13 @@ static void read_backoff(struct compile *c, const struct xml_attr *attr, struct 
 	const char *dots = strstr(attr->value, "..");
 	struct err err = { 0 };
 	int64_t min = 0, max = 0;
-	const char *first = dots ? arena_dup(&c->scratch, attr->value, (size_t)(dots - attr->value)) : attr->value;
+	const char *first = dots ? arena_dup(&c->scratch, attr->value, (size_t)(dots - attr->value))
+	                         : attr->value;
 	if (chart_parse_delay(first, &min, &err) < 0 ||
-	    chart_parse_delay(dots ? dots + 2 : attr->value, &max, &err) < 0 || min > max || min < 1 ||
-	    max > LIMIT_TIMEOUT_MS) {
-		bad_value(c, attr, "write two times such as 1s..4s, the smaller first, at most 10 minutes");
+	    chart_parse_delay(dots ? dots + 2 : attr->value, &max, &err) < 0 || min > max ||
+	    min < 1 || max > LIMIT_TIMEOUT_MS) {
+		bad_value(c, attr,
+		          "write two times such as 1s..4s, the smaller first, at most 10 minutes");
 		return;
 	}
 	ret->backoff_min_ms = min;
@@ -94,8 +98,9 @@ static void read_each(struct compile *c, const struct xml_node *node, struct cha
 	ret->as = copy(c, as, "item");
 	ret->parallel = read_number(c, parallel, 1, LIMIT_EACH_ELEMENTS, 1);
 	if (!each && (as || parallel))
-		compile_error(c, "gw.misplaced", (as ? as : parallel)->at, "add gw:each, or remove it",
-		              "gw:%s means nothing without gw:each", (as ? as : parallel)->name);
+		compile_error(c, "gw.misplaced", (as ? as : parallel)->at,
+		              "add gw:each, or remove it", "gw:%s means nothing without gw:each",
+		              (as ? as : parallel)->name);
 }
 
 struct chart_dispatch content_dispatch(struct compile *c, const struct xml_node *node)
@@ -109,11 +114,12 @@ struct chart_dispatch content_dispatch(struct compile *c, const struct xml_node 
 	ret.advisory = copy(c, node_gw(node, "advisory"), NULL);
 	ret.fallback = copy(c, node_gw(node, "fallback"), NULL);
 	if (ret.fallback && !ret.advisory)
-		compile_error(c, "gw.misplaced", node_gw(node, "fallback")->at, "add gw:advisory, or remove it",
+		compile_error(c, "gw.misplaced", node_gw(node, "fallback")->at,
+		              "add gw:advisory, or remove it",
 		              "gw:fallback means nothing without gw:advisory");
 	const struct xml_attr *unsure = node_gw(node, "on-unsure");
-	if (unsure && strcmp(unsure->value, "reconcile") != 0 && strcmp(unsure->value, "retry") != 0 &&
-	    strcmp(unsure->value, "fail") != 0)
+	if (unsure && strcmp(unsure->value, "reconcile") != 0 &&
+	    strcmp(unsure->value, "retry") != 0 && strcmp(unsure->value, "fail") != 0)
 		bad_value(c, unsure, "write reconcile, retry or fail");
 	ret.on_unsure = copy(c, unsure, "reconcile");
 	return ret;

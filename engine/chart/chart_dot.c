@@ -117,7 +117,8 @@ static int32_t exit_of(const struct chart *chart, int32_t state)
 {
 	while (is_cluster(&chart->states[state])) {
 		const struct chart_state *s = &chart->states[state];
-		state = s->children[s->kind == STATE_PARALLEL ? s->child_count / 2 : s->child_count - 1];
+		state = s->children[s->kind == STATE_PARALLEL ? s->child_count / 2
+		                                              : s->child_count - 1];
 	}
 	return state;
 }
@@ -151,23 +152,31 @@ static void put_leaf(struct dot *d, int32_t index)
 	indent(d, index);
 	buf_printf(d->out, "s%d [", index);
 	if (state->kind == STATE_FINAL) {
-		buf_printf(d->out, "shape=doublecircle, style=filled, width=0.16, height=0.16, "
-		                   "fixedsize=true, fillcolor=\"%s\", color=\"%s\", label=\"\", xlabel=<",
-		           look.fill ? look.fill : "#333333", look.border ? look.border : "#333333");
+		buf_printf(d->out,
+		           "shape=doublecircle, style=filled, width=0.16, height=0.16, "
+		           "fixedsize=true, fillcolor=\"%s\", color=\"%s\", label=\"\", xlabel=<",
+		           look.fill ? look.fill : "#333333",
+		           look.border ? look.border : "#333333");
 		put_cut(d->out, label_name(state), NAME_CHARS);
 		buf_put(d->out, ">];\n");
 		return;
 	}
 	if (state->kind == STATE_HISTORY) {
-		buf_printf(d->out, "shape=circle, style=filled, fillcolor=white, fixedsize=true, width=0.3, "
-		                   "label=\"%s\"];\n",
+		buf_printf(d->out,
+		           "shape=circle, style=filled, fillcolor=white, fixedsize=true, "
+		           "width=0.3, "
+		           "label=\"%s\"];\n",
 		           state->is_deep ? "H*" : "H");
 		return;
 	}
 	buf_printf(d->out, "shape=%s, style=\"%s\", fillcolor=\"%s\", color=\"%s\", ",
 	           is_task ? "folder" : "box", is_task ? "filled" : "rounded,filled",
-	           look.fill ? look.fill : is_task ? "#ffe9a8" : "#f4f8fd",
-	           look.border ? look.border : is_task ? "#b8860b" : "#5a7ca8");
+	           look.fill ? look.fill
+	           : is_task ? "#ffe9a8"
+	                     : "#f4f8fd",
+	           look.border ? look.border
+	           : is_task   ? "#b8860b"
+	                       : "#5a7ca8");
 	put_label(d, index);
 	buf_put(d->out, "];\n");
 }
@@ -199,16 +208,23 @@ static void put_state(struct dot *d, int32_t index)
 	indent(d, index);
 	buf_printf(d->out, "  style=\"%s\"; color=\"%s\"; fillcolor=\"%s\"; margin=14; ",
 	           is_region ? "dashed,rounded,filled" : "rounded,filled",
-	           look.border ? look.border : is_parallel ? "#7a5ea8" : "#8a9bb0",
-	           look.fill ? look.fill : state_has_task(state) ? "#fff4d0" : is_parallel ? "#faf7ff" : "#ffffff");
+	           look.border   ? look.border
+	           : is_parallel ? "#7a5ea8"
+	                         : "#8a9bb0",
+	           look.fill               ? look.fill
+	           : state_has_task(state) ? "#fff4d0"
+	           : is_parallel           ? "#faf7ff"
+	                                   : "#ffffff");
 	put_label(d, index);
 	buf_put(d->out, ";\n");
 	indent(d, index);
 	if (is_parallel)
 		buf_printf(d->out, "  i%d [shape=point, style=invis, width=0.01];\n", index);
 	else
-		buf_printf(d->out, "  i%d [shape=circle, style=filled, fillcolor=black, label=\"\", "
-		                   "fixedsize=true, width=0.12];\n", index);
+		buf_printf(d->out,
+		           "  i%d [shape=circle, style=filled, fillcolor=black, label=\"\", "
+		           "fixedsize=true, width=0.12];\n",
+		           index);
 	put_inside(d, state);
 	indent(d, index);
 	buf_put(d->out, "}\n");
@@ -281,28 +297,32 @@ static void put_initial(const struct dot *d, int32_t index)
 		buf_put(d->out, " [");
 		if (is_cluster(&d->chart->states[t->targets[i]]))
 			buf_printf(d->out, "lhead=cluster_s%d, ", t->targets[i]);
-		buf_printf(d->out, "style=%s];\n", state->kind == STATE_HISTORY ? "dashed" : "solid");
+		buf_printf(d->out, "style=%s];\n",
+		           state->kind == STATE_HISTORY ? "dashed" : "solid");
 	}
 }
 
 void chart_dot_painted(const struct chart *chart, const struct chart_paint *paint, struct buf *out)
 {
 	struct dot d = { .chart = chart, .paint = paint, .out = out };
-	buf_put(out, "digraph chart {\n"
-	             "  graph [compound=true, rankdir=TB, fontname=\"Helvetica\", fontsize=12, "
-	             "labeljust=l, nodesep=0.35, ranksep=0.45, forcelabels=true, pad=0.2, label=<<b>");
+	buf_put(out,
+	        "digraph chart {\n"
+	        "  graph [compound=true, rankdir=TB, fontname=\"Helvetica\", fontsize=12, "
+	        "labeljust=l, nodesep=0.35, ranksep=0.45, forcelabels=true, pad=0.2, label=<<b>");
 	put_cut(out, chart->name, NAME_CHARS);
-	buf_put(out, "</b>>, labelloc=t];\n"
-	             "  node [fontname=\"Helvetica\", fontsize=11, margin=\"0.16,0.08\"];\n"
-	             "  edge [fontname=\"Helvetica\", fontsize=9, color=\"#4a4a4a\", arrowsize=0.7];\n"
-	             "  i0 [shape=circle, style=filled, fillcolor=black, label=\"\", "
-	             "fixedsize=true, width=0.15];\n");
+	buf_put(out,
+	        "</b>>, labelloc=t];\n"
+	        "  node [fontname=\"Helvetica\", fontsize=11, margin=\"0.16,0.08\"];\n"
+	        "  edge [fontname=\"Helvetica\", fontsize=9, color=\"#4a4a4a\", arrowsize=0.7];\n"
+	        "  i0 [shape=circle, style=filled, fillcolor=black, label=\"\", "
+	        "fixedsize=true, width=0.15];\n");
 	put_inside(&d, &chart->states[0]);
 	for (int32_t i = 0; i < chart->state_count; i++) {
 		const struct chart_state *state = &chart->states[i];
 		put_initial(&d, i);
 		for (size_t n = 0; n < state->transition_count; n++) {
-			const struct chart_transition *t = &chart->transitions[state->first_transition + (int32_t)n];
+			const struct chart_transition *t =
+				&chart->transitions[state->first_transition + (int32_t)n];
 			for (size_t k = 0; k < t->target_count; k++)
 				put_edge(&d, t, k);
 		}

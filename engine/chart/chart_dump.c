@@ -155,9 +155,7 @@ static void put_op(struct dump *d, const struct chart_op *op)
 		buf_put(d->out, "raise");
 		put_text(d, "event", op->raise.event);
 		break;
-	case OP_IF:
-		put_branches(d, op);
-		return;
+	case OP_IF: put_branches(d, op); return;
 	case OP_FOREACH:
 		buf_put(d->out, "foreach");
 		put_expr(d, "array", &op->foreach.array);
@@ -183,9 +181,7 @@ static void put_op(struct dump *d, const struct chart_op *op)
 		buf_put(d->out, "script");
 		put_expr(d, "code", &op->script.code);
 		break;
-	case OP_SEND:
-		put_send(d, &op->send, op->at);
-		return;
+	case OP_SEND: put_send(d, &op->send, op->at); return;
 	case OP_CANCEL:
 		buf_put(d->out, "cancel");
 		put_value(d, "sendid", &op->cancel.sendid);
@@ -258,7 +254,8 @@ static void put_invoke(struct dump *d, const struct chart_invoke *invoke)
 	d->depth--;
 }
 
-static void put_handlers(struct dump *d, const char *name, const struct chart_block *blocks, size_t count)
+static void put_handlers(struct dump *d, const char *name, const struct chart_block *blocks,
+                         size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		begin_line(d);
@@ -271,18 +268,12 @@ static void put_handlers(struct dump *d, const char *name, const struct chart_bl
 static const char *kind_name(const struct chart_state *state)
 {
 	switch (state->kind) {
-	case STATE_ROOT:
-		return "root";
-	case STATE_ATOMIC:
-		return "state";
-	case STATE_COMPOUND:
-		return "compound";
-	case STATE_PARALLEL:
-		return "parallel";
-	case STATE_FINAL:
-		return "final";
-	case STATE_HISTORY:
-		return state->is_deep ? "history deep" : "history shallow";
+	case STATE_ROOT: return "root";
+	case STATE_ATOMIC: return "state";
+	case STATE_COMPOUND: return "compound";
+	case STATE_PARALLEL: return "parallel";
+	case STATE_FINAL: return "final";
+	case STATE_HISTORY: return state->is_deep ? "history deep" : "history shallow";
 	}
 	return "?";
 }
@@ -319,9 +310,9 @@ static void put_state(struct dump *d, int32_t index)
 void chart_dump(const struct chart *chart, struct buf *out)
 {
 	struct dump d = { .chart = chart, .out = out };
-	buf_printf(out, "chart %s datamodel %s binding %s%s exprs %u", chart->name, chart->datamodel,
-	           chart->is_binding_late ? "late" : "early", chart->on_error_block ? " on-error block" : "",
-	           chart->expr_count);
+	buf_printf(out, "chart %s datamodel %s binding %s%s exprs %u", chart->name,
+	           chart->datamodel, chart->is_binding_late ? "late" : "early",
+	           chart->on_error_block ? " on-error block" : "", chart->expr_count);
 	put_text(&d, "input", chart->input_schema);
 	put_text(&d, "output", chart->output_schema);
 	buf_put(out, "\n");

@@ -44,7 +44,8 @@ static struct chart_place guard_place(const struct guard *g)
 bool text_has_bidi(const char *text)
 {
 	for (const char *p = text; (p = strchr(p, '\xE2')); p++) {
-		unsigned char second = (unsigned char)p[1], third = second ? (unsigned char)p[2] : 0;
+		unsigned char second = (unsigned char)p[1],
+			      third = second ? (unsigned char)p[2] : 0;
 		if (second == 0x80 && third >= 0xAA && third <= 0xAE)
 			return true;
 		if (second == 0x81 && third >= 0xA6 && third <= 0xA9)
@@ -89,7 +90,8 @@ static bool guard_declaration(struct guard *g)
 			if (len != 5 || strncasecmp(word + 1, "utf-8", 5) != 0) {
 				compile_error(g->c, "xml.encoding", guard_place(g),
 				              "save the file as UTF-8 and declare that, or nothing",
-				              "the graph declares the encoding '%.*s', but graphs are UTF-8",
+				              "the graph declares the encoding '%.*s', but graphs "
+				              "are UTF-8",
 				              (int)(len < 40 ? len : 40), word + 1);
 				return false;
 			}
@@ -104,8 +106,10 @@ static bool guard_instruction(struct guard *g)
 	static const char *const forbidden[] = { "xml-stylesheet", "oasis-xml-catalog" };
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
 		size_t len = strlen(forbidden[i]);
-		if ((size_t)(g->end - g->at) > len + 2 && memcmp(g->at + 2, forbidden[i], len) == 0) {
-			compile_error(g->c, "xml.instruction_forbidden", guard_place(g), "remove it",
+		if ((size_t)(g->end - g->at) > len + 2 &&
+		    memcmp(g->at + 2, forbidden[i], len) == 0) {
+			compile_error(g->c, "xml.instruction_forbidden", guard_place(g),
+			              "remove it",
 			              "<?%s?> would load another file; a graph loads nothing",
 			              forbidden[i]);
 			return false;
@@ -179,7 +183,8 @@ static bool guard_markup(struct guard *g)
 	}
 	if (begins(g, "<!")) {
 		compile_error(g->c, "xml.dtd_forbidden", guard_place(g),
-		              "remove the DOCTYPE with everything in it; write the text of an entity instead of it",
+		              "remove the DOCTYPE with everything in it; write the text of an "
+		              "entity instead of it",
 		              "a graph must not have a DOCTYPE");
 		return false;
 	}
@@ -202,11 +207,12 @@ static bool guard_bytes(struct compile *c)
 	struct str *text = &c->text;
 	if (text->len > LIMIT_GRAPH_BYTES) {
 		compile_limit(c, "xml.bytes", (struct chart_place){ 1, 1 },
-		              "the graph has %zu bytes, more than %d (LIMIT_GRAPH_BYTES)", text->len,
-		              LIMIT_GRAPH_BYTES);
+		              "the graph has %zu bytes, more than %d (LIMIT_GRAPH_BYTES)",
+		              text->len, LIMIT_GRAPH_BYTES);
 		return false;
 	}
-	if (text->len >= 2 && (memcmp(text->ptr, "\xFE\xFF", 2) == 0 || memcmp(text->ptr, "\xFF\xFE", 2) == 0)) {
+	if (text->len >= 2 &&
+	    (memcmp(text->ptr, "\xFE\xFF", 2) == 0 || memcmp(text->ptr, "\xFF\xFE", 2) == 0)) {
 		compile_error(c, "xml.encoding", (struct chart_place){ 1, 1 }, wanted,
 		              "the graph is written in UTF-16 or UTF-32, but graphs are UTF-8");
 		return false;
@@ -233,7 +239,8 @@ static bool guard_bytes(struct compile *c)
 		else
 			bad = middle;
 	}
-	compile_error(c, "xml.encoding", place_in(*text, good), wanted, "the graph is not valid UTF-8");
+	compile_error(c, "xml.encoding", place_in(*text, good), wanted,
+	              "the graph is not valid UTF-8");
 	return false;
 }
 

@@ -64,9 +64,10 @@ struct xml_node {
 	const struct xml_attr *attrs;
 	size_t attr_count;
 	struct xml_node *parent, *first, *last, *next;
-	const char *text;   /* the characters of an element that may hold text; NULL when XML is set */
-	const char *xml;    /* its children as XML text, when there is an element among them */
-	bool is_refused;    /* misplaced or unknown: reported, not built */
+	const char
+		*text;   /* the characters of an element that may hold text; NULL when XML is set */
+	const char *xml; /* its children as XML text, when there is an element among them */
+	bool is_refused; /* misplaced or unknown: reported, not built */
 	struct chart_place at, text_at, end;
 };
 
@@ -109,8 +110,8 @@ struct chart_int {
 /* chart_diag.c: an error, which ends in refusal; a finding kept for the checker. */
 void compile_error(struct compile *c, const char *code, struct chart_place at, const char *hint,
                    const char *format, ...) ATTR_PRINTF(5, 6);
-void compile_limit(struct compile *c, const char *code, struct chart_place at, const char *format, ...)
-	ATTR_PRINTF(4, 5);
+void compile_limit(struct compile *c, const char *code, struct chart_place at, const char *format,
+                   ...) ATTR_PRINTF(4, 5);
 void compile_note(struct compile *c, bool is_error, const char *code, struct chart_place at,
                   const char *hint, const char *format, ...) ATTR_PRINTF(6, 7);
 /* "did you mean 'x'?", or NULL; asked for a bounded number of findings only. */
@@ -153,10 +154,10 @@ bool read_truth(struct compile *c, const struct xml_attr *attr); /* absent: fals
 
 /* chart_walk.c: every piece of code of a chart, in the order of the tables. */
 enum code_kind {
-	CODE_VALUE,    /* an expression */
+	CODE_VALUE, /* an expression */
 	CODE_COND,
-	CODE_PLACE,    /* a location that is written: <assign>, idlocation, <foreach item> */
-	CODE_READ,     /* a location that is read: namelist, <param location> */
+	CODE_PLACE, /* a location that is written: <assign>, idlocation, <foreach item> */
+	CODE_READ,  /* a location that is read: namelist, <param location> */
 	CODE_SCRIPT
 };
 
@@ -169,7 +170,7 @@ struct code {
 
 struct walker {
 	void *ctx;
-	void (*code)(void *ctx, const struct code *code);       /* any of the three may be NULL */
+	void (*code)(void *ctx, const struct code *code); /* any of the three may be NULL */
 	void (*op)(void *ctx, int32_t state, const struct chart_op *op);
 	void (*invoke)(void *ctx, const struct chart_invoke *invoke);
 };
@@ -181,14 +182,15 @@ struct checker {
 	const struct chart_folder *folder;
 	const struct chart_world *world; /* never NULL; its members may be */
 	struct arena arena;
-	VEC(struct chart_diag) found;    /* text and hint in arena */
+	VEC(struct chart_diag) found; /* text and hint in arena */
 	size_t nearest_asked;
 };
 void check_error(struct checker *k, const char *code, struct chart_place at, const char *hint,
                  const char *format, ...) ATTR_PRINTF(5, 6);
 void check_warn(struct checker *k, const char *code, struct chart_place at, const char *hint,
                 const char *format, ...) ATTR_PRINTF(5, 6);
-const char *check_nearest(struct checker *k, const char *name, const char *const *names, size_t count);
+const char *check_nearest(struct checker *k, const char *name, const char *const *names,
+                          size_t count);
 /* 0, or what the folder says; without a folder ERR_ABSENT.  text is to be released. */
 int check_read(struct checker *k, const char *name, struct buf *text, struct err *err);
 void check_flow(struct checker *k);   /* chart_check_flow.c: unreachable, trap, shadowed */
@@ -197,7 +199,7 @@ void check_calls(struct checker *k);  /* chart_check_calls.c: invokes and sends 
 void check_params(struct checker *k, const struct chart_payload *payload, const json_t *action,
                   const char *what, struct chart_place at); /* chart_check_params.c */
 void check_results(struct checker *k);
-void check_code(struct checker *k);   /* chart_check_code.c: Lua */
+void check_code(struct checker *k); /* chart_check_code.c: Lua */
 
 /* chart_tree.c: questions about states that several parts ask. */
 /* The compound state or root that a transition with targets does not leave (appendix A). */
@@ -212,7 +214,8 @@ bool tree_matches(const char *descriptor, const char *name);
 /* chart_label.c: what pictures say; each appends to out, cut to what fits. */
 const char *label_name(const struct chart_state *state); /* its title, else its id */
 /* "event other [guard]", with between instead of the blanks */
-void label_transition(const struct chart_transition *transition, const char *between, struct buf *out);
+void label_transition(const struct chart_transition *transition, const char *between,
+                      struct buf *out);
 /* "salesforce.onboarding", "approval legal", "chart child.scxml" */
 void label_invoke(const struct chart_invoke *invoke, struct buf *out);
 /* "slack.post" for each send of the block to a plugin, blank-separated. */

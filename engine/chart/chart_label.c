@@ -32,7 +32,8 @@ const char *label_name(const struct chart_state *state)
 	return state->title && !is_blank(state->title) ? state->title : state->id;
 }
 
-void label_transition(const struct chart_transition *transition, const char *between, struct buf *out)
+void label_transition(const struct chart_transition *transition, const char *between,
+                      struct buf *out)
 {
 	for (size_t i = 0; i < transition->event_count; i++) {
 		if (i > 0)

@@ -28,7 +28,7 @@ static const char ns_xinclude[] = "http://www.w3.org/2001/XInclude";
 struct scope {
 	const char *prefix, *uri; /* prefix "" for the default namespace */
 	size_t depth;
-	size_t hides;             /* 1 + index of the outer declaration of the same prefix, or 0 */
+	size_t hides; /* 1 + index of the outer declaration of the same prefix, or 0 */
 	bool is_hidden;
 };
 
@@ -36,8 +36,8 @@ struct reader {
 	struct compile *c;
 	xmlParserCtxtPtr ctxt;
 	struct xml_node *root, *node; /* node: the innermost open one */
-	size_t depth;       /* open elements of any kind */
-	size_t node_depth;  /* depth of node; deeper elements are opaque or foreign */
+	size_t depth;                 /* open elements of any kind */
+	size_t node_depth;            /* depth of node; deeper elements are opaque or foreign */
 	bool is_stopped;
 	struct buf chars;   /* characters of node, when it holds text */
 	struct buf xml;     /* its children as XML, as far as read */
@@ -46,7 +46,7 @@ struct reader {
 	char *declarations; /* what has to be declared on that child */
 	bool is_noted;      /* stray text was noted for node */
 	VEC(struct scope) scopes;
-	size_t offset;      /* of place */
+	size_t offset; /* of place */
 	struct chart_place place;
 };
 
@@ -128,7 +128,8 @@ static void push_scopes(struct reader *r, const xmlChar **namespaces, int count,
 {
 	if (r->scopes.len + (size_t)count > LIMIT_GRAPH_NAMESPACES) {
 		compile_limit(r->c, "xml.namespaces", place_of(r, begin),
-		              "more than %d namespace declarations are in force (LIMIT_GRAPH_NAMESPACES)",
+		              "more than %d namespace declarations are in force "
+		              "(LIMIT_GRAPH_NAMESPACES)",
 		              LIMIT_GRAPH_NAMESPACES);
 		stop(r);
 		return;
@@ -207,7 +208,8 @@ static void end_opaque(struct reader *r)
 	    buf_add(&r->xml, text + name, end - name, &full) < 0) {
 		compile_limit(r->c, "xml.bytes", r->node->at,
 		              "the XML in this <%s>, with its namespaces, is longer than %d bytes "
-		              "(LIMIT_GRAPH_BYTES)", r->node->name, LIMIT_GRAPH_BYTES);
+		              "(LIMIT_GRAPH_BYTES)",
+		              r->node->name, LIMIT_GRAPH_BYTES);
 		stop(r);
 	}
 	r->copied = end;
@@ -252,8 +254,11 @@ static void read_attrs(struct reader *r, struct xml_node *node, int count, const
 		const char *uri = (const char *)raw[2];
 		attrs[i] = (struct xml_attr){
 			.name = local_text(r, raw[0]),
-			.value = arena_dup(&r->c->scratch, (const char *)raw[3], (size_t)(raw[4] - raw[3])),
-			.space = !uri ? ATTR_PLAIN : strcmp(uri, CHART_NS_GW) == 0 ? ATTR_GW : ATTR_FOREIGN,
+			.value = arena_dup(&r->c->scratch, (const char *)raw[3],
+			                   (size_t)(raw[4] - raw[3])),
+			.space = !uri                            ? ATTR_PLAIN
+			         : strcmp(uri, CHART_NS_GW) == 0 ? ATTR_GW
+			                                         : ATTR_FOREIGN,
 			.at = place_of(r, at),
 		};
 		at = skip_attribute(text, at, end);
@@ -265,14 +270,16 @@ static void read_attrs(struct reader *r, struct xml_node *node, int count, const
 static void note_foreign(struct reader *r, const char *name, const char *uri, size_t begin)
 {
 	if (strcmp(uri, ns_xinclude) == 0) {
-		compile_error(r->c, "xml.include_forbidden", place_of(r, begin), "write the content itself",
+		compile_error(r->c, "xml.include_forbidden", place_of(r, begin),
+		              "write the content itself",
 		              "<%s> would load another file; a graph loads nothing", name);
 		stop(r);
 	} else if (r->depth == r->node_depth + 1 && !element_holds_text(r->node->kind)) {
 		bool is_gw = strcmp(uri, CHART_NS_GW) == 0;
 		compile_note(r->c, is_gw, is_gw ? "gw.unknown_element" : "scxml.foreign_element",
 		             place_of(r, begin), is_gw ? "gw has attributes only" : NULL,
-		             "<%s> is no SCXML element (its namespace is '%.80s'): it is ignored", name, uri);
+		             "<%s> is no SCXML element (its namespace is '%.80s'): it is ignored",
+		             name, uri);
 	}
 }
 
@@ -360,8 +367,8 @@ static void take_text(struct reader *r, struct xml_node *node, size_t end)
 	must(inner_end >= r->copied);
 	struct err full = { 0 };
 	if (buf_add(&r->xml, r->c->text.ptr + r->copied, inner_end - r->copied, &full) < 0)
-		compile_limit(r->c, "xml.bytes", node->at, "the XML in this <%s> is too long (LIMIT_GRAPH_BYTES)",
-		              node->name);
+		compile_limit(r->c, "xml.bytes", node->at,
+		              "the XML in this <%s> is too long (LIMIT_GRAPH_BYTES)", node->name);
 	node->xml = arena_dup(scratch, r->xml.bytes, r->xml.len);
 }
 
@@ -407,7 +414,8 @@ static void on_characters(void *arg, const xmlChar *text, int len)
 }
 
 /* The guard has refused DOCTYPE and loading instructions; this is the second lock. */
-static void on_doctype(void *arg, const xmlChar *name, const xmlChar *external, const xmlChar *system)
+static void on_doctype(void *arg, const xmlChar *name, const xmlChar *external,
+                       const xmlChar *system)
 {
 	struct reader *r = arg;
 	(void)name;

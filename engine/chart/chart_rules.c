@@ -9,8 +9,8 @@
 #include "chart/chart_int.h"
 
 #define BIT(kind) (UINT64_C(1) << (kind))
-#define ACTIONS                                                                              \
-	(BIT(EL_RAISE) | BIT(EL_IF) | BIT(EL_FOREACH) | BIT(EL_LOG) | BIT(EL_ASSIGN) |       \
+#define ACTIONS                                                                        \
+	(BIT(EL_RAISE) | BIT(EL_IF) | BIT(EL_FOREACH) | BIT(EL_LOG) | BIT(EL_ASSIGN) | \
 	 BIT(EL_SCRIPT) | BIT(EL_SEND) | BIT(EL_CANCEL))
 
 struct rule {
@@ -66,9 +66,11 @@ static const struct rule rules[EL_UNKNOWN] = {
 	[EL_ASSIGN] = { "assign", 0, "location expr", "location", "", "" },
 	[EL_SCRIPT] = { "script", 0, "src", "", "", "" },
 	[EL_SEND] = { "send", BIT(EL_PARAM) | BIT(EL_CONTENT),
-	              "event eventexpr target targetexpr type typeexpr id idlocation delay delayexpr "
-	              "namelist",
-	              "", "event/eventexpr target/targetexpr type/typeexpr id/idlocation delay/delayexpr",
+	              "event eventexpr target targetexpr type typeexpr id idlocation delay "
+	              "delayexpr namelist",
+	              "",
+	              "event/eventexpr target/targetexpr type/typeexpr id/idlocation "
+	              "delay/delayexpr",
 	              "gw:timeout gw:retries gw:backoff gw:connection gw:on-unsure" },
 	[EL_CANCEL] = { "cancel", 0, "sendid sendidexpr", "", "sendid/sendidexpr", "" },
 };
@@ -165,12 +167,15 @@ static void check_unknown_attrs(struct compile *c, const struct xml_node *node)
 		const char *prefix = is_gw ? "gw:" : "", *list = is_gw ? rule->gw : rule->attrs;
 		if (attr->space == ATTR_FOREIGN || list_has(list, prefix, attr->name))
 			continue;
-		if (is_gw && (strcmp(attr->name, "allow") == 0 || strcmp(attr->name, "because") == 0))
+		if (is_gw &&
+		    (strcmp(attr->name, "allow") == 0 || strcmp(attr->name, "because") == 0))
 			continue;
 		size_t count;
 		const char *const *names = split_words(&c->scratch, list, &count);
-		compile_note(c, true, is_gw ? "gw.unknown_attribute" : "scxml.unknown_attribute", attr->at,
-		             compile_nearest(c, arena_format(&c->scratch, "%s%s", prefix, attr->name),
+		compile_note(c, true, is_gw ? "gw.unknown_attribute" : "scxml.unknown_attribute",
+		             attr->at,
+		             compile_nearest(c,
+		                             arena_format(&c->scratch, "%s%s", prefix, attr->name),
 		                             names, count),
 		             "<%s> has no attribute '%s%s'", node->name, prefix, attr->name);
 	}
@@ -195,8 +200,8 @@ static void check_twins(struct compile *c, const struct xml_node *node)
 		const char *first = arena_dup(&c->scratch, pairs[i], (size_t)(slash - pairs[i]));
 		if (node_attr(node, first) && node_attr(node, slash + 1))
 			compile_error(c, "scxml.conflict", node_attr(node, slash + 1)->at,
-			              "keep one of the two", "<%s> has both '%s' and '%s'", node->name,
-			              first, slash + 1);
+			              "keep one of the two", "<%s> has both '%s' and '%s'",
+			              node->name, first, slash + 1);
 	}
 }
 
@@ -292,10 +297,13 @@ static void check_transition(struct compile *c, const struct xml_node *node)
 			              "this transition would be taken again and again without end");
 		return;
 	}
-	const char *code = owner == EL_INITIAL ? "scxml.initial_transition" : "scxml.history_transition";
-	const char *what = owner == EL_INITIAL ? "an initial transition" : "the default transition of a history";
+	const char *code =
+		owner == EL_INITIAL ? "scxml.initial_transition" : "scxml.history_transition";
+	const char *what = owner == EL_INITIAL ? "an initial transition"
+	                                       : "the default transition of a history";
 	if (has_event || has_cond)
-		compile_error(c, code, node->at, "remove event and cond", "%s has no event and no cond", what);
+		compile_error(c, code, node->at, "remove event and cond",
+		              "%s has no event and no cond", what);
 	if (!has_target)
 		compile_error(c, code, node->at, NULL, "%s needs a target", what);
 }
@@ -317,7 +325,9 @@ static void check_counts(struct compile *c, const struct xml_node *node)
 	for (const struct xml_node *child = node->first; child; child = child->next)
 		count += child->kind == EL_TRANSITION;
 	if (count != 1)
-		compile_error(c, node->kind == EL_INITIAL ? "scxml.initial_transition" : "scxml.history_transition",
+		compile_error(c,
+		              node->kind == EL_INITIAL ? "scxml.initial_transition"
+		                                       : "scxml.history_transition",
 		              node->at, NULL, "<%s> needs exactly one <transition>, here are %zu",
 		              node->name, count);
 }
@@ -350,9 +360,11 @@ static void check_root(struct compile *c, const struct xml_node *root)
 		              "binding cannot be '%s'", binding->value);
 	const struct xml_attr *on_error = node_gw(root, "on-error");
 	if (on_error && strcmp(on_error->value, "block") != 0)
-		compile_error(c, "gw.bad_value", on_error->at, "write gw:on-error=\"block\" or nothing",
+		compile_error(c, "gw.bad_value", on_error->at,
+		              "write gw:on-error=\"block\" or nothing",
 		              "gw:on-error cannot be '%s'", on_error->value);
-	if (!has_child(root, EL_STATE) && !has_child(root, EL_PARALLEL) && !has_child(root, EL_FINAL))
+	if (!has_child(root, EL_STATE) && !has_child(root, EL_PARALLEL) &&
+	    !has_child(root, EL_FINAL))
 		compile_error(c, "scxml.no_state", root->at, NULL, "the graph has no state");
 }
 

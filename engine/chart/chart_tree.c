@@ -34,7 +34,8 @@ int32_t tree_domain(const struct chart *chart, const struct chart_transition *tr
 		common = tree_common(chart, common, target);
 	}
 	enum chart_state_kind kind = chart->states[source].kind;
-	if (all_inside && (kind == STATE_ROOT || (transition->is_internal && kind == STATE_COMPOUND)))
+	if (all_inside &&
+	    (kind == STATE_ROOT || (transition->is_internal && kind == STATE_COMPOUND)))
 		return source;
 	/* A proper ancestor of source and targets that is compound or the root. */
 	bool is_proper = common != source;

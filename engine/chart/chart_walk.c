@@ -20,7 +20,8 @@ static void visit_payload(const struct walk *w, const struct chart_payload *payl
 	for (size_t i = 0; i < payload->name_count; i++)
 		visit(w, CODE_READ, &payload->names[i]);
 	for (size_t i = 0; i < payload->param_count; i++)
-		visit(w, payload->params[i].is_location ? CODE_READ : CODE_VALUE, &payload->params[i].expr);
+		visit(w, payload->params[i].is_location ? CODE_READ : CODE_VALUE,
+		      &payload->params[i].expr);
 	visit(w, CODE_VALUE, &payload->content.expr);
 }
 
@@ -41,8 +42,7 @@ static void visit_op(const struct walk *w, const struct chart_op *op)
 	if (w->walker->op)
 		w->walker->op(w->walker->ctx, w->state, op);
 	switch (op->kind) {
-	case OP_RAISE:
-		return;
+	case OP_RAISE: return;
 	case OP_IF:
 		for (size_t i = 0; i < op->choice.count; i++) {
 			visit(w, CODE_COND, &op->choice.branches[i].cond);
@@ -55,22 +55,14 @@ static void visit_op(const struct walk *w, const struct chart_op *op)
 		visit(w, CODE_PLACE, &op->foreach.index);
 		visit_block(w, &op->foreach.block);
 		return;
-	case OP_LOG:
-		visit(w, CODE_VALUE, &op->log.expr);
-		return;
+	case OP_LOG: visit(w, CODE_VALUE, &op->log.expr); return;
 	case OP_ASSIGN:
 		visit(w, CODE_PLACE, &op->assign.location);
 		visit(w, CODE_VALUE, &op->assign.expr);
 		return;
-	case OP_SCRIPT:
-		visit(w, CODE_SCRIPT, &op->script.code);
-		return;
-	case OP_SEND:
-		visit_send(w, &op->send);
-		return;
-	case OP_CANCEL:
-		visit(w, CODE_VALUE, &op->cancel.sendid.expr);
-		return;
+	case OP_SCRIPT: visit(w, CODE_SCRIPT, &op->script.code); return;
+	case OP_SEND: visit_send(w, &op->send); return;
+	case OP_CANCEL: visit(w, CODE_VALUE, &op->cancel.sendid.expr); return;
 	}
 }
 

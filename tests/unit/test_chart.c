@@ -39,15 +39,20 @@ static int read_file(void *ctx, const char *name, struct buf *ret, struct err *e
 		{ "letter.md", "Dear {{ name }}", 0 },
 		{ "note.md", "note", 0 },
 		{ "bytes.bin", "a\0b", 3 },
-		{ "child.scxml", "<scxml xmlns=\"" CHART_NS_SCXML "\" version=\"1.0\"><final/></scxml>", 0 },
-		{ "broken.scxml", "<scxml xmlns=\"" CHART_NS_SCXML "\" version=\"1.0\" initial=\"x\"><final/></scxml>", 0 },
+		{ "child.scxml",
+		  "<scxml xmlns=\"" CHART_NS_SCXML "\" version=\"1.0\"><final/></scxml>", 0 },
+		{ "broken.scxml",
+		  "<scxml xmlns=\"" CHART_NS_SCXML "\" version=\"1.0\" "
+		                                   "initial=\"x\"><final/></scxml>",
+		  0 },
 		{ "input.schema.json", "{\"properties\":{\"account_id\":{},\"amount\":{}}}", 0 },
 		{ "broken.json", "{", 0 },
 	};
 	(void)ctx;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (strcmp(files[i].name, name) == 0)
-			return buf_add(ret, files[i].text, files[i].len ? files[i].len : strlen(files[i].text), err);
+			return buf_add(ret, files[i].text,
+			               files[i].len ? files[i].len : strlen(files[i].text), err);
 	return err_set(err, ERR_ABSENT, "there is no such file");
 }
 
@@ -81,8 +86,8 @@ static bool is_letter(char c)
 static void toy_globals(void *ctx, const char *code, bool is_statement,
                         void (*found)(void *arg, const char *name, bool is_write), void *arg)
 {
-	static const char *const words[] = { "and", "or", "not", "nil", "true", "false", "function",
-		                             "return", "if", "then", "end", "x1" };
+	static const char *const words[] = { "and",      "or",     "not", "nil",  "true", "false",
+		                             "function", "return", "if",  "then", "end",  "x1" };
 	(void)ctx;
 	for (const char *p = code; *p;) {
 		if (*p == '\'') {
@@ -125,7 +130,7 @@ static size_t toy_names(void *ctx, const char *type, const char **ret, size_t ma
 	size_t count = 0;
 	const char *key;
 	json_t *value;
-	json_object_foreach(type ? json_at(toy->plugins, type) : toy->plugins, key, value)
+	json_object_foreach (type ? json_at(toy->plugins, type) : toy->plugins, key, value)
 		if (count < max)
 			ret[count++] = key;
 	return count;
@@ -134,14 +139,19 @@ static size_t toy_names(void *ctx, const char *type, const char **ret, size_t ma
 static struct toy_world *toy_new(void)
 {
 	static const char text[] =
-		"{\"salesforce\":{\"onboarding\":{\"effect\":\"READ\",\"params\":{\"type\":\"object\","
-		"\"properties\":{\"account_id\":{\"type\":\"string\"},\"region\":{\"enum\":[\"eu\",\"us\"]},"
+		"{\"salesforce\":{\"onboarding\":{\"effect\":\"READ\",\"params\":{\"type\":"
+	        "\"object\","
+		"\"properties\":{\"account_id\":{\"type\":\"string\"},\"region\":{\"enum\":[\"eu\","
+	        "\"us\"]},"
 		"\"note\":{\"type\":\"string\"}},"
 		"\"required\":[\"account_id\"],\"additionalProperties\":false},"
 		"\"result\":{\"type\":\"object\",\"properties\":{\"name\":{},\"status\":{},"
-		"\"address\":{\"type\":\"object\",\"properties\":{\"street\":{}},\"additionalProperties\":false}}}}},"
-		"\"slack\":{\"post\":{\"effect\":\"ONCE\",\"params\":{\"properties\":{\"text\":{\"type\":\"string\"}}}}},"
-		"\"llm\":{\"risk\":{\"effect\":\"READ\"}},\"provision\":{\"tenant\":{}},\"clm\":{\"contract\":{}},"
+		"\"address\":{\"type\":\"object\",\"properties\":{\"street\":{}},"
+	        "\"additionalProperties\":false}}}}},"
+		"\"slack\":{\"post\":{\"effect\":\"ONCE\",\"params\":{\"properties\":{\"text\":{"
+	        "\"type\":\"string\"}}}}},"
+		"\"llm\":{\"risk\":{\"effect\":\"READ\"}},\"provision\":{\"tenant\":{}},\"clm\":{"
+	        "\"contract\":{}},"
 		"\"email\":{\"send\":{}}}";
 	struct toy_world *toy = mem_alloc(sizeof(*toy));
 	struct err err = { 0 };
@@ -270,7 +280,8 @@ static void case_picture(const char *name, const char *text)
 	case_drawn("pictures", name, ".mmd", text, chart_mermaid);
 }
 
-static void run_cases(const char *kind, size_t least, void (*run)(const char *name, const char *text))
+static void run_cases(const char *kind, size_t least,
+                      void (*run)(const char *name, const char *text))
 {
 	char *path = path_of(kind, "", "");
 	struct dirent **entries = NULL;
@@ -278,7 +289,8 @@ static void run_cases(const char *kind, size_t least, void (*run)(const char *na
 	size_t ran = 0;
 	for (int i = 0; i < count; i++) {
 		if (str_ends(entries[i]->d_name, ".scxml")) {
-			char *file = mem_format("%s%s", path, entries[i]->d_name), *text = check_file(file);
+			char *file = mem_format("%s%s", path, entries[i]->d_name),
+			     *text = check_file(file);
 			entries[i]->d_name[strlen(entries[i]->d_name) - strlen(".scxml")] = '\0';
 			run(entries[i]->d_name, text ? text : "");
 			ran++;
@@ -330,20 +342,25 @@ static void test_limits(void)
 {
 	refuses_much(ROOT, "<state>", 100000, "", "xml.depth", "100,000 open states");
 	refuses_much(ROOT, "<!-- -->", 140000, "</scxml>", "xml.bytes", "more than a mebibyte");
-	refuses_much(ROOT "<state ", "a='' ", 60000, "/></scxml>", "xml.attributes", "60,000 attributes");
-	refuses_much(ROOT "<state ", "xmlns:a='' ", 60000, "/></scxml>", "xml.attributes", "60,000 prefixes");
+	refuses_much(ROOT "<state ", "a='' ", 60000, "/></scxml>", "xml.attributes",
+	             "60,000 attributes");
+	refuses_much(ROOT "<state ", "xmlns:a='' ", 60000, "/></scxml>", "xml.attributes",
+	             "60,000 prefixes");
 	refuses_much(ROOT, "<state/>", 100000, "</scxml>", "xml.elements", "100,000 siblings");
-	refuses_much(ROOT "<state id='", "a", 70000, "'/></scxml>", "xml.attribute_bytes", "a long attribute");
+	refuses_much(ROOT "<state id='", "a", 70000, "'/></scxml>", "xml.attribute_bytes",
+	             "a long attribute");
 	char *deep = repeat(ROOT, "<state>", LIMIT_GRAPH_DEPTH - 1, "");
 	char *closed = repeat(deep, "</state>", LIMIT_GRAPH_DEPTH - 1, "</scxml>");
 	struct chart *chart = load("deep", closed);
-	CHECK_MSG(chart && chart->state_count == LIMIT_GRAPH_DEPTH, "the greatest depth is allowed");
+	CHECK_MSG(chart && chart->state_count == LIMIT_GRAPH_DEPTH, "the greatest depth is "
+	                                                            "allowed");
 	chart_unref(chart);
 	free(closed);
 	free(deep);
 	char *wide = repeat(ROOT, "<state/>", LIMIT_GRAPH_ELEMENTS - 1, "</scxml>");
 	chart = load("wide", wide);
-	CHECK_MSG(chart && chart->state_count == LIMIT_GRAPH_ELEMENTS, "50,000 elements are allowed");
+	CHECK_MSG(chart && chart->state_count == LIMIT_GRAPH_ELEMENTS, "50,000 elements are "
+	                                                               "allowed");
 	chart_unref(chart);
 	free(wide);
 }
@@ -373,31 +390,40 @@ static void test_namespaces(void)
 static void test_encodings(void)
 {
 	static const char utf16[] = "\xFE\xFF\0<\0s", utf16le[] = "\xFF\xFE<\0s\0";
-	refuses((struct str){ utf16, sizeof(utf16) - 1 }, "xml.encoding", ERR_INPUT, "UTF-16, big end first");
-	refuses((struct str){ utf16le, sizeof(utf16le) - 1 }, "xml.encoding", ERR_INPUT, "UTF-16, little end first");
+	refuses((struct str){ utf16, sizeof(utf16) - 1 }, "xml.encoding", ERR_INPUT,
+	        "UTF-16, big end first");
+	refuses((struct str){ utf16le, sizeof(utf16le) - 1 }, "xml.encoding", ERR_INPUT,
+	        "UTF-16, little end first");
 	static const char bare16[] = "<\0s\0c\0x\0m\0l\0";
-	refuses((struct str){ bare16, sizeof(bare16) - 1 }, "xml.encoding", ERR_INPUT, "UTF-16 without a mark");
+	refuses((struct str){ bare16, sizeof(bare16) - 1 }, "xml.encoding", ERR_INPUT,
+	        "UTF-16 without a mark");
 	static const char nul[] = ROOT "<state id='a\0'/></scxml>";
 	refuses((struct str){ nul, sizeof(nul) - 1 }, "xml.encoding", ERR_INPUT, "NUL");
-	refuses(STR_LIT(ROOT "<state id='\xFF'/></scxml>"), "xml.encoding", ERR_INPUT, "invalid UTF-8");
-	refuses(STR_LIT(ROOT "<state id='\xC0\xAF'/></scxml>"), "xml.encoding", ERR_INPUT, "overlong UTF-8");
+	refuses(STR_LIT(ROOT "<state id='\xFF'/></scxml>"), "xml.encoding", ERR_INPUT,
+	        "invalid UTF-8");
+	refuses(STR_LIT(ROOT "<state id='\xC0\xAF'/></scxml>"), "xml.encoding", ERR_INPUT,
+	        "overlong UTF-8");
 	refuses(STR_LIT("\x4C\x6F\xA7\x94"), "xml.encoding", ERR_INPUT, "EBCDIC");
-	refuses(STR_LIT("<?xml version='1.0' encoding='UTF-7'?>" ROOT "<state/></scxml>"), "xml.encoding",
-	        ERR_INPUT, "UTF-7");
+	refuses(STR_LIT("<?xml version='1.0' encoding='UTF-7'?>" ROOT "<state/></scxml>"),
+	        "xml.encoding", ERR_INPUT, "UTF-7");
 	refuses(STR_LIT("+ADw-scxml+AD4-"), "xml.malformed", ERR_INPUT, "UTF-7 undeclared");
 	refuses(STR_LIT(""), "xml.malformed", ERR_INPUT, "nothing");
 	refuses((struct str){ NULL, 0 }, "xml.malformed", ERR_INPUT, "no bytes at all");
 	refuses(STR_LIT("   \n"), "xml.malformed", ERR_INPUT, "blanks");
-	static const char *const open_ends[] = { "<?xml ", "<?x", "<!--", "<![CDATA[", "<", "</", "<a b='",
-		                                 ROOT "<state", ROOT "<![CDATA[", ROOT "<!-", ROOT "</" };
+	static const char *const open_ends[] = { "<?xml ",    "<?x",         "<!--",
+		                                 "<![CDATA[", "<",           "</",
+		                                 "<a b='",    ROOT "<state", ROOT "<![CDATA[",
+		                                 ROOT "<!-",  ROOT "</" };
 	for (size_t i = 0; i < sizeof(open_ends) / sizeof(open_ends[0]); i++) {
 		bool is_markup = strstr(open_ends[i], "<!-") || strstr(open_ends[i], "<![");
 		bool is_whole = strstr(open_ends[i], "<!--") || strstr(open_ends[i], "<![CDATA[");
-		refuses(str_of(open_ends[i]), is_markup && !is_whole ? "xml.dtd_forbidden" : "xml.malformed",
-		        ERR_INPUT, "markup that never ends");
+		refuses(str_of(open_ends[i]),
+		        is_markup && !is_whole ? "xml.dtd_forbidden" : "xml.malformed", ERR_INPUT,
+		        "markup that never ends");
 	}
 	struct chart *chart = load("bom", "\xEF\xBB\xBF" ROOT "<state id='\xC3\xA4'/></scxml>");
-	CHECK_MSG(chart && chart_find(chart, "\xC3\xA4") == 1 && chart->states[1].at.column == strlen(ROOT) + 1,
+	CHECK_MSG(chart && chart_find(chart, "\xC3\xA4") == 1 &&
+	                  chart->states[1].at.column == strlen(ROOT) + 1,
 	          "a byte order mark of UTF-8 is skipped and counts as no column");
 	chart_unref(chart);
 }
@@ -408,10 +434,12 @@ static void test_nothing_is_opened(void)
 	char path[] = "/tmp/test_chart_XXXXXX";
 	int file = mkstemp(path), watch = inotify_init1(IN_NONBLOCK);
 	int port = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(at);
-	if (file < 0 || watch < 0 || bind(port, (struct sockaddr *)&at, len) < 0 || listen(port, 1) < 0 ||
-	    getsockname(port, (struct sockaddr *)&at, &len) < 0 || inotify_add_watch(watch, path, IN_OPEN) < 0) {
+	if (file < 0 || watch < 0 || bind(port, (struct sockaddr *)&at, len) < 0 ||
+	    listen(port, 1) < 0 || getsockname(port, (struct sockaddr *)&at, &len) < 0 ||
+	    inotify_add_watch(watch, path, IN_OPEN) < 0) {
 		check_skip("no watch or no port here");
 		return;
 	}
@@ -420,8 +448,10 @@ static void test_nothing_is_opened(void)
 		"<!DOCTYPE scxml SYSTEM \"%s\">" ROOT "<state/></scxml>",
 		"<!DOCTYPE scxml [<!ENTITY %% x SYSTEM \"%s\"> %%x;]>" ROOT "<state/></scxml>",
 		"<?xml-stylesheet href=\"%s\"?>" ROOT "<state/></scxml>",
-		"<?oasis-xml-catalog catalog=\"%s\"?><!DOCTYPE scxml PUBLIC \"a\" \"b\">" ROOT "<state/></scxml>",
-		ROOT "<state><x:include xmlns:x='http://www.w3.org/2001/XInclude' href='%s'/></state></scxml>",
+		"<?oasis-xml-catalog catalog=\"%s\"?><!DOCTYPE scxml PUBLIC \"a\" \"b\">" ROOT
+		"<state/></scxml>",
+		ROOT "<state><x:include xmlns:x='http://www.w3.org/2001/XInclude' "
+		     "href='%s'/></state></scxml>",
 		ROOT "<script src='%s'/><state/></scxml>",
 		ROOT "<datamodel><data id='x' src='%s'/></datamodel><state/></scxml>",
 		ROOT "<state><invoke src='%s'/></state></scxml>",
@@ -470,7 +500,8 @@ static int load_with(const char *text, const char *want, size_t bytes)
 			_exit(3);
 		fclose(file);
 		rlim_t limit = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
-		if (!freopen("/dev/null", "w", stderr) || setrlimit(RLIMIT_AS, &(struct rlimit){ limit, limit }) < 0)
+		if (!freopen("/dev/null", "w", stderr) ||
+		    setrlimit(RLIMIT_AS, &(struct rlimit){ limit, limit }) < 0)
 			_exit(3);
 		struct chart *chart = NULL;
 		struct err err = { 0 };
@@ -494,7 +525,9 @@ static void test_memory(void)
 		check_skip("the sanitizer keeps the memory for itself");
 		return;
 	}
-	char *text = repeat(ROOT, "<state><transition event='e' cond='x == 1'/><onentry><log expr='a'/></onentry></state>",
+	char *text = repeat(ROOT,
+	                    "<state><transition event='e' cond='x == 1'/><onentry><log "
+	                    "expr='a'/></onentry></state>",
 	                    3000, "</scxml>");
 	struct chart *chart = load("memory", text);
 	struct buf want;
@@ -507,8 +540,9 @@ static void test_memory(void)
 		*(status == 70 ? &stopped : status == 0 ? &same : &other) += 1;
 	}
 	CHECK_MSG(stopped > 0 && same > 0 && other == 0,
-	          "memory runs out: %zu times it stopped, %zu times it was the same chart, %zu other", stopped,
-	          same, other);
+	          "memory runs out: %zu times it stopped, %zu times it was the same chart, %zu "
+	          "other",
+	          stopped, same, other);
 	buf_release(&want);
 	free(text);
 }
@@ -588,7 +622,8 @@ static void test_src(void)
 	src_is("D:\\foo", NULL);
 	src_is("a\\b", NULL);
 	CHECK(chart_is_scxml_type(NULL) && chart_is_scxml_type("scxml"));
-	CHECK(chart_is_scxml_type("http://www.w3.org/TR/scxml") && chart_is_scxml_type("http://www.w3.org/TR/scxml/"));
+	CHECK(chart_is_scxml_type("http://www.w3.org/TR/scxml") &&
+	      chart_is_scxml_type("http://www.w3.org/TR/scxml/"));
 	CHECK(!chart_is_scxml_type("") && !chart_is_scxml_type("salesforce"));
 }
 
@@ -605,7 +640,8 @@ static void *ref_often(void *arg)
 
 static void test_sharing(void)
 {
-	struct chart *chart = load("shared", ROOT "<state id='a'><state id='b'/></state><final/></scxml>");
+	struct chart *chart =
+		load("shared", ROOT "<state id='a'><state id='b'/></state><final/></scxml>");
 	pthread_t threads[2];
 	for (int i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, ref_often, chart);
@@ -621,7 +657,8 @@ static void test_sharing(void)
 	CHECK_STR(chart->name, "shared");
 	CHECK_STR(chart->datamodel, "lua");
 	CHECK(strlen(chart->hash) == 64);
-	struct chart *same = load("other", ROOT "<state id='a'><state id='b'/></state><final/></scxml>");
+	struct chart *same =
+		load("other", ROOT "<state id='a'><state id='b'/></state><final/></scxml>");
 	CHECK_MSG(strcmp(same->hash, chart->hash) == 0, "the hash is the text's");
 	chart_unref(same);
 	chart_unref(chart);
@@ -632,7 +669,8 @@ static void test_sharing(void)
 static void test_numbers(void)
 {
 	char *path = path_of("tables", "everything", ".dump"), *dump = check_file(path);
-	char *source_path = path_of("tables", "everything", ".scxml"), *source = check_file(source_path);
+	char *source_path = path_of("tables", "everything", ".scxml"),
+	     *source = check_file(source_path);
 	struct chart *chart = load("everything", source ? source : "");
 	uint32_t count = chart ? chart->expr_count : 0;
 	unsigned char *seen = mem_alloc(count + 1);
@@ -648,8 +686,8 @@ static void test_numbers(void)
 	}
 	for (uint32_t i = 0; i < count; i++)
 		unused += seen[i] == 0;
-	CHECK_MSG(count > 40 && twice == 0 && unused == 0 && beyond == 0, "numbers of %u pieces of code are dense",
-	          count);
+	CHECK_MSG(count > 40 && twice == 0 && unused == 0 && beyond == 0,
+	          "numbers of %u pieces of code are dense", count);
 	chart_unref(chart);
 	free(seen);
 	free(source);
@@ -661,10 +699,12 @@ static void test_numbers(void)
 /* A child chart in <content> is a chart of its own, wherever it stands. */
 static void test_inner_chart(void)
 {
-	struct chart *outer = load("outer",
-	                           "<s:scxml xmlns:s='" CHART_NS_SCXML "' xmlns:gw='" CHART_NS_GW "' version='1.0'>"
-	                           "<s:state><s:invoke><s:content>\n <s:scxml version='1.0' gw:title='t'>"
-	                           "<s:final id='f'/></s:scxml>\n</s:content></s:invoke></s:state></s:scxml>");
+	struct chart *outer =
+		load("outer",
+	             "<s:scxml xmlns:s='" CHART_NS_SCXML "' xmlns:gw='" CHART_NS_GW
+	             "' version='1.0'>"
+	             "<s:state><s:invoke><s:content>\n <s:scxml version='1.0' gw:title='t'>"
+	             "<s:final id='f'/></s:scxml>\n</s:content></s:invoke></s:state></s:scxml>");
 	if (!outer)
 		return;
 	const struct chart_content *content = &outer->states[1].invokes[0].payload.content;
@@ -701,7 +741,8 @@ static void test_json(void)
 	struct chart_diags diags = { 0 };
 	struct err err = { 0 };
 	struct chart *chart = NULL;
-	CHECK(chart_new(STR_LIT(ROOT "\n <state id='paid'><transition event='e' target='payed'/></state></scxml>"),
+	CHECK(chart_new(STR_LIT(ROOT "\n <state id='paid'><transition event='e' "
+	                             "target='payed'/></state></scxml>"),
 	                "x.scxml", NULL, &diags, &chart, &err) == ERR_INPUT);
 	json_t *json = chart_diags_json(&diags, "x.scxml");
 	char *text = json_canon(json);
@@ -718,7 +759,8 @@ static void test_json(void)
 /* A thousand mistakes are counted, five hundred are told, and warnings never hide an error. */
 static void test_many(void)
 {
-	char *text = repeat(ROOT, "<state><transition event='e' target='nowhere'/></state>", 1000, "</scxml>");
+	char *text = repeat(ROOT, "<state><transition event='e' target='nowhere'/></state>", 1000,
+	                    "</scxml>");
 	struct chart_diags diags = { 0 };
 	struct err err = { 0 };
 	struct chart *chart = NULL;
@@ -726,7 +768,8 @@ static void test_many(void)
 	CHECK(diags.error_count == 1000 && diags.len == 500);
 	chart_diags_release(&diags);
 	free(text);
-	text = repeat(ROOT, "<state/>", 1000, "<state><transition event='e' tagret='x'/></state></scxml>");
+	text = repeat(ROOT, "<state/>", 1000,
+	              "<state><transition event='e' tagret='x'/></state></scxml>");
 	chart = load("many", text);
 	chart_check(chart, NULL, NULL, &diags);
 	CHECK(diags.error_count == 1 && diags.len == 301 && diags.at[300].is_error);
@@ -780,7 +823,8 @@ static const char *check_example(const char *page, const char *code, bool is_wro
 	const char *end = strstr(begin, "```");
 	char *text = whole_graph(begin, (size_t)(end - begin));
 	bool loads, found = finds(text, code, &loads);
-	CHECK_MSG(is_wrong ? found : !found && loads, "%s: the %s example", code, is_wrong ? "wrong" : "right");
+	CHECK_MSG(is_wrong ? found : !found && loads, "%s: the %s example", code,
+	          is_wrong ? "wrong" : "right");
 	free(text);
 	return end + 3;
 }
@@ -806,8 +850,8 @@ static void test_reference(void)
 /* Every code that the sources can give has a section. */
 static void test_reference_is_complete(void)
 {
-	static const char *const areas[] = { "xml.", "scxml.", "graph.", "gw.", "invoke.", "send.",
-		                             "lua.", "data.", "null." };
+	static const char *const areas[] = { "xml.",  "scxml.", "graph.", "gw.",  "invoke.",
+		                             "send.", "lua.",   "data.",  "null." };
 	char *page = check_file(SRCDIR "/docs/reference/graph-findings.md");
 	struct dirent **entries = NULL;
 	int count = scandir(SRCDIR "/engine/chart", &entries, NULL, alphasort);
@@ -815,7 +859,8 @@ static void test_reference_is_complete(void)
 	for (int i = 0; i < count; i++) {
 		char *path = mem_format(SRCDIR "/engine/chart/%s", entries[i]->d_name);
 		char *source = str_ends(path, ".c") ? check_file(path) : NULL;
-		for (const char *p = source ? strchr(source, '"') : NULL; p; p = strchr(p + 1, '"')) {
+		for (const char *p = source ? strchr(source, '"') : NULL; p;
+		     p = strchr(p + 1, '"')) {
 			size_t len = strspn(p + 1, "abcdefghijklmnopqrstuvwxyz_.");
 			bool is_code = false;
 			for (size_t a = 0; a < sizeof(areas) / sizeof(areas[0]); a++)
@@ -847,7 +892,8 @@ static int read_corpus_file(void *ctx, const char *name, struct buf *ret, struct
 {
 	const struct corpus *corpus = ctx;
 	char *path = mem_format("%s/%s", corpus->path, name), *text = check_file(path);
-	int status = text ? buf_add(ret, text, strlen(text), err) : err_set(err, ERR_ABSENT, "no such file");
+	int status = text ? buf_add(ret, text, strlen(text), err)
+	                  : err_set(err, ERR_ABSENT, "no such file");
 	free(text);
 	free(path);
 	return status;
@@ -857,7 +903,9 @@ static int read_corpus_file(void *ctx, const char *name, struct buf *ret, struct
 static void test_corpus(void)
 {
 	const char *shared = getenv("GANGWAY_SHARED"), *dir = getenv("GANGWAY_SCXML_DIR");
-	struct corpus corpus = { dir ? mem_dup_str(dir) : mem_format("%s/scxml", shared ? shared : SRCDIR "/../shared") };
+	struct corpus corpus = { dir ? mem_dup_str(dir)
+		                     : mem_format("%s/scxml",
+		                                  shared ? shared : SRCDIR "/../shared") };
 	struct chart_folder files = { &corpus, read_corpus_file };
 	struct dirent **entries = NULL;
 	int count = scandir(corpus.path, &entries, NULL, alphasort);
@@ -871,14 +919,17 @@ static void test_corpus(void)
 		struct err err = { 0 };
 		struct chart_diags diags = { 0 };
 		if (text && strcmp(name, "test301.scxml") == 0) {
-			CHECK_MSG(chart_new(str_of(text), name, &files, NULL, &chart, &err) == ERR_INPUT,
+			CHECK_MSG(chart_new(str_of(text), name, &files, NULL, &chart, &err) ==
+			                  ERR_INPUT,
 			          "%s is refused", name);
 		} else if (text) {
 			int status = chart_new(str_of(text), name, &files, NULL, &chart, &err);
 			if (status == 0)
 				chart_check(chart, &files, NULL, &diags);
 			CHECK_MSG(status == 0 && diags.error_count == 0, "%s has no error %s", name,
-			          status < 0 ? err.text : diags.error_count ? diags.at[0].text : "");
+			          status < 0          ? err.text
+			          : diags.error_count ? diags.at[0].text
+			                              : "");
 		}
 		chart_unref(chart);
 		chart_diags_release(&diags);

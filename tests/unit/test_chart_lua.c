@@ -59,8 +59,10 @@ static long find(char *dir, const char *name, struct chart_diags *diags)
 /* Charts with an expression that is meant to be wrong. */
 static bool is_meant_wrong(const char *name)
 {
-	static const char *const names[] = { "test152", "test156", "test277", "test307", "test313", "test314",
-		                             "test344", "test487", "test528", "test554" };
+	static const char *const names[] = {
+		"test152", "test156", "test277", "test307", "test313",
+		"test314", "test344", "test487", "test528", "test554"
+	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (str_begins(name, names[i]))
 			return true;
@@ -76,7 +78,8 @@ static void check_corpus_file(char *dir, const char *name)
 	} else if (is_meant_wrong(name)) {
 		bool all_syntax = errors > 0;
 		for (size_t i = 0; i < diags.len; i++)
-			all_syntax &= !diags.at[i].is_error || strcmp(diags.at[i].code, "lua.syntax") == 0;
+			all_syntax &= !diags.at[i].is_error ||
+			              strcmp(diags.at[i].code, "lua.syntax") == 0;
 		CHECK_MSG(all_syntax, "%s: its wrong expression is found", name);
 	} else {
 		CHECK_MSG(errors == 0, "%s has no error", name);
@@ -87,7 +90,8 @@ static void check_corpus_file(char *dir, const char *name)
 static void test_corpus(void)
 {
 	const char *shared = getenv("GANGWAY_SHARED"), *own = getenv("GANGWAY_SCXML_DIR");
-	char *dir = own ? mem_dup_str(own) : mem_format("%s/scxml", shared ? shared : SRCDIR "/../shared");
+	char *dir = own ? mem_dup_str(own)
+	                : mem_format("%s/scxml", shared ? shared : SRCDIR "/../shared");
 	struct dirent **entries = NULL;
 	int count = scandir(dir, &entries, NULL, alphasort);
 	if (count < 0)
@@ -111,8 +115,8 @@ static void test_graphs(void)
 		char *path = mem_format("%s/%s", dir, name), *text = check_file(path);
 		if (text) {
 			struct chart_diags diags = { 0 };
-			CHECK_MSG(find(dir, name, &diags) == 0 && diags.len == 0, "%s: no finding %s", name,
-			          diags.len ? diags.at[0].text : "");
+			CHECK_MSG(find(dir, name, &diags) == 0 && diags.len == 0,
+			          "%s: no finding %s", name, diags.len ? diags.at[0].text : "");
 			chart_diags_release(&diags);
 		}
 		free(text);

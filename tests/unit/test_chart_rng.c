@@ -23,7 +23,8 @@ static void be_quiet(void *ctx, xmlErrorPtr error)
 /* 0: valid, positive: not valid, -1: cannot be read. */
 static int validate(xmlRelaxNGPtr grammar, const char *path)
 {
-	xmlDocPtr doc = xmlReadFile(path, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	xmlDocPtr doc =
+		xmlReadFile(path, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	if (!doc)
 		return -1;
 	xmlRelaxNGValidCtxtPtr valid = xmlRelaxNGNewValidCtxt(grammar);
@@ -54,9 +55,10 @@ static void all_valid(xmlRelaxNGPtr grammar, const char *folder)
 
 static void none_valid(xmlRelaxNGPtr grammar)
 {
-	static const char *const names[] = { "attributes", "elements", "gw_values", "history", "initial",
-		                             "invoke",     "namespace", "no_version", "root",
-		                             "script_elements", "targets", "version" };
+	static const char *const names[] = { "attributes",      "elements",   "gw_values",
+		                             "history",         "initial",    "invoke",
+		                             "namespace",       "no_version", "root",
+		                             "script_elements", "targets",    "version" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char *path = mem_format("%s/tests/cases/chart/refused/%s.scxml", SRCDIR, names[i]);
 		CHECK_MSG(validate(grammar, path) > 0, "%s is not valid", names[i]);
@@ -67,13 +69,15 @@ static void none_valid(xmlRelaxNGPtr grammar)
 int main(void)
 {
 	mem_install();
-	xmlRelaxNGParserCtxtPtr parser = xmlRelaxNGNewParserCtxt(SRCDIR "/engine/chart/gangway-scxml.rng");
+	xmlRelaxNGParserCtxtPtr parser =
+		xmlRelaxNGNewParserCtxt(SRCDIR "/engine/chart/gangway-scxml.rng");
 	xmlRelaxNGPtr grammar = xmlRelaxNGParse(parser);
 	xmlRelaxNGFreeParserCtxt(parser);
 	CHECK_MSG(grammar, "gangway-scxml.rng is a grammar");
 	if (grammar) {
 		const char *shared = getenv("GANGWAY_SHARED");
-		char *corpus = shared ? mem_format("%s/scxml", shared) : mem_dup_str(SRCDIR "/../shared/scxml");
+		char *corpus = shared ? mem_format("%s/scxml", shared)
+		                      : mem_dup_str(SRCDIR "/../shared/scxml");
 		all_valid(grammar, SRCDIR "/tests/cases/chart/tables");
 		all_valid(grammar, SRCDIR "/tests/cases/chart/pictures");
 		all_valid(grammar, SRCDIR "/graphs");
