@@ -47,6 +47,7 @@ static int helper_missing(lua_State *L)
 static int helper_now(lua_State *L)
 {
 	box_charge(L, 0);
+	box_of(L)->has_asked = true;
 	lua_pushinteger(L, box_of(L)->host.now_ms);
 	return 1;
 }
@@ -55,6 +56,7 @@ static int helper_today(lua_State *L)
 {
 	box_charge(L, 0);
 	char text[CLOCK_ISO_BYTES];
+	box_of(L)->has_asked = true;
 	clock_iso(box_of(L)->host.now_ms, text);
 	lua_pushlstring(L, text, DATE_BYTES);
 	return 1;
@@ -261,6 +263,7 @@ static int helper_random(lua_State *L)
 	box_charge(L, 0);
 	uint64_t fixed = 0;
 	struct script *script = box_of(L);
+	script->has_asked = true;
 	struct rand rand = rand_seeded(script->host.rng ? script->host.rng : &fixed);
 	int args = lua_gettop(L);
 	if (args == 0) {

@@ -56,6 +56,7 @@ struct script {
 	size_t longest; /* string made so far: comparing long ones takes long */
 	int refusals;   /* allocations refused so far */
 	struct box_host host;
+	bool has_asked; /* now(), today() or random() was called */
 
 	int globals_ref; /* the box's functions */
 	const void *list_metatable;
@@ -182,17 +183,18 @@ void value_keys_sort(struct value_keys *keys);
 /* --- reading Lua without running it: script_scan.c -------------------- */
 
 enum scan_flag {
-	SCAN_INDEX_WRITE = 1 << 0, /* t.x = ..., function t.f() */
+	SCAN_INDEX_WRITE = 1 << 0, /* t.x = ..., function t.f(), to more than a fresh table */
 	SCAN_GLOBAL_WRITE = 1 << 1,
 	SCAN_UPVALUE_WRITE = 1 << 2, /* a function assigns a local of an outer one */
 	SCAN_MUTATOR = 1 << 3,       /* names table (but .concat, .unpack) or list */
-	SCAN_FUNCTION = 1 << 4,      /* has the word function */
-	SCAN_CALL = 1 << 5,          /* calls anything */
-	SCAN_ENV = 1 << 6,           /* names _ENV */
-	SCAN_TOP_CALL = 1 << 7       /* calls something outside of all functions */
+	SCAN_CALL = 1 << 4,          /* calls anything */
+	SCAN_ENV = 1 << 5,           /* names _ENV */
+	SCAN_DEEP_WRITE = 1 << 6     /* SCAN_INDEX_WRITE inside of a function */
 };
 /* Code with none of these changes no table that it did not make itself. */
 #define SCAN_WRITES (SCAN_INDEX_WRITE | SCAN_GLOBAL_WRITE | SCAN_UPVALUE_WRITE | SCAN_MUTATOR)
+/* Code with none of these makes functions of which that is true. */
+#define SCAN_LATER_WRITES (SCAN_DEEP_WRITE | SCAN_GLOBAL_WRITE | SCAN_UPVALUE_WRITE | SCAN_MUTATOR)
 
 enum scan_use { SCAN_READ, SCAN_WRITE, SCAN_POWER };
 typedef void scan_found(void *arg, enum scan_use use, struct str name, int line);

@@ -4,6 +4,7 @@
  * function that decides.  A rule that fails or answers nonsense decides nothing:
  * the evaluation ends with ERR_BLOCKED (DESIGN.md 4), never with a default.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,7 @@ void rule_message_parts(const char *message, void (*text)(void *ctx, struct str 
 
 struct message {
 	const json_t *extra, *subject;
+	bool is_shown; /* the rule fires: the text is wanted too */
 	struct buf text;
 	json_t *values;
 };
@@ -82,6 +84,12 @@ static void add_text(void *ctx, struct str text)
 {
 	struct message *message = ctx;
 	buf_put_len(&message->text, text.ptr, text.len);
+}
+
+/* People read 48000, not 48000.0. */
+static bool is_whole(double number)
+{
+	return number == floor(number) && fabs(number) < 1e15;
 }
 
 static void add_value(void *ctx, struct str path)
@@ -93,12 +101,16 @@ static void add_value(void *ctx, struct str path)
 	char *name = mem_dup(path.ptr, path.len);
 	json_put(message->values, name, value ? json_deep_copy(value) : json_null());
 	free(name);
+	if (!message->is_shown)
+		return;
 	bool is_missing = !value || json_is_null(value) ||
 	                  (json_is_string(value) && json_string_length(value) == 0);
 	if (is_missing) {
 		buf_put(&message->text, "(missing)");
 	} else if (json_is_string(value)) {
 		buf_put_len(&message->text, json_string_value(value), json_string_length(value));
+	} else if (json_is_real(value) && is_whole(json_real_value(value))) {
+		buf_printf(&message->text, "%.0f", json_real_value(value));
 	} else {
 		char *shown = json_canon(value);
 		buf_put(&message->text, shown);
@@ -119,8 +131,7 @@ static void add_extras(struct message *message)
 /* --- one rule --------------------------------------------------------- */
 
 static void add_outcome(struct verdict *verdict, const struct rule_file *file,
-                        const struct rule *rule, const char *result, size_t element,
-                        const json_t *values)
+                        const struct rule *rule, const char *result, size_t element, json_t *values)
 {
 	json_t *outcome = json_object();
 	json_put_str(outcome, "id", rule->id);
@@ -129,7 +140,7 @@ static void add_outcome(struct verdict *verdict, const struct rule_file *file,
 	json_put_str(outcome, "result", result);
 	if (element > 0)
 		json_put_int(outcome, "element", (int64_t)element);
-	json_put(outcome, "values", values ? json_deep_copy(values) : json_object());
+	json_put(outcome, "values", values ? json_incref(values) : json_object());
 	json_push(verdict->outcomes, outcome);
 }
 
@@ -145,7 +156,7 @@ static void add_finding(struct verdict *verdict, const struct rule_file *file,
 	json_put_str(finding, "fix", rule->fix);
 	if (element > 0)
 		json_put_int(finding, "element", (int64_t)element);
-	json_put(finding, "values", json_deep_copy(message->values));
+	json_put(finding, "values", json_incref(message->values));
 	json_push(rule->is_violation ? verdict->violations : verdict->warnings, finding);
 }
 
@@ -185,6 +196,29 @@ static int bad_result(const struct rule_file *file, const struct rule *rule, str
 	                  file->name, rule->line, rule->id, what);
 }
 
+static bool takes(size_t *left, size_t bytes)
+{
+	bool fits = bytes <= *left;
+	*left -= fits ? bytes : *left;
+	return fits;
+}
+
+/* Does the value's text take at most *left bytes, about? */
+static bool fits(const json_t *value, size_t *left)
+{
+	const char *key;
+	json_t *member;
+	if (!takes(left, json_is_string(value) ? json_string_length(value) + 3 : 3))
+		return false;
+	json_object_foreach((json_t *)(uintptr_t)value, key, member)
+		if (!takes(left, strlen(key) + 3) || !fits(member, left))
+			return false;
+	for (size_t i = 0; i < json_array_size(value); i++)
+		if (!fits(json_array_get(value, i), left))
+			return false;
+	return true;
+}
+
 /* Takes the two results of fires off the stack. */
 static int take_result(struct verdict *verdict, const struct rule_file *file,
                        const struct rule *rule, bool *fires, json_t **extra, struct err *err)
@@ -202,10 +236,9 @@ static int take_result(struct verdict *verdict, const struct rule_file *file,
 	*fires = lua_toboolean(L, -2);
 	lua_pop(L, 2);
 	if (err->code == 0 && values) {
-		char *text = json_canon(values);
-		if (strlen(text) > LIMIT_RULE_RESULT_BYTES)
+		size_t left = LIMIT_RULE_RESULT_BYTES;
+		if (!fits(values, &left))
 			bad_result(file, rule, err, "answers too much (LIMIT_RULE_RESULT_BYTES)");
-		free(text);
 	}
 	if (err->code < 0) {
 		json_decref(values);
@@ -242,9 +275,10 @@ static int run_on(struct verdict *verdict, struct rule_file *file, size_t index,
 	json_t *extra = NULL;
 	if (call_rule(verdict, file, index, element, &fires, &extra, err) < 0)
 		return err->code;
-	struct message message = { .extra = extra, .subject = subject, .values = json_object() };
+	struct message message = { .extra = extra, .subject = subject, .is_shown = fires };
+	message.values = json_object();
 	buf_init(&message.text, (size_t)1 << 30);
-	rule_message_parts(rule->message, add_text, add_value, &message);
+	rule_message_parts(rule->message, fires ? add_text : NULL, add_value, &message);
 	add_extras(&message);
 	add_outcome(verdict, file, rule, fires ? "fired" : "passed", element, message.values);
 	if (fires)
@@ -349,10 +383,8 @@ static int take_answer(struct verdict *verdict, int index, const char *name, jso
 	if (!value)
 		return err_set_id(err, ERR_BLOCKED, "rule.bad_result",
 		                  "function '%s' answered nothing", name);
-	char *text = json_canon(value);
-	size_t len = strlen(text);
-	free(text);
-	if (len > LIMIT_RULE_RESULT_BYTES) {
+	size_t left = LIMIT_RULE_RESULT_BYTES;
+	if (!fits(value, &left)) {
 		json_decref(value);
 		return err_set_id(
 			err, ERR_BLOCKED, "rule.bad_result",

@@ -133,6 +133,7 @@ int rule_code_push_module(struct script *script, struct rule_file *file,
 		return 0;
 	}
 	lua_rawgeti(L, LUA_REGISTRYINDEX, file->chunk_ref);
+	script->has_asked = false;
 	if (box_call(script, 0, 1, host, script->limits.steps_max) != LUA_OK)
 		return rule_failed(script, err);
 	if (!lua_istable(L, -1)) {
@@ -140,7 +141,8 @@ int rule_code_push_module(struct script *script, struct rule_file *file,
 		return err_set_id(err, ERR_BLOCKED, "rule.error", "%s.lua does not return a table",
 		                  file->name);
 	}
-	if (file->is_pure) {
+	/* What a file read off the clock holds for this evaluation only. */
+	if (file->is_pure && !script->has_asked) {
 		lua_pushvalue(L, -1);
 		file->module_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	}
@@ -220,7 +222,7 @@ static void compile_file(struct script *script, struct rule_code *code, const ch
 	lua_setupvalue(L, -2, 1);
 	struct rule_file *file = vec_add(&code->files);
 	file->name = mem_dup(file_name, strlen(file_name) - strlen(".lua"));
-	file->is_pure = !(flags & (SCAN_WRITES | SCAN_TOP_CALL));
+	file->is_pure = !(flags & SCAN_LATER_WRITES);
 	file->chunk_ref = luaL_ref(L, LUA_REGISTRYINDEX);
 	file->module_ref = LUA_NOREF;
 }

@@ -16,7 +16,8 @@
 
 struct local {
 	struct str name;
-	int level; /* how many functions are around it */
+	int level;     /* how many functions are around it */
+	bool is_fresh; /* holds the table that its declaration made, and nothing else ever */
 };
 
 struct scan {
@@ -90,10 +91,10 @@ static struct str take_name(struct scan *scan)
 
 static void add_local(struct scan *scan, struct str name)
 {
-	*vec_add(&scan->locals) = (struct local){ name, scan->level };
+	*vec_add(&scan->locals) = (struct local){ name, scan->level, false };
 }
 
-static const struct local *find_local(const struct scan *scan, struct str name)
+static struct local *find_local(const struct scan *scan, struct str name)
 {
 	for (size_t i = scan->locals.len; i-- > 0;)
 		if (str_eq(scan->locals.at[i].name, name))
@@ -111,14 +112,21 @@ static bool is_box_name(struct str name)
 	return box_knows(text);
 }
 
+static void write_index(struct scan *scan)
+{
+	scan->flags |= scan->level > 0 ? SCAN_INDEX_WRITE | SCAN_DEEP_WRITE : SCAN_INDEX_WRITE;
+}
+
 static void use_name(struct scan *scan, struct token token, bool is_write)
 {
 	if (str_is(token.text, "_ENV"))
 		scan->flags |= SCAN_ENV;
-	const struct local *local = find_local(scan, token.text);
+	struct local *local = find_local(scan, token.text);
 	if (local) {
 		if (is_write && local->level < scan->level)
 			scan->flags |= SCAN_UPVALUE_WRITE;
+		if (is_write && local->is_fresh)
+			write_index(scan); /* a loop may bring the new value to an earlier write */
 		return;
 	}
 	if (is_write)
@@ -150,7 +158,6 @@ static void expressions(struct scan *scan)
 
 static void function_body(struct scan *scan, bool is_method)
 {
-	scan->flags |= SCAN_FUNCTION;
 	size_t outer = scan->locals.len;
 	scan->level++;
 	if (is_method)
@@ -205,7 +212,29 @@ static bool call_arguments(struct scan *scan)
 	return true;
 }
 
-enum shape { SHAPE_NAME, SHAPE_INDEX, SHAPE_CALL, SHAPE_OTHER };
+/* SHAPE_FIELD is one .name or [index] behind a name. */
+enum shape { SHAPE_NAME, SHAPE_FIELD, SHAPE_INDEX, SHAPE_CALL, SHAPE_OTHER };
+
+/* Only the function that made the table is looked at: others may have got it elsewhere. */
+static bool is_fresh(const struct scan *scan, struct str name)
+{
+	const struct local *local = find_local(scan, name);
+	return local && local->is_fresh && local->level == scan->level;
+}
+
+/* Behind "table.insert": does it go on with "(t," or "(t)", and is t a fresh table? */
+static bool changes_fresh(const struct scan *scan, struct str function)
+{
+	bool is_change = str_is(function, "insert") || str_is(function, "remove") ||
+	                 str_is(function, "sort");
+	if (!is_change || !is_at(scan, "(") || scan->next.kind != TOKEN_NAME)
+		return false;
+	struct lexer ahead = scan->lexer;
+	struct token third = token_read(&ahead);
+	bool is_whole = third.kind == TOKEN_MARK &&
+	                (str_is(third.text, ",") || str_is(third.text, ")"));
+	return is_whole && is_fresh(scan, scan->next.text);
+}
 
 /* A name or (expression) with its suffixes.  A lone name is not yet used: it may be written. */
 static enum shape suffixed(struct scan *scan, struct token *name)
@@ -221,11 +250,12 @@ static enum shape suffixed(struct scan *scan, struct token *name)
 	}
 	bool is_first = true, is_table = shape == SHAPE_NAME && str_is(name->text, "table");
 	while (!scan->is_lost) {
-		enum shape now = SHAPE_INDEX;
+		enum shape now = shape == SHAPE_NAME ? SHAPE_FIELD : SHAPE_INDEX;
 		bool is_pure = false;
 		if (take(scan, ".")) {
 			struct str field = take_name(scan);
-			is_pure = str_is(field, "concat") || str_is(field, "unpack");
+			is_pure = str_is(field, "concat") || str_is(field, "unpack") ||
+			          changes_fresh(scan, field);
 		} else if (is_at(scan, "[")) {
 			advance(scan);
 			expression(scan);
@@ -245,7 +275,7 @@ static enum shape suffixed(struct scan *scan, struct token *name)
 		if (is_first && is_table && !is_pure)
 			scan->flags |= SCAN_MUTATOR;
 		if (now == SHAPE_CALL)
-			scan->flags |= scan->level == 0 ? SCAN_CALL | SCAN_TOP_CALL : SCAN_CALL;
+			scan->flags |= SCAN_CALL;
 		is_first = false;
 		shape = now;
 	}
@@ -340,7 +370,7 @@ static void for_statement(struct scan *scan)
 	} while (take(scan, ","));
 	if (!take(scan, "=")) {
 		expect(scan, "in"); /* calls its iterator without looking like a call */
-		scan->flags |= scan->level == 0 ? SCAN_CALL | SCAN_TOP_CALL : SCAN_CALL;
+		scan->flags |= SCAN_CALL;
 	}
 	expressions(scan);
 	expect(scan, "do");
@@ -349,6 +379,25 @@ static void for_statement(struct scan *scan)
 	block(scan);
 	expect(scan, "end");
 	scan->locals.len = outer;
+}
+
+/* Reads the values of a declaration: are they one table constructor and nothing else? */
+static bool values_are_table(struct scan *scan)
+{
+	bool is_table = is_at(scan, "{");
+	if (is_table)
+		table_constructor(scan);
+	else
+		expressions(scan);
+	if (is_table && take_binary(scan)) {
+		is_table = false;
+		expression(scan);
+	}
+	if (is_table && take(scan, ",")) {
+		is_table = false;
+		expressions(scan);
+	}
+	return is_table;
 }
 
 static void local_statement(struct scan *scan)
@@ -367,10 +416,11 @@ static void local_statement(struct scan *scan)
 			expect(scan, ">");
 		}
 	} while (take(scan, ","));
-	if (take(scan, "="))
-		expressions(scan);
+	bool makes_table = take(scan, "=") && values_are_table(scan);
 	for (size_t i = 0; i < names.len; i++)
 		add_local(scan, names.at[i]);
+	if (names.len == 1)
+		scan->locals.at[scan->locals.len - 1].is_fresh = makes_table;
 	vec_release(&names);
 }
 
@@ -389,7 +439,7 @@ static void function_statement(struct scan *scan)
 	}
 	use_name(scan, name, !is_field);
 	if (is_field)
-		scan->flags |= SCAN_INDEX_WRITE;
+		write_index(scan);
 	function_body(scan, is_method);
 }
 
@@ -406,9 +456,9 @@ static void target(struct scan *scan, enum shape shape, struct token name)
 {
 	if (shape == SHAPE_NAME)
 		use_name(scan, name, true);
-	else if (shape == SHAPE_INDEX)
-		scan->flags |= SCAN_INDEX_WRITE;
-	else
+	else if (shape == SHAPE_INDEX || (shape == SHAPE_FIELD && !is_fresh(scan, name.text)))
+		write_index(scan);
+	else if (shape != SHAPE_FIELD)
 		lose(scan);
 }
 
@@ -483,7 +533,7 @@ static void block(struct scan *scan)
 
 /* --- the interface ---------------------------------------------------- */
 
-static const unsigned all_flags = SCAN_WRITES | SCAN_FUNCTION | SCAN_CALL | SCAN_TOP_CALL;
+static const unsigned all_flags = SCAN_WRITES | SCAN_DEEP_WRITE | SCAN_CALL;
 
 unsigned scan_chunk(struct str code, scan_found *found, void *arg)
 {
@@ -514,7 +564,7 @@ bool scan_location(struct str code, struct str *base, bool *is_plain)
 	if (scan.now.kind != TOKEN_NAME)
 		return false;
 	enum shape shape = suffixed(&scan, &name);
-	bool is_location = shape == SHAPE_NAME || shape == SHAPE_INDEX;
+	bool is_location = shape == SHAPE_NAME || shape == SHAPE_FIELD || shape == SHAPE_INDEX;
 	bool is_whole = !scan.is_lost && scan.now.kind == TOKEN_END;
 	vec_release(&scan.locals);
 	*base = name.text;

@@ -169,7 +169,13 @@ static struct str show(lua_State *L)
 		lua_pushvalue(L, 1);
 		lua_call(L, 1, 1);
 	} else {
-		box_tostring(L, 1);
+		lua_Integer whole;
+		bool is_whole = lua_type(L, 1) == LUA_TNUMBER && !lua_isinteger(L, 1) &&
+		                lua_numbertointeger(lua_tonumber(L, 1), &whole) &&
+		                (lua_Number)whole == lua_tonumber(L, 1);
+		if (is_whole) /* people read 48000, not 48000.0 */
+			lua_pushinteger(L, whole);
+		box_tostring(L, -1);
 	}
 	ret.ptr = lua_tolstring(L, -1, &ret.len);
 	return ret;

@@ -12,7 +12,7 @@
 
 static const char manifest[] =
 	"return { name = 'shop', version = '1.2', summary = 's', domains = {'account', "
-        "'invoice'},\n"
+	"'invoice'},\n"
 	"  decide = 'decision.decide', decisions = {'PROCEED', 'ESCALATE', 'BLOCK'} }";
 
 static const char account[] =
@@ -20,7 +20,7 @@ static const char account[] =
 	"return { domain = 'account', subject = 'facts.account', rules = {\n"
 	"  { id = 'account.id', severity = 'violation', owner = 'Sales', fix = 'Set the Id',\n"
 	"    fires = function(a) return missing(a.Id) end, message = 'no Id in {Name} of "
-        "{Address.City}' },\n"
+	"{Address.City}' },\n"
 	"  { id = 'account.country', severity = 'warning', owner = 'Data', fix = 'Fill it in',\n"
 	"    fires = function(a, all) return missing(a.Country), {seen = all.note} end,\n"
 	"    message = 'no country; note {seen}' },\n"
@@ -48,12 +48,12 @@ static const char decision[] =
 	"end }";
 
 static const char tier[] = "return { choose = function(p) return {tier = p.amount >= 100 and "
-                           "'Enterprise' or 'Starter', list = list()} end,\n"
+			   "'Enterprise' or 'Starter', list = list()} end,\n"
 			   "  bad = function() return 0/0 end, none = function() end, fail = "
-                           "function() error('broken') end,\n"
+			   "function() error('broken') end,\n"
 			   "  spin = function() while true do end end,\n"
 			   "  big = function() local t = {} for i = 1, 3000 do t[i] = 'some text "
-                           "that takes room' end return t end }";
+			   "that takes room' end return t end }";
 
 static int64_t clock_ms;
 
@@ -123,7 +123,7 @@ static const char good[] =
 static const char late[] =
 	"{\"note\":\"n\",\"facts\":{\"account\":{\"Id\":\"1\",\"Country\":null},\"invoices\":"
 	"[{\"no\":\"I1\",\"due\":\"2026-11-20\"},{\"no\":\"I2\",\"due\":\"2026-11-01\",\"lines\":[{"
-        "\"amount\":12.5}]},null]}}";
+	"\"amount\":12.5}]},null]}}";
 
 static void test_verdicts(struct script *script)
 {
@@ -191,7 +191,7 @@ static void test_blocked(struct script *script)
 #define RULE(body)                                                                                 \
 	"account.lua",                                                                             \
 		"return {domain = 'account', subject = 'facts.account', rules = {{id = "           \
-	        "'account.x', severity = 'warning',"                                               \
+		"'account.x', severity = 'warning',"                                               \
 		"owner = 'o', fix = 'f', message = 'm', fires = function(a, all) " body " end}}}"
 		{ RULE("while true do end"), "rule.budget", "account.x" },
 		{ RULE("while true do pcall(function() while true do end end) end"), "rule.budget",
@@ -267,16 +267,16 @@ static void test_isolation(struct script *script)
 	struct ruleset *set = shop_with(
 		"account.lua", "local n, seen = 0, {}\n"
 			       "local function one(name) return {id = 'account.' .. name, severity "
-	                       "= 'warning', owner = 'o', fix = 'f',\n"
+			       "= 'warning', owner = 'o', fix = 'f',\n"
 			       "  message = '{n} {seen} {id} {left}', fires = function(a, all)\n"
 			       "    n = n + 1; seen[#seen + 1] = name; a.Id = (a.Id or '') .. "
-	                       "name; all.left = (all.left or 0) + 1\n"
+			       "name; all.left = (all.left or 0) + 1\n"
 			       "    table.insert(all.facts.invoices, 'x'); "
-	                       "table.sort(all.facts.invoices, function() return true end)\n"
+			       "table.sort(all.facts.invoices, function() return true end)\n"
 			       "    return true, {n = n, seen = #seen, id = a.Id, left = all.left "
-	                       "+ #all.facts.invoices} end} end\n"
+			       "+ #all.facts.invoices} end} end\n"
 			       "return {domain = 'account', subject = 'facts.account', rules = "
-	                       "{one('a'), one('b')}}");
+			       "{one('a'), one('b')}}");
 	for (int i = 0; i < 2; i++) {
 		struct err err;
 		json_t *v = evaluate(script, set, good, &err), *w = json_at(v, "warnings");
@@ -336,20 +336,33 @@ static void test_writes(struct script *script)
 		"local s = 'a' --[[ ]] all.mark = s",
 		"local s = [[\n]] all.mark = s",
 		"return true, (function() all.mark = 1 return {} end)()",
+		"local t = {} t[1] = all t[1].mark = 1",
+		"local t = {} t = all t.mark = 1",
+		"local t = {} or all t.mark = 1",
+		"local t = {} table.insert(t, all) table.remove(t).mark = 1",
+		"local t = {all.facts.invoices} table.insert(t[1], 2)",
+		"local t = {} t = all.facts.invoices table.insert(t, 2)",
+		"local t = all or {} t.mark = 1",
+		"local t = {} for i = 1, 2 do t.mark = 1 t = all end",
+		"local t = {all} local u = t[1] u.mark = 1",
+		"local t = {} (function() t = all end)() t.mark = 1",
+		"local t = {}, 1 (all).mark = 1",
+		"local function f() return all end f().mark = 1",
+		"local t = {} do local t = all t.mark = 1 end",
 	};
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
 		char *text = mem_format(
 			"local n, consts = 0, {}\n"
 			"return {domain = 'account', subject = 'facts.account', rules = {\n"
 			"{id = 'account.a', severity = 'warning', owner = 'o', fix = 'f', message "
-		        "= 'm',\n"
+			"= 'm',\n"
 			" fires = function(a, all) %s end},\n"
 			"{id = 'account.b', severity = 'violation', owner = 'o', fix = 'f', "
-		        "message = 'm',\n"
+			"message = 'm',\n"
 			" fires = function(a, all) return n ~= 0 or count(consts) ~= 0 or all.mark "
-		        "~= nil or\n"
+			"~= nil or\n"
 			"  #all.facts.invoices ~= 1 or a.Id ~= '1' or json(all):sub(1, 1) ~= '{' "
-		        "end}}}",
+			"end}}}",
 			bodies[i]);
 		struct ruleset *set = shop_with("account.lua", text);
 		struct err err;
@@ -495,23 +508,23 @@ static void test_cases(struct script *script)
 	struct ruleset *set = shop_with(
 		"cases/all.json",
 		"[{\"name\":\"no "
-	        "id\",\"rule\":\"account.id\",\"params\":{\"facts\":{\"account\":{\"Name\":\"A\"}}}"
-	        ",\"fires\":true,\"message\":\"no Id in A\"},"
+		"id\",\"rule\":\"account.id\",\"params\":{\"facts\":{\"account\":{\"Name\":\"A\"}}}"
+		",\"fires\":true,\"message\":\"no Id in A\"},"
 		"{\"name\":\"id\",\"rule\":\"account.id\",\"params\":{\"facts\":{\"account\":{"
-	        "\"Id\":\"1\"}}},\"fires\":false},"
+		"\"Id\":\"1\"}}},\"fires\":false},"
 		"{\"name\":\"late\",\"rule\":\"invoice.overdue\",\"today\":\"2026-11-21\","
-	        "\"params\":{\"facts\":{\"invoices\":[{\"due\":\"2026-11-01\"}]}},\"values\":{"
-	        "\"days\":20}},"
+		"\"params\":{\"facts\":{\"invoices\":[{\"due\":\"2026-11-01\"}]}},\"values\":{"
+		"\"days\":20}},"
 		"{\"name\":\"wrong\",\"rule\":\"account.country\",\"params\":{\"facts\":{"
-	        "\"account\":{\"Country\":\"DE\"}}},\"fires\":true},"
+		"\"account\":{\"Country\":\"DE\"}}},\"fires\":true},"
 		"{\"name\":\"decides\",\"decide\":true,\"params\":{\"facts\":{}},\"decision\":"
-	        "\"PROCEED\",\"violations\":[]},"
+		"\"PROCEED\",\"violations\":[]},"
 		"{\"name\":\"decides wrong\",\"decide\":true,\"params\":{},\"decision\":\"BLOCK\"},"
 		"{\"name\":\"tier\",\"call\":\"tier.choose\",\"params\":{\"amount\":1},\"result\":{"
-	        "\"tier\":\"Starter\"}},"
+		"\"tier\":\"Starter\"}},"
 		"{\"name\":\"tier "
-	        "wrong\",\"call\":\"tier.choose\",\"params\":{\"amount\":1},\"result\":{\"tier\":"
-	        "\"X\"}},"
+		"wrong\",\"call\":\"tier.choose\",\"params\":{\"amount\":1},\"result\":{\"tier\":"
+		"\"X\"}},"
 		"{\"name\":\"nothing\"}]");
 	json_t *results = script_rules_test(script, set);
 	static const struct {

@@ -25,9 +25,9 @@ struct row {
 
 static const char values[] =
 	"{\"name\":\"A <b> & \\\"c\\\" "
-        "'d'\",\"n\":1,\"x\":1.5,\"none\":null,\"items\":[{\"t\":\"one\"},{\"t\":\"two\"}],"
+	"'d'\",\"n\":1,\"x\":1.5,\"none\":null,\"items\":[{\"t\":\"one\"},{\"t\":\"two\"}],"
 	"\"empty\":[],\"md\":\"*a* _b_ snake_case [x](y) `q` a|b # c\",\"lines\":\"one\\n# two\\n- "
-        "three\\n1. four\\n  five\","
+	"three\\n1. four\\n  five\","
 	"\"count\":7}";
 
 static const struct row rows[] = {
@@ -35,6 +35,7 @@ static const struct row rows[] = {
 	{ "a.txt", "", "" },
 	{ "a.txt", "n={{ n }}, x={{x}}, none={{ none }}|{{ nothere }}|", "n=1, x=1.5, none=||" },
 	{ "a.txt", "{{ name }}", "A <b> & \"c\" 'd'" },
+	{ "a.txt", "{{ 3.0 }} {{ -2.5 }} {{ 1e300 }} {{ 7 }}", "3 -2.5 1e+300 7" },
 	{ "a.html", "<p>{{ name }}</p>", "<p>A &lt;b&gt; &amp; &quot;c&quot; &#39;d&#39;</p>" },
 	{ "a.html", "<p>{{{ name }}}</p>", "<p>A <b> & \"c\" 'd'</p>" },
 	{ "a.slack", "{{ name }}", "A &lt;b&gt; &amp; \"c\" 'd'" },
