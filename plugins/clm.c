@@ -242,6 +242,7 @@ static void finish(const struct gw_host *host, struct gw_call *call, const struc
 	}
 	if (is(status, "SENT") && j->count(signatories) > 0 && pending == 0)
 		status = GW_LIT("SIGNED");
+	j->set_null(result, "contract_id");
 	j->set(result, "contract_id", j->get(envelope, "envelopeId"));
 	j->set_str(result, "status", status);
 	j->set(result, "title", j->get(envelope, "emailSubject"));
@@ -276,7 +277,7 @@ static void envelope_done(const struct gw_host *host, struct gw_call *call, int 
                           const struct gw_http_reply *reply)
 {
 	const struct gw_json *envelope = host->json->parse(call, reply->body);
-	if (status != GW_OK || text_at(host, envelope, "envelopeId").len == 0)
+	if (status != GW_OK || text_at(host, envelope, "status").len == 0)
 		fail(host, call, status, reply);
 	else
 		finish(host, call, envelope);
@@ -331,12 +332,13 @@ static void list_done(const struct gw_host *host, struct gw_call *call, int stat
 	}
 	const struct gw_json *envelope = chosen(host, call, host->json->get(body, "envelopes"));
 	struct gw_str account = host->call->str(call, "account_id");
+	struct gw_str id = text_at(host, envelope, "envelopeId");
 	if (!envelope)
 		refuse(host, call, GW_E_ABSENT, 404, GW_LIT("ENVELOPE_DOES_NOT_EXIST"),
 		       host->call->format(call, "CLM: there is no contract of the account %.*s",
 		                          (int)account.len, account.ptr));
-	else if (!host->json->get(envelope, "recipients"))
-		read_envelope(host, call, text_at(host, envelope, "envelopeId"));
+	else if (!host->json->get(envelope, "recipients") && id.len > 0)
+		read_envelope(host, call, id);
 	else
 		finish(host, call, envelope);
 }
@@ -392,7 +394,7 @@ static const struct gw_action get_contract_action = {
 	.result =
 		"{\"type\":\"object\",\"required\":[\"contract_id\",\"status\",\"signatories\","
 		"\"effective_date\",\"expiry_date\",\"key_terms\",\"contracts\",\"amended\"],"
-		"\"properties\":{\"contract_id\":{\"type\":\"string\"},"
+		"\"properties\":{\"contract_id\":" TEXT_OR_NULL ","
 		"\"status\":{\"enum\":[\"DRAFT\",\"SENT\",\"SIGNED\",\"EXECUTED\",\"DECLINED\","
 		"\"VOIDED\",\"EXPIRED\",\"UNKNOWN\"]},"
 		"\"title\":" TEXT_OR_NULL ","

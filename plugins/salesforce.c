@@ -226,17 +226,19 @@ static void send(const struct gw_host *host, struct gw_call *call, const char *m
 
 /* --- onboarding ------------------------------------------------------------- */
 
-struct onboarding {
-	const struct gw_json *accounts, *opportunities, *user; /* NULL: not answered yet */
-	const struct gw_json *account; /* the one that is meant */
-	size_t chosen;                 /* its place among the accounts */
-	int64_t alive;                 /* accounts that are not deleted */
-	int waiting;
-	bool no_currency;              /* the org has but one: there is no CurrencyIsoCode */
-	bool opportunity_asked, user_asked; /* singly */
-};
+enum part { ACCOUNT, OPPORTUNITY, USER, PARTS };
 
-static void ask_singly(const struct gw_host *host, struct gw_call *call);
+static const char *const part_names[PARTS] = { "acc", "opp", "usr" };
+
+struct onboarding {
+	const struct gw_json *got[PARTS]; /* a list, a list, a record; NULL: not answered yet */
+	const struct gw_json *account;    /* the one that is meant */
+	size_t chosen;                    /* its place among the accounts */
+	int64_t alive;                    /* accounts that are not deleted */
+	bool asked[PARTS];                /* singly */
+	int waiting;
+	bool no_currency;                 /* the org has but one: there is no CurrencyIsoCode */
+};
 
 /* 15 or 18 letters and digits that begin with an account's 001. */
 static bool is_account_id(struct gw_str id)
@@ -247,11 +249,10 @@ static bool is_account_id(struct gw_str id)
 	return (id.len == 15 || id.len == 18) && begins(id, "001");
 }
 
-static struct gw_str account_query(const struct gw_host *host, struct gw_call *call)
+static struct gw_str account_path(const struct gw_host *host, struct gw_call *call)
 {
-	struct gw_str id = host->call->str(call, "account_id");
+	struct gw_str id = host->call->str(call, "account_id"), value = quoted(host, call, id);
 	struct gw_str field = host->call->setting(call, "account_field", "AccountNumber");
-	struct gw_str value = quoted(host, call, id);
 	if (is_account_id(id))
 		field = GW_LIT("Id");
 	/* All, so that a deleted account is seen as such.  IsDeleted itself cannot be sorted by. */
@@ -269,36 +270,47 @@ static bool wants_currency(const struct gw_host *host, struct gw_call *call)
 }
 
 /* id is an id, or a reference that must reach Salesforce as it is written. */
-static struct gw_str opportunity_query(const struct gw_host *host, struct gw_call *call,
-                                       struct gw_str id)
+static struct gw_str part_path(const struct gw_host *host, struct gw_call *call, enum part part,
+                               struct gw_str id)
 {
+	if (part == ACCOUNT)
+		return account_path(host, call);
+	if (part == USER)
+		return host->call->format(call, "/sobjects/User/%.*s?fields=" USER_FIELDS, (int)id.len,
+		                          id.ptr);
 	struct gw_str head = host->call->format(
 		call, "SELECT " OPPORTUNITY_FIELDS "%s FROM Opportunity WHERE AccountId = '",
 		wants_currency(host, call) ? ", CurrencyIsoCode" : "");
-	head = host->call->url(call, head);
 	struct gw_str tail = host->call->url(call, GW_LIT("' " OPPORTUNITY_ORDER));
+	head = host->call->url(call, head);
 	return host->call->format(call, "/query?q=%.*s%.*s%.*s", (int)head.len, head.ptr,
 	                          (int)id.len, id.ptr, (int)tail.len, tail.ptr);
 }
 
-static struct gw_str user_path(const struct gw_host *host, struct gw_call *call, struct gw_str id)
-{
-	return host->call->format(call, "/sobjects/User/%.*s?fields=" USER_FIELDS, (int)id.len,
-	                          id.ptr);
-}
-
 /* Among namesakes the first that is not deleted; the others stay visible in the count. */
-static void take_accounts(const struct gw_host *host, struct onboarding *all,
-                          const struct gw_json *records)
+static void choose_account(const struct gw_host *host, struct onboarding *all)
 {
-	all->accounts = records;
-	for (size_t i = host->json->count(records); i-- > 0;) {
-		if (host->json->truth(host->json->get(host->json->at(records, i), "IsDeleted")))
+	const struct gw_json_ops *j = host->json;
+	for (size_t i = j->count(all->got[ACCOUNT]); i-- > 0;) {
+		if (j->truth(j->get(j->at(all->got[ACCOUNT], i), "IsDeleted")))
 			continue;
 		all->chosen = i;
 		all->alive++;
 	}
-	all->account = host->json->at(records, all->chosen);
+	all->account = j->at(all->got[ACCOUNT], all->chosen);
+}
+
+/* Is this the answer to that part? */
+static bool take(const struct gw_host *host, struct onboarding *all, enum part part,
+                 const struct gw_json *body)
+{
+	const struct gw_json *value = part == USER ? body : host->json->get(body, "records");
+	if (host->json->type(value) != (part == USER ? GW_JSON_OBJECT : GW_JSON_LIST))
+		return false;
+	all->got[part] = value;
+	if (part == ACCOUNT)
+		choose_account(host, all);
+	return true;
 }
 
 static const struct gw_json *picked(const struct gw_host *host, struct gw_call *call,
@@ -319,84 +331,83 @@ static void finish(const struct gw_host *host, struct gw_call *call)
 {
 	const struct gw_json_ops *j = host->json;
 	const struct onboarding *all = host->call->state(call);
-	const struct gw_json *opportunity = j->at(all->opportunities, 0);
+	const struct gw_json *opportunity = j->at(all->got[OPPORTUNITY], 0);
 	struct gw_json *result = j->object(call);
 	j->set(result, "account", picked(host, call, all->account, ACCOUNT_FIELDS));
 	j->set_int(result, "accounts", all->alive);
 	j->set_null(result, "opportunity");
-	j->set_int(result, "opportunities", (int64_t)j->count(all->opportunities));
+	j->set_int(result, "opportunities", (int64_t)j->count(all->got[OPPORTUNITY]));
 	j->set_null(result, "user");
 	j->set_null(result, "contract_id");
 	if (opportunity)
 		j->set(result, "opportunity",
 		       picked(host, call, opportunity, OPPORTUNITY_FIELDS ", CurrencyIsoCode"));
-	if (all->user)
-		j->set(result, "user", picked(host, call, all->user, USER_FIELDS));
+	if (all->got[USER])
+		j->set(result, "user", picked(host, call, all->got[USER], USER_FIELDS));
 	j->set(result, "contract_id", j->get(opportunity, "ContractId"));
 	host->call->done(call, result);
+}
+
+static void ask_singly(const struct gw_host *host, struct gw_call *call);
+
+static void single_done(const struct gw_host *host, struct gw_call *call, int status,
+                        const struct gw_http_reply *reply, enum part part)
+{
+	struct onboarding *all = host->call->state(call);
+	const struct gw_json *body = host->json->parse(call, reply->body);
+	bool is_lack = part == OPPORTUNITY && is(cause_of(host, body).code, "INVALID_FIELD") &&
+	               wants_currency(host, call);
+	all->waiting--;
+	if (is_lack) {
+		all->no_currency = true;
+		all->asked[part] = false;
+	} else if (!(part == USER && status == GW_E_ABSENT) && /* an owner who is gone is no error */
+	           !(status == GW_OK && take(host, all, part, body))) {
+		fail(host, call, status, reply);
+		return;
+	}
+	ask_singly(host, call);
 }
 
 static void account_done(const struct gw_host *host, struct gw_call *call, int status,
                          const struct gw_http_reply *reply)
 {
-	const struct gw_json *records = answer(host, call, status, reply, "records");
-	if (!records)
-		return;
-	take_accounts(host, host->call->state(call), records);
-	ask_singly(host, call);
+	single_done(host, call, status, reply, ACCOUNT);
 }
 
 static void opportunity_done(const struct gw_host *host, struct gw_call *call, int status,
                              const struct gw_http_reply *reply)
 {
-	struct onboarding *all = host->call->state(call);
-	struct gw_str code = cause_of(host, host->json->parse(call, reply->body)).code;
-	all->waiting--;
-	all->opportunity_asked = false;
-	if (is(code, "INVALID_FIELD") && wants_currency(host, call))
-		all->no_currency = true;
-	else if (!(all->opportunities = answer(host, call, status, reply, "records")))
-		return;
-	ask_singly(host, call);
+	single_done(host, call, status, reply, OPPORTUNITY);
 }
 
 static void user_done(const struct gw_host *host, struct gw_call *call, int status,
                       const struct gw_http_reply *reply)
 {
-	struct onboarding *all = host->call->state(call);
-	all->waiting--;
-	all->user = answer(host, call, status, reply, "");
-	if (all->user)
-		ask_singly(host, call);
+	single_done(host, call, status, reply, USER);
 }
 
 /* Asks for what is still open: the account first, for the others are found through it. */
 static void ask_singly(const struct gw_host *host, struct gw_call *call)
 {
+	static gw_http_cb *const then[PARTS] = { account_done, opportunity_done, user_done };
+	static const char *const keys[PARTS] = { "", "Id", "OwnerId" };
 	struct onboarding *all = host->call->state(call);
-	struct gw_str id = host->call->str(call, "account_id");
-	if (!all->accounts) {
-		send(host, call, "GET", account_query(host, call), NULL, account_done);
-		return;
-	}
-	if (!all->account) {
+	struct gw_str account = host->call->str(call, "account_id");
+	if (all->got[ACCOUNT] && !all->account) {
 		refuse(host, call, GW_E_ABSENT, "NOT_FOUND",
-		       host->call->format(call, "Salesforce has no account %.*s", (int)id.len, id.ptr));
+		       host->call->format(call, "Salesforce has no account %.*s", (int)account.len,
+		                          account.ptr));
 		return;
 	}
-	struct gw_str account = host->json->str(host->json->get(all->account, "Id"));
-	struct gw_str owner = host->json->str(host->json->get(all->account, "OwnerId"));
-	if (!all->opportunities && !all->opportunity_asked) {
-		all->opportunity_asked = true;
+	for (enum part part = ACCOUNT; part < (all->account ? PARTS : OPPORTUNITY); part++) {
+		struct gw_str id = host->json->str(host->json->get(all->account, keys[part]));
+		if (all->got[part] || all->asked[part] || (part != ACCOUNT && id.len == 0))
+			continue;
+		all->asked[part] = true;
 		all->waiting++;
-		send(host, call, "GET", opportunity_query(host, call, host->call->url(call, account)),
-		     NULL, opportunity_done);
-	}
-	if (!all->user && owner.len > 0 && !all->user_asked) {
-		all->user_asked = true;
-		all->waiting++;
-		send(host, call, "GET", user_path(host, call, host->call->url(call, owner)), NULL,
-		     user_done);
+		send(host, call, "GET", part_path(host, call, part, host->call->url(call, id)), NULL,
+		     then[part]);
 	}
 	if (all->waiting == 0)
 		finish(host, call);
@@ -408,26 +419,25 @@ static void take_parts(const struct gw_host *host, struct onboarding *all,
 {
 	const struct gw_json_ops *j = host->json;
 	for (size_t i = 0; i < j->count(parts); i++) {
-		const struct gw_json *part = j->at(parts, i), *body = j->get(part, "body");
-		const struct gw_json *records = j->get(body, "records");
-		struct gw_str name = j->str(j->get(part, "referenceId"));
-		bool is_ok = j->integer(j->get(part, "httpStatusCode"), 0) == 200;
-		if (is(name, "opp") && is(cause_of(host, body).code, "INVALID_FIELD"))
+		const struct gw_json *one = j->at(parts, i), *body = j->get(one, "body");
+		int64_t code = j->integer(j->get(one, "httpStatusCode"), 0);
+		enum part part = ACCOUNT;
+		while (part < PARTS && !is(j->str(j->get(one, "referenceId")), part_names[part]))
+			part++;
+		if (part < PARTS && code == 200)
+			(void)take(host, all, part, body);
+		if (part == OPPORTUNITY && is(cause_of(host, body).code, "INVALID_FIELD"))
 			all->no_currency = true;
-		if (is_ok && is(name, "usr") && j->type(body) == GW_JSON_OBJECT)
-			all->user = body;
-		if (!is_ok || j->type(records) != GW_JSON_LIST)
-			continue;
-		if (is(name, "acc"))
-			take_accounts(host, all, records);
-		if (is(name, "opp"))
-			all->opportunities = records;
+		if (part == USER && code == 404)
+			all->asked[USER] = true; /* an owner who is gone is gone */
 	}
 	/* The references spoke of the first account, and of an owner that may be missing. */
 	if (all->chosen != 0)
-		all->opportunities = NULL;
+		all->got[OPPORTUNITY] = NULL;
 	if (all->chosen != 0 || j->str(j->get(all->account, "OwnerId")).len == 0)
-		all->user = NULL;
+		all->got[USER] = NULL;
+	if (all->chosen != 0)
+		all->asked[USER] = false;
 }
 
 static void composite_done(const struct gw_host *host, struct gw_call *call, int status,
@@ -443,31 +453,28 @@ static void composite_done(const struct gw_host *host, struct gw_call *call, int
 	}
 	const struct gw_json *body = host->json->parse(call, reply->body);
 	take_parts(host, all, host->json->get(body, "compositeResponse"));
-	if (!all->accounts || (all->account && !all->opportunities))
+	if (!all->got[ACCOUNT] || (all->account && !all->got[OPPORTUNITY]))
 		host->call->note(call, "the Composite request was not answered in full; asking singly");
 	ask_singly(host, call);
 }
 
-static void add_part(const struct gw_host *host, struct gw_call *call, struct gw_json *parts,
-                     const char *name, struct gw_str path)
-{
-	struct gw_json *part = host->json->object(call);
-	host->json->set_str(part, "method", GW_LIT("GET"));
-	host->json->set_str(part, "url", join(host, call, base(host, call), path));
-	host->json->set_str(part, "referenceId", (struct gw_str){ name, strlen(name) });
-	host->json->push(parts, part);
-}
-
 static void onboarding(const struct gw_host *host, struct gw_call *call)
 {
-	struct gw_json *body = host->json->object(call), *parts = host->json->list(call);
-	add_part(host, call, parts, "acc", account_query(host, call));
-	add_part(host, call, parts, "opp",
-	         opportunity_query(host, call, GW_LIT("@{acc.records[0].Id}")));
-	add_part(host, call, parts, "usr",
-	         user_path(host, call, GW_LIT("@{acc.records[0].OwnerId}")));
-	host->json->set_bool(body, "allOrNone", false);
-	host->json->set(body, "compositeRequest", parts);
+	static const char *const refs[PARTS] = { "", "@{acc.records[0].Id}",
+		                                 "@{acc.records[0].OwnerId}" };
+	const struct gw_json_ops *j = host->json;
+	struct gw_json *body = j->object(call), *parts = j->list(call);
+	for (enum part part = ACCOUNT; part < PARTS; part++) {
+		struct gw_json *one = j->object(call);
+		struct gw_str ref = { refs[part], strlen(refs[part]) };
+		j->set_str(one, "method", GW_LIT("GET"));
+		j->set_str(one, "url", join(host, call, base(host, call),
+		                            part_path(host, call, part, ref)));
+		j->set_str(one, "referenceId", (struct gw_str){ part_names[part], 3 });
+		j->push(parts, one);
+	}
+	j->set_bool(body, "allOrNone", false);
+	j->set(body, "compositeRequest", parts);
 	send(host, call, "POST", GW_LIT("/composite"), body, composite_done);
 }
 
@@ -619,7 +626,7 @@ static const struct gw_action onboarding_action = {
 		"\"opportunities\":{\"type\":\"integer\",\"description\":\"How many it has; 20 at most "
 		"are counted\"},"
 		"\"user\":{\"type\":[\"object\",\"null\"],\"description\":\"The account's owner; null: "
-		"it names none\",\"properties\":{" TEXT("Id") TEXT("Name") TEXT("Email")
+		"it names none, or none that is there\",\"properties\":{" TEXT("Id") TEXT("Name") TEXT("Email")
 		TEXT("ProfileId") TEXT("Title") TEXT("Department") TEXT("ManagerId")
 		TRUTH("IsActive") "}},"
 		"\"contract_id\":{\"type\":[\"string\",\"null\"],\"description\":\"ContractId of the "
