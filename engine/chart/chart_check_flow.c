@@ -17,14 +17,17 @@
 struct flow {
 	struct checker *k;
 	const struct chart *chart;
-	bool *is_entered, *is_default,
-		*is_open;          /* open: all regions of a parallel were entered by default */
-	bool *is_left_from_inside; /* a transition of the state or one inside it leaves the state */
+	bool *is_entered, *is_default;
+	bool *is_left_from_inside; /* a transition of the state or one inside it leaves it */
 	bool *has_exit;            /* the state has a transition with a target */
-	VEC(int32_t) work;         /* entered, transitions not yet followed */
+	uint32_t *on_way; /* the last transition (counted by stamp) that passed the state */
+	uint32_t stamp;
+	int32_t *rest; /* of each parallel: its regions not yet entered by default */
+	size_t *rest_first, *rest_len;
+	VEC(int32_t) work;      /* entered, transitions not yet followed */
+	VEC(int32_t) pending;   /* to be entered by default */
+	VEC(int32_t) parallels; /* passed by the current transition */
 };
-
-static void enter_default(struct flow *f, int32_t state);
 
 static void mark(struct flow *f, int32_t state)
 {
@@ -34,41 +37,41 @@ static void mark(struct flow *f, int32_t state)
 	*vec_add(&f->work) = state;
 }
 
-static bool holds_target(const struct flow *f, int32_t region, const struct chart_transition *t)
+/* The regions without a target are entered by default; the others stay for another transition. */
+static void enter_regions(struct flow *f, int32_t parallel)
 {
-	for (size_t i = 0; i < t->target_count; i++)
-		if (t->targets[i] == region || chart_is_descendant(f->chart, t->targets[i], region))
-			return true;
-	return false;
-}
-
-/* The regions that no target names are entered by default. */
-static void enter_regions(struct flow *f, int32_t parallel, const struct chart_transition *t)
-{
-	if (f->is_open[parallel])
-		return;
-	const struct chart_state *state = &f->chart->states[parallel];
-	bool is_all = true;
-	for (size_t i = 0; i < state->child_count; i++) {
-		if (holds_target(f, state->children[i], t) && !f->is_default[state->children[i]])
-			is_all = false;
+	int32_t *rest = f->rest + f->rest_first[parallel];
+	size_t kept = 0;
+	for (size_t i = 0; i < f->rest_len[parallel]; i++) {
+		if (f->is_default[rest[i]])
+			continue;
+		if (f->on_way[rest[i]] == f->stamp)
+			rest[kept++] = rest[i];
 		else
-			enter_default(f, state->children[i]);
+			*vec_add(&f->pending) = rest[i];
 	}
-	f->is_open[parallel] = is_all;
+	f->rest_len[parallel] = kept;
 }
 
 static void enter_targets(struct flow *f, const struct chart_transition *t, int32_t domain)
 {
+	f->stamp++;
+	f->parallels.len = 0;
 	for (size_t i = 0; i < t->target_count; i++) {
-		enter_default(f, t->targets[i]);
-		int32_t up = f->chart->states[t->targets[i]].parent;
-		for (; up != CHART_NONE && up != domain; up = f->chart->states[up].parent) {
+		*vec_add(&f->pending) = t->targets[i];
+		int32_t up = t->targets[i];
+		for (; up != CHART_NONE && up != domain && f->on_way[up] != f->stamp;
+		     up = f->chart->states[up].parent) {
+			f->on_way[up] = f->stamp;
+			if (up == t->targets[i])
+				continue;
 			mark(f, up);
 			if (f->chart->states[up].kind == STATE_PARALLEL)
-				enter_regions(f, up, t);
+				*vec_add(&f->parallels) = up;
 		}
 	}
+	for (size_t i = 0; i < f->parallels.len; i++)
+		enter_regions(f, f->parallels.at[i]);
 }
 
 static void enter_default(struct flow *f, int32_t index)
@@ -80,23 +83,31 @@ static void enter_default(struct flow *f, int32_t index)
 	mark(f, index);
 	if (state->kind == STATE_PARALLEL)
 		for (size_t i = 0; i < state->child_count; i++)
-			enter_default(f, state->children[i]);
+			*vec_add(&f->pending) = state->children[i];
 	if (state->initial != CHART_NONE)
 		enter_targets(f, &f->chart->transitions[state->initial],
 		              state->kind == STATE_HISTORY ? state->parent : index);
 }
 
+static void follow_transitions(struct flow *f, int32_t index)
+{
+	const struct chart_state *state = &f->chart->states[index];
+	for (size_t i = 0; i < state->transition_count; i++) {
+		const struct chart_transition *t =
+			&f->chart->transitions[state->first_transition + (int32_t)i];
+		if (t->target_count > 0)
+			enter_targets(f, t, tree_domain(f->chart, t));
+	}
+}
+
 static void follow(struct flow *f)
 {
-	enter_default(f, 0);
-	while (f->work.len > 0) {
-		const struct chart_state *state = &f->chart->states[f->work.at[--f->work.len]];
-		for (size_t i = 0; i < state->transition_count; i++) {
-			const struct chart_transition *t =
-				&f->chart->transitions[state->first_transition + (int32_t)i];
-			if (t->target_count > 0)
-				enter_targets(f, t, tree_domain(f->chart, t));
-		}
+	*vec_add(&f->pending) = 0;
+	while (f->pending.len > 0 || f->work.len > 0) {
+		if (f->pending.len > 0)
+			enter_default(f, f->pending.at[--f->pending.len]);
+		else
+			follow_transitions(f, f->work.at[--f->work.len]);
 	}
 }
 
@@ -211,16 +222,35 @@ static void report_empty_parallels(struct flow *f)
 	}
 }
 
+static void list_regions(struct flow *f)
+{
+	size_t used = 0;
+	for (int32_t i = 0; i < f->chart->state_count; i++) {
+		const struct chart_state *state = &f->chart->states[i];
+		if (state->kind != STATE_PARALLEL || state->child_count == 0)
+			continue;
+		f->rest_first[i] = used;
+		f->rest_len[i] = state->child_count;
+		memcpy(f->rest + used, state->children, state->child_count * sizeof(*f->rest));
+		used += state->child_count;
+	}
+}
+
 void check_flow(struct checker *k)
 {
 	size_t count = (size_t)k->chart->state_count;
 	struct flow f = { .k = k, .chart = k->chart };
-	bool *marks = mem_alloc(5 * count * sizeof(*marks));
+	bool *marks = mem_alloc(4 * count * sizeof(*marks));
+	size_t *rests = mem_alloc(2 * count * sizeof(*rests));
 	f.is_entered = marks;
 	f.is_default = marks + count;
-	f.is_open = marks + 2 * count;
-	f.is_left_from_inside = marks + 3 * count;
-	f.has_exit = marks + 4 * count;
+	f.is_left_from_inside = marks + 2 * count;
+	f.has_exit = marks + 3 * count;
+	f.on_way = mem_alloc(count * sizeof(*f.on_way));
+	f.rest = mem_alloc(count * sizeof(*f.rest));
+	f.rest_first = rests;
+	f.rest_len = rests + count;
+	list_regions(&f);
 	follow(&f);
 	find_exits(&f);
 	report_unreachable(&f);
@@ -229,5 +259,10 @@ void check_flow(struct checker *k)
 		report_shadowed(&f, &k->chart->states[i]);
 	report_empty_parallels(&f);
 	vec_release(&f.work);
+	vec_release(&f.pending);
+	vec_release(&f.parallels);
+	free(f.on_way);
+	free(f.rest);
+	free(rests);
 	free(marks);
 }
