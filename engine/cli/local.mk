@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# The command line.
+noinst_LIBRARIES += %D%/libgw_cli.a
+%C%_libgw_cli_a_SOURCES = \
+	%D%/cli.c \
+	%D%/cli.h \
+	%D%/cli_audit.c \
+	%D%/cli_commands.h \
+	%D%/cli_demo.c \
+	%D%/cli_doctor.c \
+	%D%/cli_engine.c \
+	%D%/cli_graph.c \
+	%D%/cli_int.h \
+	%D%/cli_live.c \
+	%D%/cli_plugin.c \
+	%D%/cli_print.c \
+	%D%/cli_rules.c \
+	%D%/cli_run.c \
+	%D%/cli_serve.c \
+	%D%/cli_table.c \
+	%D%/cli_task.c
+
+use_cli = %D%/libgw_cli.a $(use_run) $(use_script)

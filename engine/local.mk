@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+# The program: what stands above the law of engine/DEPS, and every folder below it.
+bin_PROGRAMS += gangway
+gangway_SOURCES = \
+	%D%/config.c \
+	%D%/config.h \
+	%D%/main.c
+gangway_LDADD = $(use_cli)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+# Decide, record, act; libuv.
+noinst_LIBRARIES += %D%/libgw_run.a
+%C%_libgw_run_a_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
+%C%_libgw_run_a_SOURCES = \
+	%D%/engine.c \
+	%D%/engine.h \
+	%D%/run_audit.c \
+	%D%/run_call.c \
+	%D%/run_commit.c \
+	%D%/run_commit.h \
+	%D%/run_crumb.c \
+	%D%/run_env.c \
+	%D%/run_file.c \
+	%D%/run_int.h \
+	%D%/run_life.c \
+	%D%/run_loop.c \
+	%D%/run_prompt.c \
+	%D%/run_queue.c \
+	%D%/run_request.c \
+	%D%/run_socket.c \
+	%D%/run_socket.h \
+	%D%/run_step.c \
+	%D%/run_task.c \
+	%D%/run_view.c
+
+use_run = %D%/libgw_run.a $(use_plugin) $(use_journal) $(use_release) $(use_wire) $(UV_LIBS)

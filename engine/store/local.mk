@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: MIT
+# Bytes kept; SQLite.
+noinst_LIBRARIES += %D%/libgw_store.a
+%C%_libgw_store_a_CPPFLAGS = $(AM_CPPFLAGS) $(SQLITE_CFLAGS)
+%C%_libgw_store_a_SOURCES = \
+	%D%/store.h \
+	%D%/store_memory.c \
+	%D%/store_sqlite.c \
+	%D%/store_sqlite_schema.h
+
+use_store = %D%/libgw_store.a $(SQLITE_LIBS) $(use_base)

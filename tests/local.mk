@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+# Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
+# `make check` builds and runs all of them; tests/README.md tells more.
+EXTRA_DIST += %D%/README.md %D%/run-tests %D%/cases %D%/house %D%/plugins %D%/sandbox %D%/w3c
+
+# The absolute place of the sources, where tests find their data.
+tests/%.$(OBJEXT): AM_CPPFLAGS += -I$(top_srcdir)/tests/lib -DSRCDIR='"$(abs_top_srcdir)"'
+
+# --- what tests share -----------------------------------------------------------------------
+check_LIBRARIES += %D%/lib/libtest.a %D%/lib/libtest_plugin.a
+%C%_lib_libtest_a_SOURCES = \
+	%D%/lib/chart_gen.c \
+	%D%/lib/chart_gen.h \
+	%D%/lib/check.c \
+	%D%/lib/check.h \
+	%D%/lib/loop_poll.c \
+	%D%/lib/loop_poll.h \
+	%D%/lib/plugin_dir.c \
+	%D%/lib/plugin_dir.h \
+	%D%/lib/reference.c \
+	%D%/lib/reference.h \
+	%D%/lib/rig.c \
+	%D%/lib/rig.h \
+	%D%/lib/server_poll.c \
+	%D%/lib/server_poll.h \
+	%D%/lib/toy.c \
+	%D%/lib/toy.h
+
+# A wire that goes nowhere takes the place of the real one: never link both.
+%C%_lib_libtest_plugin_a_SOURCES = \
+	%D%/lib/fake_wire.c \
+	%D%/lib/fake_wire.h \
+	%D%/lib/plugin_case.c \
+	%D%/lib/plugin_case.h
+
+use_test = %D%/lib/libtest.a
+use_test_plugin = %D%/lib/libtest_plugin.a $(use_test) $(use_plugin)
+
+# --- programs -------------------------------------------------------------------------------
+check_PROGRAMS += \
+	%D%/unit/test_base \
+	%D%/unit/test_chart \
+	%D%/unit/test_chart_lua \
+	%D%/unit/test_chart_rng \
+	%D%/unit/test_driver \
+	%D%/unit/test_machine \
+	%D%/unit/test_machine_call \
+	%D%/unit/test_plugin \
+	%D%/unit/test_plugin_call \
+	%D%/unit/test_plugin_guide \
+	%D%/unit/test_reference \
+	%D%/unit/test_schema \
+	%D%/unit/test_script \
+	%D%/unit/test_script_rules \
+	%D%/unit/test_script_templates \
+	%D%/unit/test_wire \
+	%D%/unit/test_wire_connection \
+	%D%/unit/test_wire_mail \
+	%D%/unit/test_wire_shared \
+	%D%/plugins/test_cases \
+	%D%/sandbox/test_sandbox \
+	%D%/w3c/w3c
+
+%C%_unit_test_base_LDADD = $(use_test) $(use_base)
+%C%_unit_test_chart_LDADD = $(use_test) $(use_chart)
+%C%_unit_test_chart_lua_LDADD = $(use_test) $(use_script)
+%C%_unit_test_chart_rng_CPPFLAGS = $(AM_CPPFLAGS) $(LIBXML_CFLAGS)
+%C%_unit_test_chart_rng_LDADD = $(use_test) $(use_chart)
+%C%_unit_test_driver_LDADD = $(use_test) $(use_script)
+%C%_unit_test_machine_LDADD = $(use_test) $(use_script)
+%C%_unit_test_machine_call_LDADD = $(use_test) $(use_script)
+%C%_unit_test_plugin_LDADD = $(use_test_plugin)
+%C%_unit_test_plugin_call_LDADD = $(use_test_plugin)
+%C%_unit_test_plugin_guide_LDADD = $(use_test)
+%C%_unit_test_reference_LDADD = $(use_test) $(use_machine)
+%C%_unit_test_schema_LDADD = $(use_test) $(use_schema)
+%C%_unit_test_script_LDADD = $(use_test) $(use_script)
+%C%_unit_test_script_rules_LDADD = $(use_test) $(use_script)
+%C%_unit_test_script_templates_LDADD = $(use_test) $(use_script)
+%C%_unit_test_wire_LDADD = $(use_test) $(use_wire)
+%C%_unit_test_wire_connection_LDADD = $(use_test) $(use_wire)
+%C%_unit_test_wire_mail_LDADD = $(use_test) $(use_wire)
+%C%_unit_test_wire_shared_LDADD = $(use_test) $(use_wire)
+%C%_plugins_test_cases_LDADD = $(use_test_plugin)
+%C%_sandbox_test_sandbox_LDADD = $(use_test) $(use_sandbox)
+%C%_w3c_w3c_LDADD = $(use_test) $(use_script)
+
+# --- plugins that only tests load -----------------------------------------------------------
+EXTRA_DIST += %D%/plugins/contract/small.h
+check_LTLIBRARIES += \
+	docs/guide/example_plugin.la \
+	%D%/plugins/contract/bad_actions.la \
+	%D%/plugins/contract/bad_crash.la \
+	%D%/plugins/contract/bad_effect.la \
+	%D%/plugins/contract/bad_exit.la \
+	%D%/plugins/contract/bad_fork.la \
+	%D%/plugins/contract/bad_keyword.la \
+	%D%/plugins/contract/bad_link.la \
+	%D%/plugins/contract/bad_major.la \
+	%D%/plugins/contract/bad_name.la \
+	%D%/plugins/contract/bad_null.la \
+	%D%/plugins/contract/bad_schema.la \
+	%D%/plugins/contract/bad_size.la \
+	%D%/plugins/contract/bad_start.la \
+	%D%/plugins/contract/bad_state.la \
+	%D%/plugins/contract/bad_symbol.la \
+	%D%/plugins/contract/bad_twins.la \
+	%D%/plugins/contract/bad_type.la \
+	%D%/plugins/contract/bad_version.la \
+	%D%/plugins/contract/contract.la \
+	%D%/plugins/contract/newer.la \
+	%D%/plugins/contract/older.la \
+	%D%/plugins/contract/small.la \
+	%D%/plugins/contract/small_twin.la
+
+# --- running them ---------------------------------------------------------------------------
+test_scripts = \
+	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox'
+
+# The sources are the same in every build: checks of the house go with the plain one.
+if PLAIN
+house_checks =
+endif
+
+test_environment = \
+	SRCDIR='$(abs_top_srcdir)' BUILDDIR='$(abs_top_builddir)' CC='$(CC)' \
+	HOUSE_CPPFLAGS='$(AM_CPPFLAGS) $(LIBXML_CFLAGS) $(LUA_CFLAGS) -I$(top_srcdir)/tests/lib' \
+	GANGWAY_CONTRACT_DIR='$(abs_top_builddir)/%D%/plugins/contract/.libs' \
+	GANGWAY_GUIDE_DIR='$(abs_top_builddir)/docs/guide/.libs' \
+	GANGWAY_PLUGIN_DIR='$(abs_top_builddir)/plugins/.libs' \
+	GANGWAY_SCENARIOS='$(abs_top_srcdir)/sandbox/scenarios' \
+	ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+
+# TEST_FLAGS passes options on (--jobs N), TEST_ONLY=WORD runs those whose command has the word.
+check-local: all
+	+$(test_environment) $(BASH) $(srcdir)/%D%/run-tests --logs %D%/logs --only '$(TEST_ONLY)' $(TEST_FLAGS) \
+		$(test_scripts) $(house_checks) $(check_PROGRAMS)
+
+clean-local:
+	rm -rf %D%/logs %D%/sandbox/work
+
+BASH = bash
