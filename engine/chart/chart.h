@@ -320,7 +320,9 @@ struct chart_world {
 	/* The action's description {"params":schema,"result":schema,"effect":"READ"}; borrowed; NULL when
 	 * absent.  type alone (action NULL) asks whether the plugin exists. */
 	const json_t *(*action)(void *ctx, const char *type, const char *action);
-	/* Fills at most max names for "did you mean"; returns how many. */
+	/* Fills at most max names for "did you mean"; returns how many.  type NULL: plugins; else its actions.
+	 * A world may describe built-in types ("rules", "template", ...) too; what it does not know of them
+	 * is no finding. */
 	size_t (*names)(void *ctx, const char *type, const char **ret, size_t max);
 };
 
