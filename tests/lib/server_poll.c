@@ -361,14 +361,27 @@ const char *server_heard(const struct server *server)
 	return server->heard.bytes ? server->heard.bytes : "";
 }
 
+static void release_client(struct client *client, const char *bytes)
+{
+	client->is_waiting = false;
+	buf_put(&client->out, bytes);
+	(void)flush_client(client);
+}
+
 void server_release(struct server *server, const char *bytes)
 {
 	for (struct client *client = server->clients, *next; client; client = next) {
 		next = client->next;
-		if (!client->is_waiting)
-			continue;
-		client->is_waiting = false;
-		buf_put(&client->out, bytes);
-		(void)flush_client(client);
+		if (client->is_waiting)
+			release_client(client, bytes);
 	}
+}
+
+void server_release_one(struct server *server, const char *bytes)
+{
+	struct client *oldest = NULL;
+	for (struct client *client = server->clients; client; client = client->next)
+		oldest = client->is_waiting ? client : oldest;
+	must(oldest);
+	release_client(oldest, bytes);
 }

@@ -45,5 +45,7 @@ size_t server_connections(const struct server *server);
 const char *server_heard(const struct server *server);
 /* Answers what SERVER "NULL" replies left waiting. */
 void server_release(struct server *server, const char *bytes);
+/* Only the one whose connection is oldest. */
+void server_release_one(struct server *server, const char *bytes);
 
 #endif

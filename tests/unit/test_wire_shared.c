@@ -168,6 +168,21 @@ static void test_breaker_and_retry(void)
 	bench_free(&b);
 }
 
+/* Who waits for a place when the circuit opens is told at once. */
+static void test_breaker_and_waiting(void)
+{
+	struct bench b = bench_new("\"retries\":0,\"concurrency\":1,\"breaker\":{\"window\":1}");
+	struct outcome one = { 0 }, two = { 0 };
+	struct wire_send_options options = get(&b, &one);
+	server_answer(b.server, 500, "", "");
+	(void)wire_send(b.wire, &options);
+	options = get(&b, &two);
+	(void)wire_send(b.wire, &options);
+	CHECK(loop_poll_until(b.poll, &one.is_done) && loop_poll_until(b.poll, &two.is_done));
+	CHECK(one.code == 500 && two.status == WIRE_CIRCUIT_OPEN && server_count(b.server) == 1);
+	bench_free(&b);
+}
+
 /* --- limits ------------------------------------------------------------------------- */
 
 static void test_concurrency(void)
@@ -238,6 +253,25 @@ static void test_rate(void)
 		loop_poll_settle(b.poll);
 		CHECK_MSG(server_count(b.server) == i + 1, "one every two seconds");
 	}
+	bench_free(&b);
+}
+
+/* A token is there, but whoever comes now does not overtake the one who waits for it. */
+static void test_rate_is_fair(void)
+{
+	struct bench b = bench_new("\"rate_per_s\":0.5,\"burst\":1");
+	struct outcome o[3] = { { 0 } };
+	int counter = 0;
+	for (size_t i = 0; i < 3; i++) {
+		o[i].counter = &counter;
+		struct wire_send_options options = get(&b, &o[i]);
+		(void)wire_send(b.wire, &options);
+		loop_poll_settle(b.poll);
+		loop_poll_skip(b.poll, i == 1 ? 2100 : 0);
+	}
+	loop_poll_skip(b.poll, 2100);
+	CHECK(loop_poll_until(b.poll, &o[2].is_done));
+	CHECK(o[1].is_done && o[1].order == 1 && o[2].order == 2);
 	bench_free(&b);
 }
 
@@ -368,9 +402,10 @@ static void test_token_refused(void)
 	bench_free(&b);
 }
 
-/* Two requests with the same refused token fetch one new one. */
+/* Two requests are refused with the same token, one after the other: one new token serves both. */
 static void test_token_refused_twice(void)
 {
+	static const char refusal[] = "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n";
 	struct bench b = bench_new(OAUTH);
 	struct outcome one = { 0 }, two = { 0 };
 	server_answer(b.server, 200, "", "{\"access_token\":\"tok1\"}");
@@ -383,7 +418,10 @@ static void test_token_refused_twice(void)
 	options = get(&b, &two);
 	(void)wire_send(b.wire, &options);
 	loop_poll_settle(b.poll);
-	server_release(b.server, "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n");
+	server_release_one(b.server, refusal);
+	loop_poll_settle(b.poll);
+	CHECK_MSG(one.is_done + two.is_done == 1, "one of them has its new token");
+	server_release_one(b.server, refusal);
 	CHECK(loop_poll_until(b.poll, &one.is_done) && loop_poll_until(b.poll, &two.is_done));
 	CHECK(one.status == WIRE_OK && two.status == WIRE_OK);
 	CHECK(token_calls(&b) == 2);
@@ -541,9 +579,11 @@ int main(void)
 	(void)setenv("WIRE_TEST_SECRET", "a/b c", 1);
 	test_breaker();
 	test_breaker_and_retry();
+	test_breaker_and_waiting();
 	test_concurrency();
 	test_waiting_ends_by_deadline();
 	test_rate();
+	test_rate_is_fair();
 	test_every_attempt_pays();
 	test_too_many_wait();
 	test_quota_and_skew();
