@@ -372,7 +372,7 @@ static void test_writes(struct script *script)
 			ok &= v && json_array_size(json_at(v, "violations")) == 0;
 			json_decref(v);
 		}
-		CHECK_MSG(ok, "isolated: %s %s", bodies[i], err.text);
+		CHECK_MSG(ok, "isolated: way %zu of writing %s", i, err.text);
 		ruleset_unref(set);
 		free(text);
 	}
