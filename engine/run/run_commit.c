@@ -131,11 +131,20 @@ static void fill_row(struct commit *commit, struct store_op *op, int status, int
 	run->wake_ms = wake_ms;
 }
 
+/* The run's data; of a run that was blocked at its start, what it was given. */
+static json_t *known_data(const struct commit *commit)
+{
+	const struct run *run = commit->run;
+	if (run->machine)
+		return machine_data(run->machine);
+	return json_incref(commit->start_input);
+}
+
 static void add_search(struct commit *commit)
 {
 	struct run *run = commit->run;
 	const struct chart_state *root = &run->release->chart->states[0];
-	json_t *data = machine_data(run->machine);
+	json_t *data = known_data(commit);
 	for (size_t i = 0; i < root->data_count; i++) {
 		const json_t *value = root->data[i].is_search ? json_at(data, root->data[i].id) : NULL;
 		if (!value || json_is_null(value) || json_is_object(value) || json_is_array(value))
@@ -150,15 +159,16 @@ static void add_search(struct commit *commit)
 }
 
 /* A START must know what is exclusive before its row is written. */
-static void take_exclusive(struct run *run)
+static void take_exclusive(struct commit *commit)
 {
+	struct run *run = commit->run;
 	const struct chart_state *root = &run->release->chart->states[0];
 	json_t *data = NULL;
 	for (size_t i = 0; i < root->data_count; i++) {
 		if (!root->data[i].is_exclusive)
 			continue;
 		if (!data)
-			data = machine_data(run->machine);
+			data = known_data(commit);
 		const json_t *value = json_at(data, root->data[i].id);
 		if (!value || json_is_null(value))
 			continue;
@@ -222,7 +232,7 @@ void commit_submit(struct commit *commit)
 	int status = run_status_now(run, &wake_ms);
 	run->updated_ms = engine_now(run->worker->engine);
 	if (commit->is_start) {
-		take_exclusive(run);
+		take_exclusive(commit);
 		commit_pins(commit);
 		fill_row(commit, commit_op(commit, STORE_OP_RUN_NEW), status, wake_ms);
 		add_search(commit);

@@ -236,7 +236,7 @@ static void block(struct run *run, struct intake *intake, const struct err *why)
 		json_put(body, "call", json_incref(intake->extra));
 	json_put_str(body, "signal", intake->label);
 	struct commit *commit = commit_new(run);
-	commit->is_start = intake->input.kind == INPUT_START;
+	commit->is_start = run->head.seq == 0; /* a start that is retried after a repin has its row already */
 	commit->asker = intake->asker;
 	if (commit->is_start) {
 		json_put(body, "start", run_start_json(run));
@@ -332,7 +332,7 @@ static void decide_input(struct run *run, struct intake *intake)
 	json_put_str(body, "signal", intake->label);
 	json_put_str(body, "by", intake->by);
 	struct commit *commit = commit_new(run);
-	commit->is_start = input->kind == INPUT_START;
+	commit->is_start = run->head.seq == 0;
 	commit->asker = intake->asker;
 	if (commit->is_start) {
 		json_put(body, "start", run_start_json(run));
