@@ -446,8 +446,9 @@ static void composite_done(const struct gw_host *host, struct gw_call *call, int
 	struct onboarding *all = host->call->state(call);
 	/* Single reads are of no use against a login that fails, a limit, or silence. */
 	bool is_server = status == GW_E_BUSY && reply->code >= 500;
+	bool is_half = status == GW_E_NETWORK && reply->code > 0;
 	if (status != GW_OK && status != GW_E_INPUT && status != GW_E_ABSENT &&
-	    status != GW_E_REPLY && !is_server) {
+	    status != GW_E_REPLY && !is_server && !is_half) {
 		fail(host, call, status, reply);
 		return;
 	}
