@@ -545,7 +545,17 @@ static bool play_replies(struct player *player, struct line *lines, size_t count
 		}
 		free(file);
 	}
+	if (ok && *used < count && strcmp(lines[*used].word, "final") == 0)
+		ok = !repeats || differs(player, &lines[*used], "the engine would have tried again");
 	return ok;
+}
+
+/* Looked at with the replies before it. */
+static bool play_final(struct player *player, const struct line *line)
+{
+	(void)player;
+	(void)line;
+	return true;
 }
 
 /* --- time, facts, the end ----------------------------------------------- */
@@ -656,7 +666,7 @@ static bool play_line(struct player *player, struct line *lines, size_t count, s
 	} words[] = {
 		{ "expect", play_expect }, { "header", play_sent_header }, { "wait", play_wait },
 		{ "cancel", play_cancel }, { "fact", play_fact },          { "note", play_note },
-		{ "end", play_end },
+		{ "final", play_final },   { "end", play_end },
 	};
 	*used = 1;
 	if (strcmp(lines->word, "reply") == 0)
