@@ -130,6 +130,11 @@ static int write_config(struct demo *demo, struct err *err)
 {
 	struct cli *cli = demo->cli;
 	char *path = mem_format("%s/gangway.json", demo->folder);
+	/* Afterwards the sandbox is gone and its credentials with it; looking must work all the same. */
+	const char *name;
+	json_t *connection;
+	json_object_foreach(cli->config.connections, name, connection)
+		json_put(connection, "optional", json_true());
 	json_t *settings = json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:i}", "store", "gangway.db", "artifacts", "out",
 	                             "graphs", cli->config.graphs, "rules", cli->config.rules, "prompts",
 	                             cli->config.prompts, "plugins", cli->config.plugin_folders,

@@ -96,35 +96,49 @@ static int check_now(struct run *run, const struct effect *effect, struct err *e
 	return check_plugin(run, effect, err);
 }
 
-/* [number, code, id, text, hint] of the record being replayed; NULL when this one was let through. */
+/* What the record being replayed says of this dispatch; NULL when it was let through. */
 static const json_t *find_refusal(const struct run *run, uint64_t number)
 {
-	const json_t *refused = json_at(run->replay, "refused");
-	for (size_t i = 0; i < json_array_size(refused); i++) {
-		const json_t *row = json_array_get(refused, i);
+	const json_t *made = json_at(run->replay, "inline");
+	for (size_t i = 0; i < json_array_size(made); i++) {
+		const json_t *row = json_array_get(made, i);
 		if ((uint64_t)json_integer_value(json_array_get(row, 0)) == number)
-			return row;
+			return json_at(json_array_get(row, 1), "refused");
 	}
 	return NULL;
+}
+
+/* An advisory call that could not even be dispatched: its fallback speaks at once. */
+static int advise_refused(struct run *run, const struct effect *effect, struct err *why)
+{
+	const struct advised call = { effect->dispatch->advisory, effect->type, effect->dispatch->fallback,
+		                      effect->data, effect->number };
+	json_t *failure = json_pack("{s:s,s:s,s:s,s:b}", "error_type", "unavailable", "error_code",
+	                            why->id[0] ? why->id : "call.refused", "message", why->text,
+	                            "retryable", 0);
+	struct err err = { 0 };
+	int status = run_advise(run, &call, NULL, failure, &err);
+	json_decref(failure);
+	if (status < 0)
+		*why = err;
+	return why->code;
 }
 
 static int env_check(void *ctx, const struct effect *effect, struct err *err)
 {
 	struct run *run = ctx;
 	if (run->is_replaying) {
-		const json_t *row = find_refusal(run, effect->number);
-		if (!row)
+		const json_t *refused = find_refusal(run, effect->number);
+		if (!refused)
 			return 0;
-		const char *hint = json_string_value(json_array_get(row, 4));
-		err_set_id(err, (int)json_integer_value(json_array_get(row, 1)),
-		           json_string_value(json_array_get(row, 2)), "%s",
-		           json_string_value(json_array_get(row, 3)));
-		return hint && hint[0] ? err_hint(err, "%s", hint) : err->code;
+		err_set_id(err, (int)json_int(refused, "code", ERR_INPUT), json_str(refused, "id", ""), "%s",
+		           json_str(refused, "text", ""));
+		return *json_str(refused, "hint", "") ? err_hint(err, "%s", json_str(refused, "hint", "")) :
+		                                        err->code;
 	}
 	int status = check_now(run, effect, err);
-	if (status < 0)
-		json_push(run->refused, json_pack("[I,i,s,s,s]", (json_int_t)effect->number, status, err->id,
-		                                  err->text, err->hint)); /* the chart sees all of it */
+	if (status < 0 && effect->dispatch && effect->dispatch->advisory)
+		return advise_refused(run, effect, err);
 	return status;
 }
 

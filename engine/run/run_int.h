@@ -193,7 +193,7 @@ struct run {
 	bool is_committing;
 	bool is_replaying;
 	const json_t *replay;     /* the record being replayed: refusals come from it */
-	json_t *refused;          /* of the step being decided: [[number, code, text]] */
+	json_t *step_advice;      /* of the step being decided: {name: advice} */
 	json_t *step_artifacts;   /* of the step being decided */
 	struct watcher *watchers;
 	struct loop_timer *timer; /* for the next due delayed send */
@@ -287,6 +287,15 @@ struct call *run_call_add(struct run *run, json_t *effect_taken);
 json_t *run_summary(const struct run *run);          /* new */
 json_t *run_state_save(const struct run *run);       /* for snapshots; new */
 int run_state_restore(struct run *run, const json_t *saved, struct err *err) ATTR_MUST_USE;
+
+/* run_advice.c: what an advisory call said (data), or its fallback (failure: why it did not). */
+struct advised {
+	const char *name, *type, *fallback; /* fallback NULL: none */
+	const json_t *params;
+	uint64_t number;
+};
+int run_advise(struct run *run, const struct advised *call, const json_t *data, const json_t *failure,
+               struct err *err) ATTR_MUST_USE;
 
 /* run_env.c: machine_env of a run, and the machine's making. */
 void run_env_init(struct run *run);

@@ -20,6 +20,12 @@ struct loop_watch {
 	void *arg;
 };
 
+struct loop_wake {
+	uv_async_t uv;
+	loop_wake_cb *cb;
+	void *arg;
+};
+
 struct loop_work_request {
 	uv_work_t uv;
 	loop_work_cb *work, *done;
@@ -124,6 +130,31 @@ static void work(struct loop *loop, loop_work_cb *work_cb, loop_work_cb *done, v
 	must(uv_queue_work(&adapter(loop)->uv, &request->uv, work_run, work_done) == 0);
 }
 
+static void wake_sent(uv_async_t *uv)
+{
+	struct loop_wake *wake = (struct loop_wake *)uv;
+	wake->cb(wake->arg);
+}
+
+static struct loop_wake *wake_new(struct loop *loop, loop_wake_cb *cb, void *arg)
+{
+	struct loop_wake *wake = mem_alloc(sizeof(*wake));
+	wake->cb = cb;
+	wake->arg = arg;
+	must(uv_async_init(&adapter(loop)->uv, &wake->uv, wake_sent) == 0);
+	return wake;
+}
+
+static void wake_send(struct loop_wake *wake)
+{
+	must(uv_async_send(&wake->uv) == 0);
+}
+
+static void wake_free(struct loop_wake *wake)
+{
+	uv_close((uv_handle_t *)&wake->uv, free_handle);
+}
+
 void run_loop_init(struct uv_loop_adapter *loop, struct clock clock)
 {
 	static const struct loop_ops ops = {
@@ -133,6 +164,9 @@ void run_loop_init(struct uv_loop_adapter *loop, struct clock clock)
 		.watch_set = watch_set,
 		.watch_stop = watch_stop,
 		.work = work,
+		.wake_new = wake_new,
+		.wake_send = wake_send,
+		.wake_free = wake_free,
 	};
 	loop->base = (struct loop){ &ops, clock, rand_system() };
 	must(uv_loop_init(&loop->uv) == 0);

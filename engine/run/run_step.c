@@ -141,46 +141,17 @@ void run_apply(struct run *run, const json_t *record)
 
 /* --- deciding an input ---------------------------------------------------------------- */
 
-/* The advice that a call's end gives (DESIGN 3): its result, or what the fallback rules say. */
-static int file_advice(struct run *run, const struct call *call, const struct input *input, json_t *body,
-                       struct err *err)
+/* The end of an advisory call is filed before the step, so that its templates see it (DESIGN 3). */
+static int file_advice(struct run *run, const struct call *call, const struct input *input, struct err *err)
 {
 	const json_t *dispatch = json_at(call->effect, "dispatch");
-	const char *name = json_str(dispatch, "advisory", NULL);
-	if (!name)
+	const struct advised advised = { json_str(dispatch, "advisory", NULL),
+		                         json_str(call->effect, "type", ""),
+		                         json_str(dispatch, "fallback", NULL),
+		                         json_at(call->effect, "data"), call->number };
+	if (!advised.name)
 		return 0;
-	json_t *advice = json_object();
-	json_put_str(advice, "source", input->ok ? json_str(call->effect, "type", "") : "rules");
-	if (input->ok) {
-		json_put(advice, "data", json_incref(input->data));
-	} else {
-		json_put(advice, "error", json_incref(input->failure));
-		const char *fallback = json_str(dispatch, "fallback", NULL);
-		const char *hash = fallback ? strchr(fallback, '#') : NULL;
-		json_t *data = NULL;
-		if (hash) {
-			char *set = mem_dup(fallback, (size_t)(hash - fallback));
-			struct engine *engine = run->worker->engine;
-			const json_t *params = json_at(call->effect, "data");
-			const json_t *values = json_at(params, "values");
-			int status = engine->options.hooks.rules_call(
-				run->worker->script, engine_ruleset(engine, run->release, set), hash + 1,
-				values ? values : params, run->last_step_ms, run->seed ^ call->number, &data,
-				err);
-			free(set);
-			if (status < 0) {
-				json_decref(advice);
-				err->code = ERR_BLOCKED;
-				return err_wrap(err, "fallback '%s' of the advice '%s'", fallback, name);
-			}
-		}
-		json_put(advice, "data", data);
-	}
-	json_t *all = json_object();
-	json_put(all, name, advice);
-	json_object_update(run->advice, all);
-	json_put(body, "advice", all);
-	return 0;
+	return run_advise(run, &advised, input->data, input->ok ? NULL : input->failure, err);
 }
 
 /* Calls of this step are built; their KEYED and ONCE requests go on record with it. */
@@ -262,7 +233,6 @@ static int step_machine(struct run *run, const struct input *input, json_t *body
                         struct effects *effects, struct err *err)
 {
 	json_t *inline_made = NULL;
-	run->refused = json_array();
 	run->step_artifacts = json_array();
 	int status = machine_is_done(run->machine) ?
 	                     0 : /* only the ends of sends that outlive it are filed */
@@ -270,18 +240,17 @@ static int step_machine(struct run *run, const struct input *input, json_t *body
 	if (status == 0) {
 		if (json_array_size(inline_made) > 0)
 			json_put(body, "inline", json_incref(inline_made));
-		if (json_array_size(run->refused) > 0)
-			json_put(body, "refused", json_incref(run->refused));
 		if (json_array_size(run->step_artifacts) > 0)
 			json_put(body, "artifacts", json_incref(run->step_artifacts));
+		if (json_object_size(run->step_advice) > 0)
+			json_put(body, "advice", json_incref(run->step_advice));
 		if (effects->len > 0)
 			json_put(body, "effects", effects_json(effects));
 		json_put(body, "states", machine_states(run->machine, true));
 	}
 	json_decref(inline_made);
-	json_decref(run->refused);
 	json_decref(run->step_artifacts);
-	run->refused = run->step_artifacts = NULL;
+	run->step_artifacts = NULL;
 	return status;
 }
 
@@ -316,7 +285,8 @@ static void decide_input(struct run *run, struct intake *intake)
 	struct effects effects;
 	effects_init(&effects, &run->step);
 	json_t *body = json_object();
-	if (call && file_advice(run, call, input, body, &err) < 0) {
+	run->step_advice = json_object();
+	if (call && file_advice(run, call, input, &err) < 0) {
 		block(run, intake, &err);
 		goto out;
 	}
@@ -354,6 +324,8 @@ static void decide_input(struct run *run, struct intake *intake)
 out:
 	effects_release(&effects);
 	json_decref(body);
+	json_decref(run->step_advice);
+	run->step_advice = NULL;
 	arena_clear(&run->step);
 }
 
