@@ -119,7 +119,14 @@ test_scripts = \
 
 # The sources are the same in every build: checks of the house go with the plain one.
 if PLAIN
-house_checks =
+house_checks = \
+	$(abs_top_srcdir)/%D%/house/bans \
+	$(abs_top_srcdir)/%D%/house/build \
+	$(abs_top_srcdir)/%D%/house/deps \
+	$(abs_top_srcdir)/%D%/house/exports \
+	$(abs_top_srcdir)/%D%/house/globals \
+	$(abs_top_srcdir)/%D%/house/headers \
+	$(abs_top_srcdir)/%D%/house/style
 endif
 
 test_environment = \
@@ -132,9 +139,13 @@ test_environment = \
 	ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
+# Everything that make check runs, without running it.
+check-build: all $(check_PROGRAMS) $(check_LIBRARIES) $(check_LTLIBRARIES)
+.PHONY: check-build
+
 # TEST_FLAGS passes options on (--jobs N), TEST_ONLY=WORD runs those whose command has the word.
 check-local: all
-	+$(test_environment) $(BASH) $(srcdir)/%D%/run-tests --logs %D%/logs --only '$(TEST_ONLY)' $(TEST_FLAGS) \
+	@$(test_environment) $(BASH) $(srcdir)/%D%/run-tests --logs $(abs_builddir)/%D%/logs --only '$(TEST_ONLY)' $(TEST_FLAGS) \
 		$(test_scripts) $(house_checks) $(check_PROGRAMS)
 
 clean-local:
