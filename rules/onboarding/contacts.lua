@@ -13,12 +13,17 @@ local APPROVAL_DUE = "72h"                   -- an escalation that nobody answer
 local APPROVAL_REMINDER = "48h"              -- reminded of it after this time
 local EMAIL = "^[^%s@<>,;:\"]+@[^%s@<>,;:\"]+%.[^%s@<>,;:\"]+$"
 
+-- A name stands in subjects and messages: one line.
+local function one_line(text)
+  return (string.gsub(text, "%c+", " "))
+end
+
 -- { name, email }, or null when there is no address that a mail could go to.
 local function person(name, email)
   if missing(email) or not string.find(email, EMAIL) then
     return null
   end
-  return { name = has(name) and name or email, email = email }
+  return { name = has(name) and one_line(name) or email, email = email }
 end
 
 -- The first signatory of the customer, in the contract's order, who has an address.
@@ -49,7 +54,7 @@ return {
     return {
       owner = owner,
       customer = has(contract) and customer_of(contract) or null,
-      account_name = has(name) and name or v.account_id,
+      account_name = has(name) and one_line(name) or v.account_id,
       notify_to = notify(owner, user),
       desk = DESK,
       channel = CHANNEL,
