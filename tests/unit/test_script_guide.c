@@ -83,23 +83,23 @@ static void test_templates(struct script *script)
 static void test_functions(struct script *script)
 {
 	static const char source[] = "{% local names = { has, missing, get, count, number, money, "
-	                             "today, now, days_between, "
+				     "today, now, days_between, "
 				     "date_add, is_date, json, list, random, assert, error, "
-	                             "ipairs, pairs, pcall, select, tonumber, "
+				     "ipairs, pairs, pcall, select, tonumber, "
 				     "tostring, type, string.byte, string.char, string.find, "
-	                             "string.format, string.gmatch, "
+				     "string.format, string.gmatch, "
 				     "string.gsub, string.len, string.lower, string.match, "
-	                             "string.rep, string.reverse, string.sub, "
+				     "string.rep, string.reverse, string.sub, "
 				     "string.upper, table.concat, table.insert, table.remove, "
-	                             "table.sort, table.unpack, math.abs, "
+				     "table.sort, table.unpack, math.abs, "
 				     "math.ceil, math.floor, math.fmod, math.max, math.min, "
-	                             "math.tointeger, math.type, math.ult, "
+				     "math.tointeger, math.type, math.ult, "
 				     "utf8.char, utf8.codepoint, utf8.len } %}{{ #names }} {{ "
-	                             "math.pi > 3 }} {{ type(null) }} "
+				     "math.pi > 3 }} {{ type(null) }} "
 				     "{{ type(print or require or load or next or rawget or "
-	                             "setmetatable or getmetatable or os or io "
+				     "setmetatable or getmetatable or os or io "
 				     "or debug or coroutine or xpcall or collectgarbage or dofile "
-	                             "or _G or rawequal or rawlen) }}";
+				     "or _G or rawequal or rawlen) }}";
 	struct err err = { 0 };
 	json_t *none = json_object();
 	char *text = NULL;

@@ -1,25 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Templates: tags, lines, escaping by kind of file, errors with their line, no way back to data. */
-#include "check.h"
+#include "script_session.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/limits.h"
-#include "base/mem.h"
-#include "script/script.h"
-
-static int64_t clock_ms;
-
-static struct script *new_script(void)
-{
-	struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES, LIMIT_LUA_MS };
-	struct clock clock = clock_fixed(&clock_ms);
-	return script_new(&limits, &clock);
-}
-
-struct row {
+struct sample {
 	const char *name, *source, *want;
 };
 
@@ -30,7 +13,7 @@ static const char values[] =
 	"three\\n1. four\\n  five\","
 	"\"count\":7}";
 
-static const struct row rows[] = {
+static const struct sample rows[] = {
 	{ "a.txt", "plain\n", "plain\n" },
 	{ "a.txt", "", "" },
 	{ "a.txt", "n={{ n }}, x={{x}}, none={{ none }}|{{ nothere }}|", "n=1, x=1.5, none=||" },
@@ -91,7 +74,7 @@ static void test_rows(struct script *script)
 	json_t *input = NULL;
 	CHECK(json_read(str_of(values), LIMIT_JSON_BYTES, &input, &err) == 0);
 	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct row *row = &rows[i / 2]; /* twice: the second time from the cache */
+		const struct sample *row = &rows[i / 2]; /* twice: the second time from the cache */
 		char *text = NULL;
 		err = (struct err){ 0 };
 		int status = script_template(script, row->name, str_of(row->source), input,
@@ -124,15 +107,12 @@ static void test_check(struct script *script)
 
 static void test_render(struct script *script)
 {
-	const struct datamodel_ops *ops = &script_datamodel_ops;
-	struct chart chart = { .name = "t", .datamodel = "lua", .expr_count = 4 };
-	struct datamodel_setup setup = {
-		.chart = &chart, .session_id = "s", .name = "n", .seed = 3
-	};
-	struct datamodel *dm = NULL;
+	(void)script;
+	struct session s;
+	session_init(&s);
+	struct datamodel *dm = s.dm;
 	struct err err = { 0 };
-	CHECK(ops->create(script, &setup, &dm, &err) == 0);
-	struct chart_data data = { .id = "facts", .expr = { "{a = {1}}", 0, { 1, 1 } } };
+	struct chart_data data = { .id = "facts", .expr = expr(&s, "{a = {1}}") };
 	CHECK(ops->init_data(dm, &data, NULL, &err) == 0);
 	ops->set_now(dm, INT64_C(1795219200000));
 	json_t *extra = json_pack("{s:{s:{s:s}}}", "advice", "risk", "level", "low");
@@ -148,7 +128,7 @@ static void test_render(struct script *script)
 	json_decref(before);
 	json_decref(after);
 	json_decref(extra);
-	ops->free(dm);
+	session_release(&s);
 }
 
 /* More templates than the cache holds. */
@@ -171,11 +151,12 @@ static void test_cache(struct script *script)
 
 int main(void)
 {
+	int64_t clock_ms = 0;
 	mem_install();
 	static void (*const tests[])(struct script * script) = { test_rows, test_check, test_render,
 		                                                 test_cache };
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-		struct script *script = new_script();
+		struct script *script = new_script(&clock_ms);
 		tests[i](script);
 		script_free(script);
 	}
