@@ -203,7 +203,7 @@ static void test_file(const char *folder)
 	check_refused("../plugins/small.so", NULL, "plugin.path");
 	check_refused(work, NULL, "plugin.writable"); /* of /tmp */
 	check_refused("/nowhere/at/all.so", NULL, "plugin.folder");
-	CHECK(write_file(file, bytes, len / 2, 0644));
+	CHECK(write_file(file, bytes, len / 4, 0644));
 	check_refused(file, NULL, "plugin.file");
 	CHECK(write_file(file, bytes, len, 0646));
 	check_refused(file, NULL, "plugin.writable");
