@@ -182,8 +182,7 @@ void folder_cache_free(struct folder_cache *cache)
 	free(cache);
 }
 
-/* Looks at names, sizes and times only; reads again when any differs. */
-static int stamp_of(const char *path, char ret[65], struct err *err)
+int folder_stamp(const char *path, char ret[65], struct err *err)
 {
 	struct buf stamp;
 	buf_init(&stamp, (size_t)LIMIT_FOLDER_FILES * 512);
@@ -200,7 +199,7 @@ int folder_read(struct releases *releases, const char *path, const struct folder
 {
 	char stamp[65], again[65];
 	struct folder_cache *cache = map_get(&releases->folders, path);
-	if (stamp_of(path, stamp, err) < 0)
+	if (folder_stamp(path, stamp, err) < 0)
 		return err->code;
 	if (cache && strcmp(cache->stamp, stamp) == 0) {
 		*ret = cache;
@@ -211,7 +210,7 @@ int folder_read(struct releases *releases, const char *path, const struct folder
 	if (release_read_folder(path, &files, sha256, err) < 0)
 		return err->code;
 	/* Written to while it was read: what we have is of no single moment, so it is not kept. */
-	if (stamp_of(path, again, err) < 0) {
+	if (folder_stamp(path, again, err) < 0) {
 		json_decref(files);
 		return err->code;
 	}

@@ -16,12 +16,23 @@ struct folder_cache {
 	json_t *files; /* {name: text} */
 };
 
+/* What release_current gave last for a graph, and the folders it came from as they were then. */
+struct current_release {
+	struct release *release;
+	struct {
+		char *path;
+		char stamp[65];
+	} *folders;
+	size_t folder_count;
+};
+
 struct releases {
 	char *graphs, *rules, *prompts, *engine_version;
 	json_t *plugins;
 	pthread_mutex_t lock;
 	struct map folders;   /* path -> struct folder_cache */
 	struct map by_hash;   /* pins' hash -> struct release, referenced */
+	struct map current;   /* graph -> struct current_release */
 };
 
 struct release_int {
@@ -33,6 +44,8 @@ struct release_int {
 /* Cached release_read_folder; files and hash are borrowed from the cache.  The lock is held. */
 int folder_read(struct releases *releases, const char *path, const struct folder_cache **ret,
                 struct err *err) ATTR_MUST_USE;
+/* What stat says of a folder's files, hashed: the same while nothing was touched. */
+int folder_stamp(const char *path, char ret[65], struct err *err) ATTR_MUST_USE;
 void folder_cache_free(struct folder_cache *cache);
 
 /* Builds a release from its parts and compiles the chart; steals pins and the three tables. */

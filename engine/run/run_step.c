@@ -223,7 +223,7 @@ static void block(struct run *run, struct intake *intake, const struct err *why)
 			call->state = CALL_ENDED;
 	}
 	commit_record(commit, "blocked", intake->input.at_ms, body);
-	commit->line = run_line(run, body);
+	commit->line = run->watchers ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -263,7 +263,7 @@ static void file_late(struct run *run, struct intake *intake, struct call *call)
 	struct commit *commit = commit_new(run);
 	run_call_drop(run, call);
 	commit_record(commit, "late", intake->input.at_ms, body);
-	commit->line = run_line(run, body);
+	commit->line = run->watchers ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -318,7 +318,7 @@ static void decide_input(struct run *run, struct intake *intake)
 	run_apply(run, body);
 	commit->artifacts = json_incref(json_at(body, "artifacts"));
 	commit_record(commit, commit->is_start ? "start" : "step", input->at_ms, body);
-	commit->line = run_line(run, body);
+	commit->line = run->watchers ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	calls_release_reads(run);
 out:
@@ -337,7 +337,7 @@ static void submit_plain(struct run *run, struct intake *intake, const char *kin
 	commit->asker = intake->asker;
 	run_apply(run, body);
 	commit_record(commit, kind, intake->input.at_ms, body);
-	commit->line = run_line(run, body);
+	commit->line = run->watchers ? run_line(run, body) : NULL;
 	commit_submit(commit);
 }
 
@@ -366,7 +366,7 @@ static void decide_unsure(struct run *run, struct intake *intake)
 	unsure_open(call, commit, body);
 	run_apply(run, body);
 	commit_record(commit, "unsure", intake->input.at_ms, body);
-	commit->line = run_line(run, body);
+	commit->line = run->watchers ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -388,7 +388,7 @@ static void decide_repeat(struct run *run, struct intake *intake)
 	call->plugin = NULL;
 	call_begin_again(call);
 	commit_record(commit, "repeat", intake->input.at_ms, body);
-	commit->line = run_line(run, body);
+	commit->line = run->watchers ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -401,7 +401,7 @@ static void decide_task(struct run *run, struct intake *intake)
 	checklist_answer(run, intake->extra, commit, body, intake->input.at_ms);
 	run_apply(run, body);
 	commit_record(commit, "task", intake->input.at_ms, body);
-	commit->line = run_line(run, body);
+	commit->line = run->watchers ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -431,7 +431,7 @@ static void decide_repin(struct run *run, struct intake *intake)
 	if (retry)
 		run_retry(run, retry);
 	commit_record(commit, "repin", intake->input.at_ms, body);
-	commit->line = run_line(run, body);
+	commit->line = run->watchers ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 	json_decref(retry);

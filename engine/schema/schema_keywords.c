@@ -339,7 +339,7 @@ static int build_members(struct build *build)
 	const char *name;
 	json_t *schema;
 	json_object_foreach((json_t *)(uintptr_t)named, name, schema) {
-		struct node *node;
+		struct node *node = NULL;
 		if (child_node(build, "properties", name, schema, &node) < 0)
 			return build->compiler->err->code;
 		map_set(&members->named, name, node);
