@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "cli/cli_int.h"
-#include "plugin/plugin.h"
 
 const char *cli_option(const struct cli *cli, const char *name)
 {
@@ -198,7 +197,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 	cli.config_path = cli_option(&cli, "config");
 	if (code == 0)
 		code = command->run(&cli);
-	plugins_free(cli.plugins);
+	cli_release(&cli);
 	if (cli.has_config)
 		config_release(&cli.config);
 	json_decref(cli.connections);

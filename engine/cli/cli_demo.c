@@ -253,7 +253,7 @@ static json_t *list_runs(struct demo *demo, struct err *err)
 	}
 	if (listing.has_config)
 		config_release(&listing.config);
-	cli_plugins_release(&listing);
+	cli_release(&listing);
 	free(config);
 	return last;
 }

@@ -15,6 +15,7 @@
 
 #include "cli/cli_int.h"
 #include "plugin/plugin.h"
+#include "report/report.h"
 #include "run/engine.h"
 #include "script/script.h"
 
@@ -53,10 +54,12 @@ int cli_plugins(struct cli *cli, struct err *err)
 	return status;
 }
 
-void cli_plugins_release(struct cli *cli)
+void cli_release(struct cli *cli)
 {
 	plugins_free(cli->plugins);
 	cli->plugins = NULL;
+	report_log_free(cli->log);
+	cli->log = NULL;
 }
 
 /* --- what run/ is handed so that it needs no Lua --------------------------------------------- */
@@ -98,12 +101,7 @@ static int hook_call(void *script, void *ruleset, const char *function, const js
 
 static void log_line(void *ctx, const json_t *line)
 {
-	(void)ctx;
-	if (strcmp(json_str(line, "level", ""), "error") != 0)
-		return;
-	char *text = json_canon(line);
-	fprintf(stderr, "%s\n", text);
-	free(text);
+	report_log_write(ctx, line);
 }
 
 static int make_folder(const char *file, struct err *err)
@@ -127,6 +125,11 @@ int cli_engine_open(struct cli *cli, struct engine **ret, struct err *err)
 	if (cli_plugins(cli, err) < 0 ||
 	    (strcmp(cli->config.store, "memory:") != 0 && make_folder(cli->config.store, err) < 0))
 		return err->code;
+	if (!cli->log) {
+		const struct clock clock = clock_system();
+		enum report_level level = report_level_read(getenv("GANGWAY_LOG"), REPORT_ERROR);
+		cli->log = report_log_new(STDERR_FILENO, level, &clock);
+	}
 	struct engine_options options = {
 		.store_path = cli->config.store,
 		.graphs = cli->config.graphs,
@@ -141,6 +144,7 @@ int cli_engine_open(struct cli *cli, struct engine **ret, struct err *err)
 		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops, hook_ruleset_new,
 		           hook_ruleset_unref, hook_evaluate, hook_call },
 		.log = log_line,
+		.log_ctx = cli->log,
 	};
 	struct engine *engine;
 	if (engine_open(&options, &engine, err) < 0)

@@ -18,6 +18,7 @@
 
 struct plugins;
 struct engine;
+struct report_log;
 
 enum {
 	EXIT_NO = 1,
@@ -41,6 +42,7 @@ struct cli {
 	const char **args;       /* what is no option */
 	int arg_count;
 	struct plugins *plugins; /* loaded when first needed: cli_plugins() */
+	struct report_log *log;  /* of the engine, when this command owns the store */
 };
 
 /* "name" takes a value when it ends in '=', else it is a switch. */
@@ -85,7 +87,7 @@ char *cli_clean(const char *text); /* to be freed */
 int cli_config(struct cli *cli, struct err *err) ATTR_MUST_USE;
 /* The configured plugins; a plugin that cannot be loaded is told on stderr once. */
 int cli_plugins(struct cli *cli, struct err *err) ATTR_MUST_USE;
-void cli_plugins_release(struct cli *cli);
+void cli_release(struct cli *cli); /* plugins and log */
 
 typedef void cli_reply_cb(void *arg, const json_t *reply);
 /*

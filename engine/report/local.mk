@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+# What operators see.
+noinst_LIBRARIES += %D%/libgw_report.a
+%C%_libgw_report_a_SOURCES = \
+	%D%/report.h \
+	%D%/report_log.c
+
+use_report = %D%/libgw_report.a $(use_base)
