@@ -208,13 +208,17 @@ int box_load(struct script *script, const char *prefix, struct str code, const c
 /* "null" reads better than what Lua calls its sentinel. */
 static void copy_cleaned(const char *message, char *text, size_t size)
 {
-	static const char lua_word[] = "userdata", our_word[] = "null";
+	static const char *const words[] = { "light userdata", "userdata" };
+	static const char null_word[] = "null";
 	size_t used = 0;
-	while (*message && used + 1 < size) {
-		if (str_begins(message, lua_word) && size - used > sizeof(our_word)) {
-			memcpy(text + used, our_word, sizeof(our_word) - 1);
-			used += sizeof(our_word) - 1;
-			message += sizeof(lua_word) - 1;
+	while (*message && used + sizeof(null_word) < size) {
+		size_t skip = 0;
+		for (size_t i = 0; i < 2 && skip == 0; i++)
+			skip = str_begins(message, words[i]) ? strlen(words[i]) : 0;
+		if (skip > 0) {
+			memcpy(text + used, null_word, sizeof(null_word) - 1);
+			used += sizeof(null_word) - 1;
+			message += skip;
 		} else {
 			text[used++] = *message++;
 		}

@@ -53,6 +53,7 @@ static void test_values(struct session *s)
 		{ "'a'..1 ..2.0", "\"a12.0\"" },
 		{ "null.x", "E:index a null value" },
 		{ "null < 1", "E:null" },
+		{ "string.len(null)", "E:string expected, got null" },
 		{ "9007199254740993", "9007199254740993" },
 		{ "math.maxinteger + 1 == math.mininteger", "true" },
 		{ "0x10", "16" },
