@@ -139,6 +139,14 @@ void run_apply(struct run *run, const json_t *record)
 	json_object_update(run->checklists, json_at(record, "checklists"));
 }
 
+/* Somebody else was faster: whoever waits for this answer is told so. */
+static void answer_too_late(struct intake *intake)
+{
+	struct err err = { 0 };
+	err_set_id(&err, ERR_CONFLICT, "call.closed", "this has been answered already");
+	reply_error(&intake->asker, &err);
+}
+
 /* --- deciding an input ---------------------------------------------------------------- */
 
 /* The end of an advisory call is filed before the step, so that its templates see it (DESIGN 3). */
@@ -274,8 +282,10 @@ static void decide_input(struct run *run, struct intake *intake)
 	struct call *call = NULL;
 	if (input->kind == INPUT_RESULT) {
 		call = run_call(run, input->number, input->element);
-		if (!call)
-			return; /* it was answered already, or withdrawn */
+		if (!call) {
+			answer_too_late(intake);
+			return;
+		}
 		if (call->is_cancelled && !machine_is_done(run->machine)) {
 			file_late(run, intake, call);
 			return;
@@ -375,8 +385,10 @@ static void decide_unsure(struct run *run, struct intake *intake)
 static void decide_repeat(struct run *run, struct intake *intake)
 {
 	struct call *call = run_call(run, intake->number, intake->element);
-	if (!call)
+	if (!call) {
+		answer_too_late(intake);
 		return;
+	}
 	json_t *body = json_pack("{s:I,s:I}", "n", (json_int_t)intake->number, "e",
 	                         (json_int_t)intake->element);
 	json_put_str(body, "by", intake->by);
