@@ -39,8 +39,8 @@ extern const struct datamodel_ops script_datamodel_ops;
 
 /*
  * For chart_world: does it compile; which globals does it name?  Stateless.  Each name is found
- * once as read and once as written; names that the box or the standard defines (string, now, _event, In)
- * are found only when they are written.  t.x = 1 reads t.
+ * once as read and once as written; names that the box or the standard defines (string, now,
+ * _event, In) are found only when they are written.  t.x = 1 reads t.
  */
 int script_compiles(const char *code, bool is_statement, struct err *err);
 void script_globals(const char *code, bool is_statement,
@@ -94,7 +94,7 @@ int script_template(struct script *script, const char *name, struct str source,
 /* Does it compile? */
 int script_template_check(const char *name, struct str source, struct err *err);
 
-/* A configuration file (gangway.lua): Lua that returns one table; there are no functions to call. */
+/* A configuration file (gangway.lua): Lua that returns one table; it has no functions to call. */
 int script_config(struct script *script, const char *name, struct str source, json_t **ret,
                   struct err *err) ATTR_MUST_USE;
 
