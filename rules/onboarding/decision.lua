@@ -15,7 +15,7 @@
 local NEEDED = { "account", "opportunity", "contract", "invoice" }
 
 local function error_reason(e)
-  return (has(e.system) and e.system or "A system") .. " did not answer: "
+  return "No data from " .. (has(e.system) and e.system or "a system") .. ": "
     .. (has(e.error_code) and e.error_code or "unknown error")
     .. (has(e.message) and " (" .. e.message .. ")" or "")
 end
