@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
 # `make check` builds and runs all of them; tests/README.md tells more.
-EXTRA_DIST += %D%/README.md %D%/run-tests %D%/cases %D%/house %D%/plugins %D%/sandbox %D%/w3c
+EXTRA_DIST += %D%/README.md %D%/run-tests %D%/cases %D%/crash %D%/house %D%/plugins %D%/sandbox %D%/w3c
 
 # The absolute place of the sources, where tests find their data.
 tests/%.$(OBJEXT): AM_CPPFLAGS += -I$(top_srcdir)/tests/lib -DSRCDIR='"$(abs_top_srcdir)"'
@@ -51,12 +51,15 @@ check_PROGRAMS += \
 	%D%/unit/test_reference \
 	%D%/unit/test_schema \
 	%D%/unit/test_script \
+	%D%/unit/test_script_box \
+	%D%/unit/test_script_guide \
 	%D%/unit/test_script_rules \
 	%D%/unit/test_script_templates \
 	%D%/unit/test_wire \
 	%D%/unit/test_wire_connection \
 	%D%/unit/test_wire_mail \
 	%D%/unit/test_wire_shared \
+	%D%/crash/crash \
 	%D%/plugins/test_cases \
 	%D%/sandbox/test_sandbox \
 	%D%/w3c/w3c
@@ -75,20 +78,32 @@ check_PROGRAMS += \
 %C%_unit_test_reference_LDADD = $(use_test) $(use_machine)
 %C%_unit_test_schema_LDADD = $(use_test) $(use_schema)
 %C%_unit_test_script_LDADD = $(use_test) $(use_script)
+%C%_unit_test_script_box_LDADD = $(use_test) $(use_script)
+%C%_unit_test_script_guide_LDADD = $(use_test) $(use_script)
 %C%_unit_test_script_rules_LDADD = $(use_test) $(use_script)
 %C%_unit_test_script_templates_LDADD = $(use_test) $(use_script)
 %C%_unit_test_wire_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_connection_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_mail_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_shared_LDADD = $(use_test) $(use_wire)
+%C%_crash_crash_SOURCES = \
+	%D%/crash/crash.c \
+	%D%/crash/crash.h \
+	%D%/crash/crash_check.c \
+	%D%/crash/crash_scenarios.c \
+	%D%/crash/world.c \
+	%D%/crash/world.h
+%C%_crash_crash_CPPFLAGS = $(AM_CPPFLAGS) $(SQLITE_CFLAGS)
+%C%_crash_crash_LDADD = $(use_test) $(use_store)
 %C%_plugins_test_cases_LDADD = $(use_test_plugin)
 %C%_sandbox_test_sandbox_LDADD = $(use_test) $(use_sandbox)
 %C%_w3c_w3c_LDADD = $(use_test) $(use_script)
 
 # --- plugins that only tests load -----------------------------------------------------------
-EXTRA_DIST += %D%/plugins/contract/small.h
+EXTRA_DIST += %D%/unit/script_session.h %D%/plugins/contract/small.h
 check_LTLIBRARIES += \
 	docs/guide/example_plugin.la \
+	%D%/crash/shim.la \
 	%D%/plugins/contract/bad_actions.la \
 	%D%/plugins/contract/bad_crash.la \
 	%D%/plugins/contract/bad_effect.la \
@@ -114,7 +129,9 @@ check_LTLIBRARIES += \
 	%D%/plugins/contract/small_twin.la
 
 # --- running them ---------------------------------------------------------------------------
+CRASH_FLAGS = --quick
 test_scripts = \
+	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' \
 	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox'
 
 # The sources are the same in every build: checks of the house go with the plain one.
