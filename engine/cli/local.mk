@@ -20,4 +20,4 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_table.c \
 	%D%/cli_task.c
 
-use_cli = %D%/libgw_cli.a $(use_run) $(use_script)
+use_cli = %D%/libgw_cli.a $(use_run) $(use_script) $(use_report)
