@@ -67,6 +67,11 @@ struct machine_env {
 	int (*child_chart)(void *ctx, const char *src, struct chart **ret, struct err *err);
 	/* The data model of this name; NULL when there is none.  *factory goes to create. */
 	const struct datamodel_ops *(*datamodel)(void *ctx, const char *name, void **factory);
+	/*
+	 * A transition is taken (state is CHART_NONE), or a state is entered (transition is CHART_NONE),
+	 * in the order in which it happens, transient states included.  For coverage; may be NULL.
+	 */
+	void (*trace)(void *ctx, const struct chart *chart, int32_t state, int32_t transition);
 };
 
 struct machine_options {

@@ -129,9 +129,17 @@ static int exit_states(struct session *s)
 	return 0;
 }
 
+static void trace(const struct session *s, int32_t state, int32_t transition)
+{
+	const struct machine_env *env = s->machine->env;
+	if (env->trace)
+		env->trace(env->ctx, s->chart, state, transition);
+}
+
 static int execute_transition_content(struct session *s)
 {
 	for (size_t i = 0; i < s->enabled.len; i++) {
+		trace(s, CHART_NONE, s->enabled.at[i].transition->index);
 		int status = execute_content(s, &s->enabled.at[i].transition->block);
 		if (status < 0)
 			return status;
@@ -185,6 +193,7 @@ static int enter_state(struct session *s, int32_t state)
 	int status = 0;
 	bits_set(s->active, (size_t)state);
 	s->active_child[own->parent] = state;
+	trace(s, state, CHART_NONE);
 	if (own->invoke_count > 0) {
 		bits_set(s->to_invoke, (size_t)state);
 		*vec_add(&s->to_invoke_list) = state;

@@ -158,9 +158,142 @@ static void test_failures(void)
 	rig_release(&rig);
 }
 
+/* Neither without time nor with it, unless somebody says until when. */
+static void test_endless(void)
+{
+	static const char at_once[] = "<state id='a'><onentry><send event='e'/></onentry>"
+	                              "<transition event='e' target='a'/></state>";
+	static const char in_time[] = "<state id='a'><onentry><send event='e' delay='1ms'/></onentry>"
+	                              "<transition event='e' target='a'/></state>";
+	struct rig rig;
+	struct err err = { 0 };
+	bool is_final = true;
+	rig_init(&rig, "", at_once);
+	struct driver_options options = { .chart = rig.chart, .env = &rig.env, .until_ms = 1000 };
+	CHECK(driver_run(&options, &is_final, &err) == ERR_LIMIT && !is_final);
+	CHECK_STR(err.id, "driver.endless");
+	rig_release(&rig);
+	rig_init(&rig, "", in_time);
+	options.chart = rig.chart;
+	err_clear(&err);
+	CHECK_MSG(driver_run(&options, &is_final, &err) == 0, "a clock that ticks may tick");
+	options.until_ms = -1;
+	CHECK(driver_run(&options, &is_final, &err) == ERR_LIMIT);
+	rig_release(&rig);
+}
+
+static int note_result(void *ctx, const json_t *effect, bool ok, const json_t *value, struct err *err)
+{
+	struct story *story = ctx;
+	size_t len = strlen(story->logs);
+	(void)err;
+	snprintf(story->logs + len, sizeof(story->logs) - len, "[%s %s %s]", json_str(effect, "id", "?"),
+	         ok ? "ok" : "failed", rig_json(value));
+	return 0;
+}
+
+/* By hand: a call stays open until it is answered, withdrawn calls are gone, time passes when told. */
+static void test_by_hand(void)
+{
+	struct rig rig;
+	struct story story = { .data = NULL };
+	struct err err = { 0 };
+	struct driver *driver = NULL;
+	rig_init(&rig, "",
+	         "<state id='a'><invoke id='i' type='t' src='x'/><invoke id='j' type='t' src='x'/>"
+	         "<transition event='done.invoke.i' target='b'/></state>"
+	         "<state id='b'><onentry><send event='late' delay='10ms'/></onentry>"
+	         "<invoke id='k' type='people'/>"
+	         "<transition event='late' target='c'/></state>"
+	         "<state id='c'><transition event='go' target='d'/></state><final id='d'/>");
+	json_t *answers = parsed("{\"t.x#j\":[{\"result\":1,\"after\":5}],\"people\":{\"error\":\"no\"}}");
+	const struct driver_options options = { .chart = rig.chart,
+		                                .env = &rig.env,
+		                                .answers = answers,
+		                                .start_ms = 1000,
+		                                .on_stable = on_stable,
+		                                .on_result = note_result,
+		                                .ctx = &story };
+	CHECK(driver_new(&options, &driver, &err) == 0);
+	CHECK(driver_start(driver, &err) == 0 && driver_settle(driver, &err) == 0);
+	CHECK(json_array_size(driver_calls(driver)) == 2);
+	const json_t *first = json_array_get(driver_calls(driver), 0);
+	CHECK_STR(json_str(first, "id", ""), "i");
+	json_t *result = parsed("7");
+	CHECK(driver_end_call(driver, (uint64_t)json_int(first, "number", 0), 0, true, result, &err) == 0);
+	CHECK_MSG(json_array_size(driver_calls(driver)) == 1, "j was withdrawn, k is open");
+	CHECK(driver_settle(driver, &err) == 0 && driver_pass(driver, 9, &err) == 0);
+	CHECK(driver_now(driver) == 1009);
+	CHECK(driver_pass(driver, 11, &err) == 0 && driver_now(driver) == 1020);
+	json_t *go = json_string("go");
+	CHECK(driver_event(driver, go, &err) == 0 && machine_is_done(driver_machine(driver)));
+	CHECK_STR(story.text, "0:-:[\"a\"] 0:done.invoke.i:[\"b\"] 0:error.communication.k:[\"b\"] "
+	                      "10:late:[\"c\"] 20:go:[\"d\"]");
+	CHECK_STR(story.logs, "[i ok 7][k failed {\"message\":\"no\"}]");
+	driver_free(driver);
+	json_decref(go);
+	json_decref(result);
+	json_decref(answers);
+	json_decref(story.data);
+	rig_release(&rig);
+}
+
+/* Every transition and every state, also those that are left at once. */
+static void note_trace(void *ctx, const struct chart *chart, int32_t state, int32_t transition)
+{
+	struct story *story = ctx;
+	size_t len = strlen(story->logs);
+	if (state != CHART_NONE)
+		snprintf(story->logs + len, sizeof(story->logs) - len, " %s", chart->states[state].id);
+	else if (chart->transitions[transition].source != 0)
+		snprintf(story->logs + len, sizeof(story->logs) - len, " >%s",
+		         chart->states[chart->transitions[transition].source].id);
+}
+
+struct traced {
+	struct rig rig;
+	struct story story;
+};
+
+static const struct datamodel_ops *traced_datamodel(void *ctx, const char *name, void **factory)
+{
+	struct traced *traced = ctx;
+	(void)name;
+	*factory = traced->rig.script;
+	return &script_datamodel_ops;
+}
+
+static void trace_story(void *ctx, const struct chart *chart, int32_t state, int32_t transition)
+{
+	note_trace(&((struct traced *)ctx)->story, chart, state, transition);
+}
+
+static void test_trace(void)
+{
+	struct traced traced = { .story = { .data = NULL } };
+	struct err err = { 0 };
+	bool is_final = false;
+	rig_init(&traced.rig, "",
+	         "<state id='a'><transition target='p'/></state><parallel id='p'><state id='x'/>"
+	         "<state id='y'><transition event='e'/></state><transition target='b' event='f'/>"
+	         "</parallel><final id='b'/>");
+	json_t *script = parsed("[{\"event\":\"e\"},{\"event\":\"f\"}]");
+	const struct machine_env env = { .ctx = &traced, .datamodel = traced_datamodel, .trace = trace_story };
+	const struct driver_options options = {
+		.chart = traced.rig.chart, .env = &env, .script = script, .until_ms = -1
+	};
+	CHECK(driver_run(&options, &is_final, &err) == 0 && is_final);
+	CHECK_STR(traced.story.logs, " a >a p x y >y >p b");
+	json_decref(script);
+	rig_release(&traced.rig);
+}
+
 int main(void)
 {
 	mem_install();
+	test_endless();
+	test_by_hand();
+	test_trace();
 	test_order();
 	test_answers();
 	test_until();
