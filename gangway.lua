@@ -18,7 +18,7 @@ return {
         kind = "oauth2_client", token_path = "/services/oauth2/token",
         client_id = "env:SALESFORCE_CLIENT_ID", client_secret = "env:SALESFORCE_CLIENT_SECRET",
       },
-      settings = { api_version = "60.0", multi_currency = "false" },
+      settings = { api_version = "60.0" },
       private  = true, -- the sandbox lives on this machine; leave it out for the real service
     },
 

@@ -49,8 +49,8 @@ static void hook_ruleset_unref(void *ruleset)
 	ruleset_unref(ruleset);
 }
 
-static int hook_evaluate(void *script, void *ruleset, const json_t *params, int64_t now_ms, uint64_t seed,
-                         json_t **ret, struct err *err)
+static int hook_evaluate(void *script, void *ruleset, const json_t *params, int64_t now_ms,
+                         uint64_t seed, json_t **ret, struct err *err)
 {
 	const struct rule_inputs in = { params, now_ms, seed };
 	return script_rules_evaluate(script, ruleset, &in, ret, err);
@@ -67,8 +67,8 @@ static void ended(void *arg, const json_t *reply, bool is_last);
 
 static void start_one(struct bench *bench)
 {
-	json_t *request = json_pack("{s:s,s:s,s:O,s:b}", "op", "run.start", "graph", bench->graph, "input",
-	                            bench->input, "wait", 1);
+	json_t *request = json_pack("{s:s,s:s,s:O,s:b}", "op", "run.start", "graph", bench->graph,
+	                            "input", bench->input, "wait", 1);
 	engine_request(bench->engine, request, ended, bench);
 	json_decref(request);
 }
@@ -116,8 +116,8 @@ int main(int argc, char **argv)
 		.version = "bench",
 		.clock = clock_system(),
 		.plugins = plugins_new(),
-		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops, hook_ruleset_new,
-		           hook_ruleset_unref, hook_evaluate, hook_call },
+		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops,
+		           hook_ruleset_new, hook_ruleset_unref, hook_evaluate, hook_call },
 	};
 	pthread_mutex_init(&bench.lock, NULL);
 	pthread_cond_init(&bench.done, NULL);

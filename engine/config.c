@@ -14,22 +14,24 @@
 #include "base/mem.h"
 #include "script/script.h"
 
-static const char *const known_keys[] = { "store",   "graphs",       "rules",   "prompts",     "artifacts",
-	                                  "plugins", "plugin_pins",  "workers", "connections", NULL };
+static const char *const known_keys[] = { "store",       "graphs",  "rules",       "prompts",
+	                                  "artifacts",   "plugins", "plugin_pins", "workers",
+	                                  "connections", NULL };
 
 static int read_file(const char *path, struct buf *ret, struct err *err)
 {
 	FILE *file = fopen(path, "rbe");
 	if (!file)
-		return err_set_id(err, errno == ENOENT ? ERR_ABSENT : ERR_SYSTEM, "config.file", "%s: %s", path,
-		                  strerror(errno));
+		return err_set_id(err, errno == ENOENT ? ERR_ABSENT : ERR_SYSTEM, "config.file",
+		                  "%s: %s", path, strerror(errno));
 	char chunk[8192];
 	size_t got;
 	int status = 0;
 	while (status == 0 && (got = fread(chunk, 1, sizeof(chunk), file)) > 0)
 		status = buf_add(ret, chunk, got, err);
 	if (status == 0 && ferror(file))
-		status = err_set_id(err, ERR_SYSTEM, "config.file", "cannot be read: %s", strerror(errno));
+		status = err_set_id(err, ERR_SYSTEM, "config.file", "cannot be read: %s",
+		                    strerror(errno));
 	fclose(file);
 	return status < 0 ? err_wrap(err, "%s", path) : 0;
 }
@@ -45,7 +47,8 @@ static int check_keys(const char *file, const json_t *table, struct err *err)
 			i++;
 		if (i < count)
 			continue;
-		err_set_id(err, ERR_INPUT, "config.unknown_key", "%s: there is no setting '%.60s'", file, key);
+		err_set_id(err, ERR_INPUT, "config.unknown_key", "%s: there is no setting '%.60s'",
+		           file, key);
 		const char *nearest = str_nearest(key, known_keys, count);
 		return nearest ? err_hint(err, "did you mean '%s'?", nearest) : err->code;
 	}
@@ -54,8 +57,9 @@ static int check_keys(const char *file, const json_t *table, struct err *err)
 
 static char *resolve(const struct config *config, const char *path)
 {
-	return *path == '/' || strcmp(path, "memory:") == 0 ? mem_dup_str(path) :
-	                                                      mem_format("%s/%s", config->folder, path);
+	return *path == '/' || strcmp(path, "memory:") == 0
+	               ? mem_dup_str(path)
+	               : mem_format("%s/%s", config->folder, path);
 }
 
 static int take_path(const struct config *config, const json_t *table, const char *key,
@@ -63,8 +67,8 @@ static int take_path(const struct config *config, const json_t *table, const cha
 {
 	const json_t *value = json_at(table, key);
 	if (value && !json_is_string(value))
-		return err_set_id(err, ERR_INPUT, "config.type", "%s: '%s' must be a path in quotes",
-		                  config->file, key);
+		return err_set_id(err, ERR_INPUT, "config.type",
+		                  "%s: '%s' must be a path in quotes", config->file, key);
 	*ret = resolve(config, value ? json_string_value(value) : fallback);
 	return 0;
 }
@@ -98,11 +102,15 @@ static int take_plugins(struct config *config, const json_t *table, struct err *
 		json_push(config->plugin_folders, json_text(str_of(folder)));
 		free(folder);
 	}
-	for (size_t i = 0; i < (json_is_array(value) ? json_array_size(value) : value ? 1 : 0); i++) {
+	for (size_t i = 0; i < (json_is_array(value) ? json_array_size(value)
+	                        : value              ? 1
+	                                             : 0);
+	     i++) {
 		const json_t *one = json_is_array(value) ? json_array_get(value, i) : value;
 		if (!json_is_string(one))
 			return err_set_id(err, ERR_INPUT, "config.type",
-			                  "%s: 'plugins' must be a folder or a list of folders", config->file);
+			                  "%s: 'plugins' must be a folder or a list of folders",
+			                  config->file);
 		char *path = resolve(config, json_string_value(one));
 		json_push(config->plugin_folders, json_text(str_of(path)));
 		free(path);
@@ -130,7 +138,8 @@ static void fill_defaults(json_t *value)
 		char *reference = mem_dup(text, (size_t)(bar - text));
 		char *fallback = mem_dup_str(bar + 1);
 		const char *set = getenv(reference + strlen("env:"));
-		json_object_set_new(value, key, json_text(str_of(set && *set ? reference : fallback)));
+		json_object_set_new(value, key,
+		                    json_text(str_of(set && *set ? reference : fallback)));
 		free(reference);
 		free(fallback);
 	}
@@ -149,14 +158,15 @@ static int take(struct config *config, const json_t *table, struct err *err)
 	const json_t *workers = json_at(table, "workers");
 	if (workers && (!json_is_integer(workers) || json_integer_value(workers) < 0 ||
 	                json_integer_value(workers) > 64))
-		return err_set_id(err, ERR_INPUT, "config.type", "%s: 'workers' must be 0 (one per core) to 64",
-		                  config->file);
+		return err_set_id(err, ERR_INPUT, "config.type",
+		                  "%s: 'workers' must be 0 (one per core) to 64", config->file);
 	config->workers = (int)json_integer_value(workers);
 	const json_t *connections = json_at(table, "connections");
 	if (connections && !json_is_object(connections) && json_array_size(connections) > 0)
-		return err_set_id(err, ERR_INPUT, "config.type", "%s: 'connections' must be a table by name",
-		                  config->file);
-	config->connections = json_is_object(connections) ? json_deep_copy(connections) : json_object();
+		return err_set_id(err, ERR_INPUT, "config.type",
+		                  "%s: 'connections' must be a table by name", config->file);
+	config->connections = json_is_object(connections) ? json_deep_copy(connections)
+	                                                  : json_object();
 	fill_defaults(config->connections);
 	config->socket = mem_format("%s.sock", config->store);
 	return 0;
@@ -169,7 +179,8 @@ static char *folder_of(const char *file)
 	if (!absolute)
 		return mem_dup_str(getcwd(cwd, sizeof(cwd)) ? cwd : ".");
 	char *slash = strrchr(absolute, '/');
-	char *ret = slash == absolute ? mem_dup_str("/") : mem_dup(absolute, (size_t)(slash - absolute));
+	char *ret = slash == absolute ? mem_dup_str("/")
+	                              : mem_dup(absolute, (size_t)(slash - absolute));
 	free(absolute);
 	return ret;
 }
@@ -198,9 +209,9 @@ int config_read(const char *path, struct config *ret, struct err *err)
 	if (status == 0) {
 		ret->file = mem_dup_str(file);
 		/* A program that writes a configuration may write JSON: the same keys. */
-		status = str_ends(file, ".json") ?
-		                 json_read(buf_str(&text), LIMIT_CONFIG_BYTES, &table, err) :
-		                 evaluate(file, buf_str(&text), &table, err);
+		status = str_ends(file, ".json")
+		                 ? json_read(buf_str(&text), LIMIT_CONFIG_BYTES, &table, err)
+		                 : evaluate(file, buf_str(&text), &table, err);
 		if (status < 0 && str_ends(file, ".json"))
 			err_wrap(err, "%s", file);
 	} else if (status == ERR_ABSENT && !is_asked) {

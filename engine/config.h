@@ -12,8 +12,8 @@
 #include "base/json.h"
 
 struct config {
-	char *file;          /* where it was read; NULL: defaults only */
-	char *folder;        /* absolute; relative paths count from here */
+	char *file;   /* where it was read; NULL: defaults only */
+	char *folder; /* absolute; relative paths count from here */
 	char *store, *socket;
 	char *graphs, *rules, *prompts, *artifacts;
 	json_t *plugin_folders;

@@ -34,7 +34,8 @@ static void print_usage(const struct command *command, FILE *out)
 	for (const char *const *option = command->options; option && *option; option++) {
 		size_t len = strlen(*option);
 		bool has_value = (*option)[len - 1] == '=';
-		fprintf(out, " [--%.*s%s]", (int)(has_value ? len - 1 : len), *option, has_value ? " X" : "");
+		fprintf(out, " [--%.*s%s]", (int)(has_value ? len - 1 : len), *option,
+		        has_value ? " X" : "");
 	}
 	fprintf(out, " [--json] [--config FILE]\n");
 }
@@ -51,10 +52,12 @@ static int help_command(const struct command *command)
 
 static int help_all(FILE *out)
 {
-	fprintf(out, "gangway - durable workflows: graphs in SCXML, rules in Lua, integrations as plugins\n\n"
-	             "usage: gangway <noun> <verb> [arguments] [--json] [--config FILE]\n\n");
+	fprintf(out,
+	        "gangway - durable workflows: graphs in SCXML, rules in Lua, integrations as plugins\n\n"
+	        "usage: gangway <noun> <verb> [arguments] [--json] [--config FILE]\n\n");
 	for (const struct command *const *c = cli_commands; *c; c++)
-		fprintf(out, "  %-8s %-9s %s\n", (*c)->noun, (*c)->verb ? (*c)->verb : "", (*c)->summary);
+		fprintf(out, "  %-8s %-9s %s\n", (*c)->noun, (*c)->verb ? (*c)->verb : "",
+		        (*c)->summary);
 	fprintf(out, "\n'gangway <noun> <verb> --help' tells more, with an example.\n"
 	             "To see it work: gangway demo\n");
 	return 0;
@@ -66,7 +69,8 @@ static int help_noun(const char *noun, FILE *out)
 	for (const struct command *const *c = cli_commands; *c; c++) {
 		if (strcmp((*c)->noun, noun) != 0)
 			continue;
-		fprintf(out, "  gangway %s %-9s %s\n", noun, (*c)->verb ? (*c)->verb : "", (*c)->summary);
+		fprintf(out, "  gangway %s %-9s %s\n", noun, (*c)->verb ? (*c)->verb : "",
+		        (*c)->summary);
 		is_known = true;
 	}
 	return is_known ? 0 : EXIT_USAGE;
@@ -103,7 +107,8 @@ static int unknown(const char *noun, const char *verb)
 	else
 		fprintf(stderr, "gangway: there is no %s '%.80s'%s%s%s\n",
 		        is_noun ? mem_format("'%s' verb", noun) : "command", clean,
-		        nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+		        nearest ? "; did you mean '" : "", nearest ? nearest : "",
+		        nearest ? "'?" : "");
 	free(clean);
 	if (is_noun)
 		(void)help_noun(noun, stderr);
@@ -118,8 +123,9 @@ static int bad_option(const struct command *command, const char *format, const c
 {
 	char *clean = cli_clean(name);
 	fprintf(stderr, "gangway: ");
-	fprintf(stderr, strcmp(format, "value") == 0 ? "the option '%.80s' needs a value\n" :
-	                                               "there is no option '%.80s' here\n",
+	fprintf(stderr,
+	        strcmp(format, "value") == 0 ? "the option '%.80s' needs a value\n"
+	                                     : "there is no option '%.80s' here\n",
 	        clean);
 	free(clean);
 	print_usage(command, stderr);
@@ -172,8 +178,8 @@ static int read_options(struct cli *cli, int argc, char **argv)
 	}
 	if (cli->arg_count >= command->arg_min && cli->arg_count <= command->arg_max)
 		return 0;
-	fprintf(stderr, "gangway: %s\n", cli->arg_count < command->arg_min ? "something is missing" :
-	                                                                    "too many arguments");
+	fprintf(stderr, "gangway: %s\n",
+	        cli->arg_count < command->arg_min ? "something is missing" : "too many arguments");
 	print_usage(command, stderr);
 	return EXIT_USAGE;
 }

@@ -15,8 +15,8 @@ static void show_audit(const json_t *reply)
 
 static int audit_show(struct cli *cli)
 {
-	return cli_ask_and_show(cli,
-	                        json_pack("{s:s,s:s}", "op", "audit.show", "run", cli->args[0]), show_audit);
+	return cli_ask_and_show(
+		cli, json_pack("{s:s,s:s}", "op", "audit.show", "run", cli->args[0]), show_audit);
 }
 
 static void print_verify(const json_t *verify)
@@ -25,7 +25,8 @@ static void print_verify(const json_t *verify)
 	bool ok = json_truth(verify, "ok", false);
 	printf("run %s: %lld records, %s\n", json_str(verify, "run", ""),
 	       (long long)json_int(verify, "records", 0),
-	       ok ? "the chain holds and the decision follows from what is recorded" : "NOT as it was recorded");
+	       ok ? "the chain holds and the decision follows from what is recorded"
+	          : "NOT as it was recorded");
 	for (size_t i = 0; i < json_array_size(findings); i++) {
 		const json_t *finding = json_array_get(findings, i);
 		char *text = cli_clean(json_str(finding, "text", ""));
@@ -48,8 +49,8 @@ static int verify_one(struct cli *cli, const char *run, const json_t *file)
 	if (status < 0)
 		return cli_fail(cli, &err);
 	const json_t *verify = json_at(last, "verify");
-	int code = verify ? (json_truth(verify, "ok", false) ? 0 : EXIT_NO) :
-	                    cli_fail_json(cli, json_at(last, "error"));
+	int code = verify ? (json_truth(verify, "ok", false) ? 0 : EXIT_NO)
+	                  : cli_fail_json(cli, json_at(last, "error"));
 	if (verify && cli->is_json)
 		cli_print_json(verify);
 	else if (verify)
@@ -81,13 +82,28 @@ static int audit_verify(struct cli *cli)
 
 static const char *const no_options[] = { NULL };
 
-const struct command command_audit_show = { "audit", "show", "RUN", 1, 1, no_options,
-	                                    "print a run's audit: versions, calls, rules, people, chain", NULL,
-	                                    "gangway audit show 01k9zq3v7w8e6m2x4c5b1n0p9r", audit_show };
+const struct command command_audit_show = {
+	"audit",
+	"show",
+	"RUN",
+	1,
+	1,
+	no_options,
+	"print a run's audit: versions, calls, rules, people, chain",
+	NULL,
+	"gangway audit show 01k9zq3v7w8e6m2x4c5b1n0p9r",
+	audit_show
+};
 const struct command command_audit_verify = {
-	"audit", "verify", "RUN|FILE", 1, 1, no_options,
+	"audit",
+	"verify",
+	"RUN|FILE",
+	1,
+	1,
+	no_options,
 	"recompute a run's hash chain and its decision from the pinned versions",
 	"With an audit file, what the file says is compared with the journal too.\n"
 	"exit: 0 as recorded, 1 changed (the first bad record is named)",
-	"gangway audit verify out/audit_01k9zq3v7w8e6m2x4c5b1n0p9r.json", audit_verify
+	"gangway audit verify out/audit_01k9zq3v7w8e6m2x4c5b1n0p9r.json",
+	audit_verify
 };

@@ -5,10 +5,13 @@
 
 #include "cli/cli_int.h"
 
-extern const struct command command_run_start, command_run_list, command_run_show, command_run_events,
-	command_run_cancel, command_run_signal, command_run_replay, command_run_repin;
-extern const struct command command_task_list, command_task_approve, command_task_reject, command_task_done;
-extern const struct command command_graph_check, command_graph_exec, command_graph_dot, command_graph_mermaid;
+extern const struct command command_run_start, command_run_list, command_run_show,
+	command_run_events, command_run_cancel, command_run_signal, command_run_replay,
+	command_run_repin;
+extern const struct command command_task_list, command_task_approve, command_task_reject,
+	command_task_done;
+extern const struct command command_graph_check, command_graph_exec, command_graph_dot,
+	command_graph_mermaid;
 extern const struct command command_rules_check, command_rules_test;
 extern const struct command command_plugin_list, command_plugin_describe;
 extern const struct command command_audit_show, command_audit_verify;

@@ -135,13 +135,14 @@ static int write_config(struct demo *demo, struct err *err)
 	json_t *connection;
 	json_object_foreach(cli->config.connections, name, connection)
 		json_put(connection, "optional", json_true());
-	json_t *settings = json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:i}", "store", "gangway.db", "artifacts", "out",
-	                             "graphs", cli->config.graphs, "rules", cli->config.rules, "prompts",
-	                             cli->config.prompts, "plugins", cli->config.plugin_folders,
-	                             "connections", cli->config.connections, "workers", 0);
-	int status = json_dump_file(settings, path, JSON_INDENT(2)) == 0 ?
-	                     0 :
-	                     err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+	json_t *settings = json_pack("{s:s,s:s,s:s,s:s,s:s,s:O,s:O,s:i}", "store", "gangway.db",
+	                             "artifacts", "out", "graphs", cli->config.graphs, "rules",
+	                             cli->config.rules, "prompts", cli->config.prompts, "plugins",
+	                             cli->config.plugin_folders, "connections",
+	                             cli->config.connections, "workers", 0);
+	int status = json_dump_file(settings, path, JSON_INDENT(2)) == 0
+	                     ? 0
+	                     : err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
 	json_decref(settings);
 	free(path);
 	return status;
@@ -160,7 +161,8 @@ static int prepare(struct demo *demo, struct err *err)
 	demo->self[len > 0 ? len : 0] = '\0';
 	demo->sandbox_path = beside(demo->self, "gangway-sandbox");
 	if (access(demo->sandbox_path, X_OK) < 0) {
-		err_set(err, ERR_ABSENT, "the sandbox is not where it should be: %s", demo->sandbox_path);
+		err_set(err, ERR_ABSENT, "the sandbox is not where it should be: %s",
+		        demo->sandbox_path);
 		return err_hint(err, "build it: make gangway-sandbox");
 	}
 	read_credentials(demo);
@@ -172,7 +174,8 @@ static int prepare(struct demo *demo, struct err *err)
 	demo->folder = mem_dup_str(folder ? folder : "demo-out");
 	if (mkdir(demo->folder, 0755) < 0 && errno != EEXIST)
 		return err_set(err, ERR_SYSTEM, "%s: %s", demo->folder, strerror(errno));
-	static const char *const old[] = { "gangway.db", "gangway.db-wal", "gangway.db-shm", "gangway.db.sock" };
+	static const char *const old[] = { "gangway.db", "gangway.db-wal", "gangway.db-shm",
+		                           "gangway.db.sock" };
 	for (size_t i = 0; i < sizeof(old) / sizeof(*old); i++)
 		forget(demo, old[i]);
 	return write_config(demo, err);
@@ -185,9 +188,18 @@ static pid_t start_run(const struct demo *demo, size_t i, bool is_quiet, int *re
 	char *input = mem_format("{\"account_id\":\"%s\"}", accounts[i].account);
 	char *config = mem_format("%s/gangway.json", demo->folder);
 	char *name = mem_format("demo-%s", accounts[i].account);
-	const char *argv[] = { demo->self, "run",      "start",           "onboarding",
-		               "--input",  input,      "--correlation-id", name,
-		               "--wait",   "--config", config,             is_quiet ? "--quiet" : NULL,
+	const char *argv[] = { demo->self,
+		               "run",
+		               "start",
+		               "onboarding",
+		               "--input",
+		               input,
+		               "--correlation-id",
+		               name,
+		               "--wait",
+		               "--config",
+		               config,
+		               is_quiet ? "--quiet" : NULL,
 		               NULL };
 	pid_t pid = start(argv, ret_fd);
 	free(input);
@@ -243,8 +255,11 @@ static json_t *list_runs(struct demo *demo, struct err *err)
 {
 	struct cli *cli = demo->cli;
 	char *config = mem_format("%s/gangway.json", demo->folder);
-	struct cli listing = { .command = cli->command, .config_path = config, .options = cli->options };
-	json_t *request = json_pack("{s:s,s:s}", "op", "run.list", "graph", "onboarding"), *last = NULL;
+	struct cli listing = { .command = cli->command,
+		               .config_path = config,
+		               .options = cli->options };
+	json_t *request = json_pack("{s:s,s:s}", "op", "run.list", "graph", "onboarding"),
+	       *last = NULL;
 	int status = cli_ask(&listing, request, NULL, NULL, &last, err);
 	json_decref(request);
 	if (status < 0) {
@@ -285,12 +300,14 @@ static int print_table(struct demo *demo, const json_t *runs, int64_t took_ms)
 			                json_str(run, "status", "-"), json_str(run, "id", "-") };
 		for (size_t c = 0; c < 5; c++)
 			cli_table_cell(&table, cells[c]);
-		json_push(rows, json_pack("{s:s,s:s,s:s,s:s,s:s}", "account", cells[0], "decision", cells[1],
-		                          "expected", cells[2], "status", cells[3], "run", cells[4]));
+		json_push(rows, json_pack("{s:s,s:s,s:s,s:s,s:s}", "account", cells[0], "decision",
+		                          cells[1], "expected", cells[2], "status", cells[3], "run",
+		                          cells[4]));
 	}
 	if (demo->cli->is_json) {
-		json_t *out = json_pack("{s:O,s:I,s:s,s:b}", "accounts", rows, "took_ms", (json_int_t)took_ms,
-		                        "folder", demo->folder, "ok", wrong == 0);
+		json_t *out = json_pack("{s:O,s:I,s:s,s:b}", "accounts", rows, "took_ms",
+		                        (json_int_t)took_ms, "folder", demo->folder, "ok",
+		                        wrong == 0);
 		cli_print_json(out);
 		json_decref(out);
 		for (size_t i = 0; i < table.len; i++)
@@ -307,7 +324,8 @@ static int print_table(struct demo *demo, const json_t *runs, int64_t took_ms)
 static void print_next(const struct demo *demo, const json_t *runs, int64_t took_ms)
 {
 	const json_t *escalated = find_run(runs, "GAMMA-003"), *first = find_run(runs, "ACME-001");
-	printf("\nfive accounts in %.1f s, over real HTTP to the sandbox.\n", (double)took_ms / 1000.0);
+	printf("\nfive accounts in %.1f s, over real HTTP to the sandbox.\n",
+	       (double)took_ms / 1000.0);
 	printf("reports, mails and audits lie in %s/out\n", demo->folder);
 	printf("\ntry next (from here):\n");
 	printf("  gangway audit verify %s --config %s/gangway.json\n", json_str(first, "id", "RUN"),
@@ -338,7 +356,9 @@ static int demo(struct cli *cli)
 		int64_t took_ms = clock_monotonic_ms(&clock) - started;
 		json_t *last = list_runs(&demo, &err);
 		const json_t *runs = json_at(last, "runs");
-		code = !runs ? cli_fail(cli, &err) : print_table(&demo, runs, took_ms) ? EXIT_NO : 0;
+		code = !runs                               ? cli_fail(cli, &err)
+		       : print_table(&demo, runs, took_ms) ? EXIT_NO
+		                                           : 0;
 		if (runs && !cli->is_json)
 			print_next(&demo, runs, took_ms);
 		json_decref(last);
@@ -356,7 +376,15 @@ static int demo(struct cli *cli)
 static const char *const options[] = { "folder=", NULL };
 
 const struct command command_demo = {
-	"demo", NULL, "", 0, 0, options, "see it work: the sandbox, five accounts, one kill -9",
+	"demo",
+	NULL,
+	"",
+	0,
+	0,
+	options,
+	"see it work: the sandbox, five accounts, one kill -9",
 	"  --folder DIR   where the store, the reports and the configuration go (demo-out)\n"
-	"exit: 0 the five decisions are as expected, 1 they are not", "gangway demo", demo
+	"exit: 0 the five decisions are as expected, 1 they are not",
+	"gangway demo",
+	demo
 };

@@ -24,7 +24,8 @@ struct findings {
 
 static void note(struct findings *f, bool ok, const char *what, const char *text, const char *hint)
 {
-	json_t *row = json_pack("{s:b,s:s,s:o}", "ok", (int)ok, "what", what, "text", json_text(str_of(text)));
+	json_t *row = json_pack("{s:b,s:s,s:o}", "ok", (int)ok, "what", what, "text",
+	                        json_text(str_of(text)));
 	if (!ok && hint && *hint)
 		json_put_str(row, "hint", hint);
 	f->problems += !ok;
@@ -37,10 +38,10 @@ static bool split_url(const char *url, char host[HOST_BYTES], char port[8])
 	const char *at = strstr(url, "://");
 	if (!at)
 		return false;
-	const char *fallback = str_begins(url, "https") ? "443" :
-	                       str_begins(url, "smtps") ? "465" :
-	                       str_begins(url, "smtp")  ? "25" :
-	                                                  "80";
+	const char *fallback = str_begins(url, "https")   ? "443"
+	                       : str_begins(url, "smtps") ? "465"
+	                       : str_begins(url, "smtp")  ? "25"
+	                                                  : "80";
 	at += 3;
 	size_t len = strcspn(at, ":/?");
 	if (*at == '[') {
@@ -88,11 +89,13 @@ static bool is_reachable(const char *url, char text[320])
 	for (const struct addrinfo *a = found; a && !ok; a = a->ai_next)
 		ok = can_connect(a);
 	freeaddrinfo(found);
-	snprintf(text, 320, "%.200s port %s %s", host, port, ok ? "is reachable" : "does not answer");
+	snprintf(text, 320, "%.200s port %s %s", host, port,
+	         ok ? "is reachable" : "does not answer");
 	return ok;
 }
 
-static void look_at_connection(struct findings *f, const struct cli *cli, const char *name, const json_t *json)
+static void look_at_connection(struct findings *f, const struct cli *cli, const char *name,
+                               const json_t *json)
 {
 	struct err err = { 0 };
 	struct wire_connection *connection;
@@ -105,13 +108,15 @@ static void look_at_connection(struct findings *f, const struct cli *cli, const 
 	json_decref(own);
 	if (status < 0) {
 		bool is_left_out = status == ERR_ABSENT && is_optional;
-		snprintf(text, sizeof(text), "%.200s%s", err.text, is_left_out ? " (optional: left out)" : "");
+		snprintf(text, sizeof(text), "%.200s%s", err.text,
+		         is_left_out ? " (optional: left out)" : "");
 		note(f, is_left_out, what, text, err.hint);
 		return;
 	}
 	const char *plugin = wire_connection_plugin(connection);
 	if (!plugins_find(cli->plugins, plugin)) {
-		snprintf(text, sizeof(text), "there is no plugin '%.100s' to speak over it", plugin);
+		snprintf(text, sizeof(text), "there is no plugin '%.100s' to speak over it",
+		         plugin);
 		note(f, false, what, text, "name the plugin with plugin = \"...\"");
 	}
 	json_t *description = wire_connection_describe(connection);
@@ -141,7 +146,8 @@ static void look(struct findings *f, const struct cli *cli)
 	const char *names[256];
 	size_t count = plugins_names(cli->plugins, names, 256);
 	snprintf(text, sizeof(text), "%zu loaded", count);
-	note(f, count > 0, "plugins", text, "set 'plugins' in gangway.lua to the folder of the .so files");
+	note(f, count > 0, "plugins", text,
+	     "set 'plugins' in gangway.lua to the folder of the .so files");
 	const char *name;
 	json_t *connection;
 	json_object_foreach(cli->config.connections, name, connection)
@@ -149,7 +155,8 @@ static void look(struct findings *f, const struct cli *cli)
 	for (size_t i = 0; i < count; i++) {
 		if (json_at(cli->config.connections, names[i]))
 			continue;
-		snprintf(text, sizeof(text), "the plugin '%.100s' has no connection of its name", names[i]);
+		snprintf(text, sizeof(text), "the plugin '%.100s' has no connection of its name",
+		         names[i]);
 		note(f, true, "hint", text, "");
 	}
 }
@@ -198,6 +205,13 @@ static int doctor(struct cli *cli)
 
 static const char *const no_options[] = { NULL };
 
-const struct command command_doctor = { "doctor", NULL, "", 0, 0, no_options,
+const struct command command_doctor = { "doctor",
+	                                NULL,
+	                                "",
+	                                0,
+	                                0,
+	                                no_options,
 	                                "show what is configured, reachable, missing",
-	                                "exit: 0 all well, 1 something is wrong", "gangway doctor", doctor };
+	                                "exit: 0 all well, 1 something is wrong",
+	                                "gangway doctor",
+	                                doctor };

@@ -42,8 +42,9 @@ int cli_plugins(struct cli *cli, struct err *err)
 	int status = 0;
 	for (size_t i = 0; status == 0 && i < json_array_size(cli->config.plugin_folders); i++)
 		status = plugins_load_folder(
-			cli->plugins, json_string_value(json_array_get(cli->config.plugin_folders, i)),
-			findings, err);
+			cli->plugins,
+			json_string_value(json_array_get(cli->config.plugin_folders, i)), findings,
+			err);
 	for (size_t i = 0; i < json_array_size(findings); i++) {
 		const json_t *finding = json_array_get(findings, i);
 		char *text = cli_clean(json_str(finding, "text", ""));
@@ -85,8 +86,8 @@ static void hook_ruleset_unref(void *ruleset)
 	ruleset_unref(ruleset);
 }
 
-static int hook_evaluate(void *script, void *ruleset, const json_t *params, int64_t now_ms, uint64_t seed,
-                         json_t **ret, struct err *err)
+static int hook_evaluate(void *script, void *ruleset, const json_t *params, int64_t now_ms,
+                         uint64_t seed, json_t **ret, struct err *err)
 {
 	const struct rule_inputs in = { params, now_ms, seed };
 	return script_rules_evaluate(script, ruleset, &in, ret, err);
@@ -112,8 +113,10 @@ static int make_folder(const char *file, struct err *err)
 	if (slash && slash != folder) {
 		*slash = '\0';
 		if (mkdir(folder, 0700) < 0 && errno != EEXIST) {
-			err_set_id(err, ERR_SYSTEM, "store.folder", "%s: %s", folder, strerror(errno));
-			status = err_hint(err, "set 'store' in gangway.lua to a place that can be written");
+			err_set_id(err, ERR_SYSTEM, "store.folder", "%s: %s", folder,
+			           strerror(errno));
+			status = err_hint(
+				err, "set 'store' in gangway.lua to a place that can be written");
 		}
 	}
 	free(folder);
@@ -141,15 +144,16 @@ int cli_engine_open(struct cli *cli, struct engine **ret, struct err *err)
 		.workers = cli->config.workers,
 		.clock = clock_system(),
 		.plugins = cli->plugins,
-		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops, hook_ruleset_new,
-		           hook_ruleset_unref, hook_evaluate, hook_call },
+		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops,
+		           hook_ruleset_new, hook_ruleset_unref, hook_evaluate, hook_call },
 		.log = log_line,
 		.log_ctx = cli->log,
 	};
 	struct engine *engine;
 	if (engine_open(&options, &engine, err) < 0)
 		return err->code;
-	if (strcmp(cli->config.store, "memory:") != 0 && engine_listen(engine, cli->config.socket, err) < 0) {
+	if (strcmp(cli->config.store, "memory:") != 0 &&
+	    engine_listen(engine, cli->config.socket, err) < 0) {
 		engine_close(engine);
 		return err->code;
 	}
@@ -228,11 +232,12 @@ static void on_socket_reply(void *arg, const json_t *reply, bool is_last)
 static void pause_briefly(void)
 {
 	const struct timespec pause = { 0, OWNER_PAUSE_MS * 1000000L };
-	nanosleep(&pause, NULL); /* the owner holds the lock but does not listen yet, or is leaving */
+	nanosleep(&pause,
+	          NULL); /* the owner holds the lock but does not listen yet, or is leaving */
 }
 
-static int own_and_ask(struct cli *cli, const json_t *request, cli_reply_cb *cb, void *arg, json_t **last,
-                       struct err *err)
+static int own_and_ask(struct cli *cli, const json_t *request, cli_reply_cb *cb, void *arg,
+                       json_t **last, struct err *err)
 {
 	struct engine *engine;
 	if (cli_engine_open(cli, &engine, err) < 0)

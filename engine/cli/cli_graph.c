@@ -19,7 +19,7 @@
 /* --- reading a graph ------------------------------------------------------------------ */
 
 struct graph {
-	char *path;       /* as shown */
+	char *path; /* as shown */
 	char *folder;
 	struct buf text;
 	struct chart_folder files;
@@ -31,7 +31,8 @@ static int read_whole(const char *path, struct buf *ret, struct err *err)
 {
 	FILE *file = fopen(path, "rbe");
 	if (!file)
-		return err_set(err, errno == ENOENT ? ERR_ABSENT : ERR_INPUT, "%s: %s", path, strerror(errno));
+		return err_set(err, errno == ENOENT ? ERR_ABSENT : ERR_INPUT, "%s: %s", path,
+		               strerror(errno));
 	char chunk[8192];
 	size_t got;
 	int status = 0;
@@ -62,8 +63,8 @@ static char *find_path(struct cli *cli, const char *name)
 	if (str_ends(name, ".scxml") || cli_config(cli, &ignored) < 0)
 		return mem_dup_str(name);
 	const char *slash = strrchr(name, '/');
-	return slash ? mem_format("%s/%s.scxml", cli->config.graphs, name) :
-	               mem_format("%s/%s/%s.scxml", cli->config.graphs, name, name);
+	return slash ? mem_format("%s/%s.scxml", cli->config.graphs, name)
+	             : mem_format("%s/%s/%s.scxml", cli->config.graphs, name, name);
 }
 
 static void graph_release(struct graph *graph)
@@ -80,14 +81,15 @@ static int graph_read(struct cli *cli, struct graph *graph, struct err *err)
 {
 	*graph = (struct graph){ .path = find_path(cli, cli->args[0]) };
 	const char *slash = strrchr(graph->path, '/');
-	graph->folder = slash ? mem_dup(graph->path, (size_t)(slash - graph->path)) : mem_dup_str(".");
+	graph->folder = slash ? mem_dup(graph->path, (size_t)(slash - graph->path))
+	                      : mem_dup_str(".");
 	graph->files = (struct chart_folder){ graph, read_beside };
 	buf_init(&graph->text, LIMIT_GRAPH_BYTES);
 	if (read_whole(graph->path, &graph->text, err) < 0)
 		return err->code;
 	struct err refused = { 0 };
-	if (chart_new(buf_str(&graph->text), graph->path, &graph->files, &graph->diags, &graph->chart,
-	              &refused) < 0) {
+	if (chart_new(buf_str(&graph->text), graph->path, &graph->files, &graph->diags,
+	              &graph->chart, &refused) < 0) {
 		graph->chart = NULL;
 		if (graph->diags.len == 0) {
 			*err = refused;
@@ -100,8 +102,9 @@ static int graph_read(struct cli *cli, struct graph *graph, struct err *err)
 static int print_diags(const struct cli *cli, const struct graph *graph)
 {
 	if (cli->is_json) {
-		json_t *out = json_pack("{s:o,s:b}", "findings", chart_diags_json(&graph->diags, graph->path),
-		                        "ok", graph->diags.error_count == 0);
+		json_t *out = json_pack("{s:o,s:b}", "findings",
+		                        chart_diags_json(&graph->diags, graph->path), "ok",
+		                        graph->diags.error_count == 0);
 		cli_print_json(out);
 		json_decref(out);
 	} else {
@@ -166,7 +169,8 @@ static int graph_check(struct cli *cli)
 		return cli_fail(cli, &err);
 	}
 	if (graph.chart) {
-		struct chart_world world = { cli, world_compiles, world_globals, world_action, world_names };
+		struct chart_world world = { cli, world_compiles, world_globals, world_action,
+			                     world_names };
 		chart_check(graph.chart, &graph.files, &world, &graph.diags);
 	}
 	int code = print_diags(cli, &graph);
@@ -184,7 +188,7 @@ struct exec {
 	struct graph graph;
 	struct script *script;
 	const json_t *answers;
-	char *rules;             /* folder of rule sets, or NULL */
+	char *rules; /* folder of rule sets, or NULL */
 	struct ruleset *sets[16];
 	char *set_names[16];
 	size_t set_count;
@@ -200,7 +204,8 @@ static bool has_answer(const struct exec *exec, const struct effect *effect)
 
 static bool is_built_in(const char *type)
 {
-	static const char *const types[] = { "rules", "template", "approval", "checklist", "tasks", "gw:run" };
+	static const char *const types[] = { "rules",     "template", "approval",
+		                             "checklist", "tasks",    "gw:run" };
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
 		if (strcmp(types[i], type) == 0)
 			return true;
@@ -214,7 +219,8 @@ static int exec_check(void *ctx, const struct effect *effect, struct err *err)
 	const char *action = effect->action ? effect->action : "";
 	if (is_built_in(type) || has_answer(exec, effect))
 		return 0;
-	const struct plugin *plugin = exec->cli->plugins ? plugins_find(exec->cli->plugins, type) : NULL;
+	const struct plugin *plugin = exec->cli->plugins ? plugins_find(exec->cli->plugins, type)
+	                                                 : NULL;
 	const struct plugin_action *found = plugin ? plugin_action_find(plugin, action) : NULL;
 	if (!plugin)
 		return err_set(err, ERR_ABSENT, "there is no plugin '%s'", type);
@@ -233,8 +239,8 @@ static int exec_check(void *ctx, const struct effect *effect, struct err *err)
 static bool exec_is_inline(void *ctx, const struct effect *effect)
 {
 	struct exec *exec = ctx;
-	bool is_ours = effect->kind == EFFECT_CALL &&
-	               (strcmp(effect->type, "rules") == 0 || strcmp(effect->type, "template") == 0);
+	bool is_ours = effect->kind == EFFECT_CALL && (strcmp(effect->type, "rules") == 0 ||
+	                                               strcmp(effect->type, "template") == 0);
 	return is_ours && !has_answer(exec, effect);
 }
 
@@ -276,8 +282,8 @@ static int exec_answer(void *ctx, const struct effect *effect, struct datamodel 
 	if (!set)
 		return err->code ? err->code : err_set(err, ERR_ABSENT, "too many rule sets");
 	const struct rule_inputs in = { effect->data, 0, effect->number };
-	int status = hash ? script_rules_call(exec->script, set, hash + 1, &in, &ret->result, err) :
-	                    script_rules_evaluate(exec->script, set, &in, &ret->result, err);
+	int status = hash ? script_rules_call(exec->script, set, hash + 1, &in, &ret->result, err)
+	                  : script_rules_evaluate(exec->script, set, &in, &ret->result, err);
 	return status < 0 ? (err->code = ERR_BLOCKED) : 0;
 }
 
@@ -318,11 +324,14 @@ static void exec_stable(void *ctx, const json_t *line)
 	buf_init(&states, LIMIT_JSON_BYTES);
 	const json_t *atomic = json_at(line, "atomic");
 	for (size_t i = 0; i < json_array_size(atomic); i++)
-		buf_printf(&states, "%s%s", i ? ", " : "", json_string_value(json_array_get(atomic, i)));
+		buf_printf(&states, "%s%s", i ? ", " : "",
+		           json_string_value(json_array_get(atomic, i)));
 	const json_t *event = json_at(line, "event");
-	const char *name = json_is_string(event) ? json_string_value(event) : json_str(event, "name", "start");
+	const char *name = json_is_string(event) ? json_string_value(event)
+	                                         : json_str(event, "name", "start");
 	printf("%8.3f s  %-24s %s%s\n", (double)json_int(line, "at_ms", 0) / 1000.0, name,
-	       states.bytes ? states.bytes : "", json_truth(line, "final", false) ? "  (final)" : "");
+	       states.bytes ? states.bytes : "",
+	       json_truth(line, "final", false) ? "  (final)" : "");
 	buf_release(&states);
 }
 
@@ -348,7 +357,9 @@ static int execute(struct exec *exec, struct err *err)
 	if (status == 0 && text && cli_read_json(text, &input, err) < 0)
 		status = err_wrap(err, "--input");
 	if (status == 0 && events && !json_is_array(events))
-		status = err_set(err, ERR_INPUT, "--events: a list of {\"event\":{\"name\",\"data\"},\"after\":ms}");
+		status =
+			err_set(err, ERR_INPUT,
+		                "--events: a list of {\"event\":{\"name\",\"data\"},\"after\":ms}");
 	if (status < 0)
 		err->code = ERR_INPUT;
 	exec->answers = answers;
@@ -389,10 +400,13 @@ static int graph_exec(struct cli *cli)
 	}
 	int code = 0;
 	if (exec.graph.chart) {
-		struct err ignored = { 0 }; /* without plugins their calls fail; the graph may not need any */
+		struct err ignored = {
+			0
+		}; /* without plugins their calls fail; the graph may not need any */
 		if (cli_plugins(cli, &ignored) < 0 && !cli->is_json)
 			fprintf(stderr, "gangway: going on without plugins: %s\n", ignored.text);
-		const struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES, LIMIT_LUA_MS };
+		const struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES,
+			                              LIMIT_LUA_MS };
 		const struct clock clock = clock_system();
 		exec.script = script_new(&limits, &clock);
 		exec.rules = cli->config.rules;
@@ -445,24 +459,52 @@ static int graph_mermaid(struct cli *cli)
 static const char *const no_options[] = { NULL };
 static const char *const exec_options[] = { "events=", "answers=", "input=", "until=", NULL };
 
-const struct command command_graph_check = {
-	"graph", "check", "GRAPH|FILE", 1, 1, no_options, "check a graph: everything that is wrong, at once",
-	"exit: 0 no errors (warnings are shown), 2 errors", "gangway graph check onboarding", graph_check
-};
+const struct command command_graph_check = { "graph",
+	                                     "check",
+	                                     "GRAPH|FILE",
+	                                     1,
+	                                     1,
+	                                     no_options,
+	                                     "check a graph: everything that is wrong, at once",
+	                                     "exit: 0 no errors (warnings are shown), 2 errors",
+	                                     "gangway graph check onboarding",
+	                                     graph_check };
 const struct command command_graph_exec = {
-	"graph", "exec", "FILE", 1, 1, exec_options, "run a graph alone, in memory, on a virtual clock",
+	"graph",
+	"exec",
+	"FILE",
+	1,
+	1,
+	exec_options,
+	"run a graph alone, in memory, on a virtual clock",
 	"One JSON line per stable configuration (with --json, or when piped).\n"
 	"  --input JSON      the run's input\n"
 	"  --events FILE     [{\"event\":{\"name\":\"t\",\"data\":{}},\"after\":100}, ...]\n"
 	"  --answers FILE    {\"plugin.action\":[{\"result\":...},{\"error\":...}]}; the last repeats\n"
 	"  --until MS        stop at this virtual time\n"
 	"exit: 0 final or nothing more can happen, 2 refused, 3 failed while it ran",
-	"gangway graph exec graphs/onboarding/onboarding.scxml --input '{\"account_id\":\"ACME-001\"}'", graph_exec
+	"gangway graph exec graphs/onboarding/onboarding.scxml --input '{\"account_id\":\"ACME-001\"}'",
+	graph_exec
 };
-const struct command command_graph_dot = { "graph", "dot", "GRAPH|FILE", 1, 1, no_options,
-	                                   "draw a graph for Graphviz", NULL,
-	                                   "gangway graph dot onboarding | dot -Tsvg > onboarding.svg",
-	                                   graph_dot };
-const struct command command_graph_mermaid = { "graph", "mermaid", "GRAPH|FILE", 1, 1, no_options,
-	                                       "draw a graph for Mermaid", NULL,
-	                                       "gangway graph mermaid onboarding", graph_mermaid };
+const struct command command_graph_dot = {
+	"graph",
+	"dot",
+	"GRAPH|FILE",
+	1,
+	1,
+	no_options,
+	"draw a graph for Graphviz",
+	NULL,
+	"gangway graph dot onboarding | dot -Tsvg > onboarding.svg",
+	graph_dot
+};
+const struct command command_graph_mermaid = { "graph",
+	                                       "mermaid",
+	                                       "GRAPH|FILE",
+	                                       1,
+	                                       1,
+	                                       no_options,
+	                                       "draw a graph for Mermaid",
+	                                       NULL,
+	                                       "gangway graph mermaid onboarding",
+	                                       graph_mermaid };

@@ -35,11 +35,11 @@ struct cli {
 	const char *config_path; /* --config; NULL: the usual places */
 	struct config config;    /* read when first needed: cli_config() */
 	bool has_config;
-	json_t *connections;     /* instead of the configuration's (gangway demo); NULL: none */
-	bool is_json;            /* --json */
-	bool is_terminal;        /* stdout is a terminal */
-	json_t *options;         /* {"input": "...", "wait": true}: without the dashes */
-	const char **args;       /* what is no option */
+	json_t *connections; /* instead of the configuration's (gangway demo); NULL: none */
+	bool is_json;        /* --json */
+	bool is_terminal;    /* stdout is a terminal */
+	json_t *options;     /* {"input": "...", "wait": true}: without the dashes */
+	const char **args;   /* what is no option */
 	int arg_count;
 	struct plugins *plugins; /* loaded when first needed: cli_plugins() */
 	struct report_log *log;  /* of the engine, when this command owns the store */
@@ -51,9 +51,9 @@ struct command {
 	const char *args;        /* as shown: "GRAPH" */
 	int arg_min, arg_max;
 	const char *const *options; /* NULL-terminated: "input=", "wait" */
-	const char *summary;     /* one sentence */
-	const char *help;        /* more, and what each option means */
-	const char *example;     /* at least one line that works */
+	const char *summary;        /* one sentence */
+	const char *help;           /* more, and what each option means */
+	const char *example;        /* at least one line that works */
 	int (*run)(struct cli *cli);
 };
 
@@ -111,8 +111,8 @@ const char *cli_by(const struct cli *cli);
 struct cli_live {
 	const struct cli *cli;
 	int64_t started_ms;
-	json_t *open;      /* number -> {"name","since"} */
-	int lines;         /* on the screen that will be drawn over */
+	json_t *open; /* number -> {"name","since"} */
+	int lines;    /* on the screen that will be drawn over */
 };
 void cli_live_init(struct cli_live *live, const struct cli *cli);
 void cli_live_step(struct cli_live *live, const json_t *reply);

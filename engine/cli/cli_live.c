@@ -113,8 +113,8 @@ void cli_live_step(struct cli_live *live, const json_t *reply)
 	const char *bold = live->cli->is_terminal ? "\033[1m" : "";
 	const char *dim = live->cli->is_terminal ? "\033[2m" : "";
 	const char *plain = live->cli->is_terminal ? "\033[0m" : "";
-	printf("%s%6.3f s%s  %s%-34s%s %s\n", dim, (double)(at - live->started_ms) / 1000.0, plain, bold, left,
-	       plain, right);
+	printf("%s%6.3f s%s  %s%-34s%s %s\n", dim, (double)(at - live->started_ms) / 1000.0, plain,
+	       bold, left, plain, right);
 	fflush(stdout);
 	free(left);
 	free(right);

@@ -57,11 +57,11 @@ static void print_schema(const char *what, const json_t *schema)
 			is_required = is_required || (one && str_is(str_of(one), name));
 		}
 		json_t *type = json_at(property, "type");
-		char *text = json_is_string(type) ? mem_dup_str(json_string_value(type)) :
-		             type                 ? json_canon(type) :
-		                                    mem_dup_str("any");
-		printf("      %s %-18s %-10s %s%s\n", what, name, text, is_required ? "required; " : "",
-		       json_str(property, "description", ""));
+		char *text = json_is_string(type) ? mem_dup_str(json_string_value(type))
+		             : type               ? json_canon(type)
+		                                  : mem_dup_str("any");
+		printf("      %s %-18s %-10s %s%s\n", what, name, text,
+		       is_required ? "required; " : "", json_str(property, "description", ""));
 		free(text);
 	}
 }
@@ -88,12 +88,14 @@ static int plugin_describe_one(struct cli *cli)
 		return 0;
 	}
 	printf("%s %s - %s\n  %s\n  SHA-256 %s\n", plugin_name(plugin), plugin_version(plugin),
-	       json_str(describe, "summary", ""), json_str(describe, "file", ""), plugin_sha256(plugin));
+	       json_str(describe, "summary", ""), json_str(describe, "file", ""),
+	       plugin_sha256(plugin));
 	const json_t *actions = json_at(describe, "actions");
 	for (size_t i = 0; i < json_array_size(actions); i++) {
 		const json_t *action = json_array_get(actions, i);
-		printf("\n  %s.%s (%s)\n    %s\n", plugin_name(plugin), json_str(action, "name", ""),
-		       json_str(action, "effect", ""), json_str(action, "summary", ""));
+		printf("\n  %s.%s (%s)\n    %s\n", plugin_name(plugin),
+		       json_str(action, "name", ""), json_str(action, "effect", ""),
+		       json_str(action, "summary", ""));
 		print_schema("param ", json_at(action, "params"));
 		print_schema("result", json_at(action, "result"));
 	}
@@ -112,9 +114,23 @@ static int plugin_describe_one(struct cli *cli)
 
 static const char *const no_options[] = { NULL };
 
-const struct command command_plugin_list = { "plugin", "list", "", 0, 0, no_options,
-	                                     "list the plugins that are loaded", NULL, "gangway plugin list",
+const struct command command_plugin_list = { "plugin",
+	                                     "list",
+	                                     "",
+	                                     0,
+	                                     0,
+	                                     no_options,
+	                                     "list the plugins that are loaded",
+	                                     NULL,
+	                                     "gangway plugin list",
 	                                     plugin_list };
-const struct command command_plugin_describe = { "plugin", "describe", "PLUGIN", 1, 1, no_options,
-	                                         "show a plugin's actions, schemas and error table", NULL,
-	                                         "gangway plugin describe salesforce", plugin_describe_one };
+const struct command command_plugin_describe = { "plugin",
+	                                         "describe",
+	                                         "PLUGIN",
+	                                         1,
+	                                         1,
+	                                         no_options,
+	                                         "show a plugin's actions, schemas and error table",
+	                                         NULL,
+	                                         "gangway plugin describe salesforce",
+	                                         plugin_describe_one };

@@ -25,12 +25,14 @@ static int open_rules(struct cli *cli, struct opened *ret, struct err *err)
 	const char *name = cli->args[0];
 	if (cli_config(cli, err) < 0)
 		return err->code;
-	char *path = strchr(name, '/') ? mem_dup_str(name) : mem_format("%s/%s", cli->config.rules, name);
+	char *path = strchr(name, '/') ? mem_dup_str(name)
+	                               : mem_format("%s/%s", cli->config.rules, name);
 	json_t *files;
 	char hash[65];
 	int status = release_read_folder(path, &files, hash, err);
 	if (status == 0) {
-		const struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES, LIMIT_LUA_MS };
+		const struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES,
+			                              LIMIT_LUA_MS };
 		const struct clock clock = clock_system();
 		const char *base = strrchr(path, '/');
 		ret->script = script_new(&limits, &clock);
@@ -70,8 +72,9 @@ static int rules_check(struct cli *cli)
 		cli_print_json(out);
 		json_decref(out);
 	} else if (errors == 0) {
-		printf("%s@%s: %zu rules in %zu domains, no errors\n", json_str(info, "name", cli->args[0]),
-		       json_str(info, "version", "?"), json_array_size(json_at(info, "rules")),
+		printf("%s@%s: %zu rules in %zu domains, no errors\n",
+		       json_str(info, "name", cli->args[0]), json_str(info, "version", "?"),
+		       json_array_size(json_at(info, "rules")),
 		       json_array_size(json_at(info, "domains")));
 	}
 	json_decref(info);
@@ -98,8 +101,8 @@ static int rules_test(struct cli *cli)
 	}
 	size_t passed = json_array_size(results) - failed;
 	if (cli->is_json) {
-		json_t *out = json_pack("{s:O,s:i,s:i}", "cases", results, "passed", (int)passed, "failed",
-		                        (int)failed);
+		json_t *out = json_pack("{s:O,s:i,s:i}", "cases", results, "passed", (int)passed,
+		                        "failed", (int)failed);
 		cli_print_json(out);
 		json_decref(out);
 	} else {
@@ -113,12 +116,26 @@ static int rules_test(struct cli *cli)
 static const char *const no_options[] = { NULL };
 
 const struct command command_rules_check = {
-	"rules", "check", "RULESET", 1, 1, no_options, "check a rule set: syntax, ids, messages, owners",
+	"rules",
+	"check",
+	"RULESET",
+	1,
+	1,
+	no_options,
+	"check a rule set: syntax, ids, messages, owners",
 	"RULESET is a name in the configured folder, or a path.\nexit: 0 no errors, 1 errors",
-	"gangway rules check onboarding", rules_check
+	"gangway rules check onboarding",
+	rules_check
 };
 const struct command command_rules_test = {
-	"rules", "test", "RULESET", 1, 1, no_options, "run the cases beside a rule set",
+	"rules",
+	"test",
+	"RULESET",
+	1,
+	1,
+	no_options,
+	"run the cases beside a rule set",
 	"Each rule needs a case that fires it and one that does not.\nexit: 0 all passed, 1 some failed",
-	"gangway rules test onboarding", rules_test
+	"gangway rules test onboarding",
+	rules_test
 };

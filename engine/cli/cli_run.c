@@ -22,7 +22,8 @@ static void print_value(const char *name, const json_t *value)
 {
 	if (!value || json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0))
 		return;
-	char *text = json_is_string(value) ? mem_dup_str(json_string_value(value)) : json_canon(value);
+	char *text = json_is_string(value) ? mem_dup_str(json_string_value(value))
+	                                   : json_canon(value);
 	print_pair(name, text);
 	free(text);
 }
@@ -60,7 +61,8 @@ static void print_run(const json_t *run)
 		const json_t *task = json_array_get(tasks, i);
 		char line[512];
 		snprintf(line, sizeof(line), "%s  %s (%s)", json_str(task, "id", ""),
-		         json_str(task, "title", ""), json_str(task, "role", json_str(task, "owner", "")));
+		         json_str(task, "title", ""),
+		         json_str(task, "role", json_str(task, "owner", "")));
 		print_pair(i == 0 ? "open tasks" : "", line);
 	}
 	print_value("result", json_at(run, "result"));
@@ -114,7 +116,8 @@ static void on_start_reply(void *arg, const json_t *reply)
 	else if (run && !starting->is_told && json_at(reply, "is_new") &&
 	         !json_truth(reply, "last", false) && !starting->live.cli->is_json) {
 		printf("run %s %s\n", json_str(run, "id", ""),
-		       json_truth(reply, "is_new", true) ? "started" : "was started before; it goes on");
+		       json_truth(reply, "is_new", true) ? "started"
+		                                         : "was started before; it goes on");
 		fflush(stdout);
 	} else {
 		return;
@@ -135,8 +138,8 @@ static json_t *start_request(struct cli *cli, struct err *err)
 		err_wrap(err, "--input");
 		return NULL;
 	}
-	json_t *request = json_pack("{s:s,s:s,s:b,s:b}", "op", "run.start", "graph", cli->args[0], "wait",
-	                            cli_switch(cli, "wait"), "watch",
+	json_t *request = json_pack("{s:s,s:s,s:b,s:b}", "op", "run.start", "graph", cli->args[0],
+	                            "wait", cli_switch(cli, "wait"), "watch",
 	                            cli_switch(cli, "wait") && !cli_switch(cli, "quiet"));
 	if (input)
 		json_put(request, "input", input);
@@ -183,7 +186,8 @@ static void show_list(const json_t *reply)
 	const json_t *runs = json_at(reply, "runs");
 	struct cli_table table;
 	cli_table_init(&table, 6);
-	static const char *const heads[] = { "RUN", "GRAPH", "STATUS", "DECISION", "STARTED", "CORRELATION ID" };
+	static const char *const heads[] = { "RUN",      "GRAPH",   "STATUS",
+		                             "DECISION", "STARTED", "CORRELATION ID" };
 	for (size_t i = 0; i < 6; i++)
 		cli_table_cell(&table, heads[i]);
 	for (size_t i = 0; i < json_array_size(runs); i++) {
@@ -213,7 +217,8 @@ static int run_list(struct cli *cli)
 		const char *equals = strchr(where, '=');
 		if (!equals || equals == where) {
 			json_decref(request);
-			err_set(&err, ERR_INPUT, "--where takes NAME=VALUE, such as account_id=ACME-001");
+			err_set(&err, ERR_INPUT,
+			        "--where takes NAME=VALUE, such as account_id=ACME-001");
 			return cli_fail(cli, &err);
 		}
 		char *name = mem_dup(where, (size_t)(equals - where));
@@ -229,7 +234,8 @@ static int run_list(struct cli *cli)
 
 static json_t *about(struct cli *cli, const char *op)
 {
-	json_t *request = json_pack("{s:s,s:s,s:s}", "op", op, "run", cli->args[0], "by", cli_by(cli));
+	json_t *request = json_pack("{s:s,s:s,s:s}", "op", op, "run", cli->args[0], "by",
+	                            cli_by(cli));
 	json_put_str(request, "reason", cli_option(cli, "reason"));
 	return request;
 }
@@ -330,14 +336,21 @@ static int run_replay(struct cli *cli)
 
 /* --- the rows of the table ----------------------------------------------------------------------------- */
 
-static const char *const start_options[] = { "input=", "correlation-id=", "by=", "wait", "quiet", NULL };
+static const char *const start_options[] = { "input=", "correlation-id=", "by=",
+	                                     "wait",   "quiet",           NULL };
 static const char *const list_options[] = { "graph=", "status=", "where=", "limit=", NULL };
 static const char *const act_options[] = { "by=", "reason=", NULL };
 static const char *const signal_options[] = { "data=", "id=", "by=", NULL };
 static const char *const no_options[] = { NULL };
 
 const struct command command_run_start = {
-	"run", "start", "GRAPH", 1, 1, start_options, "start a run of a graph",
+	"run",
+	"start",
+	"GRAPH",
+	1,
+	1,
+	start_options,
+	"start a run of a graph",
 	"  --input JSON          the run's input: JSON text, @FILE, or - for standard input\n"
 	"  --correlation-id ID   names the run once: the same start again answers the same run\n"
 	"  --wait                return when it ended, is blocked, or waits only for people\n"
@@ -347,35 +360,85 @@ const struct command command_run_start = {
 	run_start
 };
 const struct command command_run_list = {
-	"run", "list", "", 0, 0, list_options, "list runs, the newest first",
+	"run",
+	"list",
+	"",
+	0,
+	0,
+	list_options,
+	"list runs, the newest first",
 	"  --graph NAME          of this graph\n"
 	"  --status STATUS       running, waiting, waiting_for_people, blocked, ended, cancelled\n"
 	"  --where NAME=VALUE    whose searchable datum has this value\n"
 	"  --limit N             at most N (50)",
-	"gangway run list --where decision=ESCALATE", run_list
+	"gangway run list --where decision=ESCALATE",
+	run_list
 };
-const struct command command_run_show = { "run", "show", "RUN", 1, 1, no_options,
-	                                  "show where a run stands and what it knows", NULL,
-	                                  "gangway run show 01k9zq3v7w8e6m2x4c5b1n0p9r", run_show };
-const struct command command_run_events = { "run", "events", "RUN", 1, 1, no_options,
-	                                    "print a run's journal, one record a line", NULL,
-	                                    "gangway run events 01k9zq3v7w8e6m2x4c5b1n0p9r", run_events };
-const struct command command_run_cancel = { "run", "cancel", "RUN", 1, 1, act_options,
-	                                    "cancel a run; its onexit handlers run", NULL,
-	                                    "gangway run cancel 01k9zq3v7w8e6m2x4c5b1n0p9r --reason typo",
-	                                    run_cancel };
+const struct command command_run_show = { "run",
+	                                  "show",
+	                                  "RUN",
+	                                  1,
+	                                  1,
+	                                  no_options,
+	                                  "show where a run stands and what it knows",
+	                                  NULL,
+	                                  "gangway run show 01k9zq3v7w8e6m2x4c5b1n0p9r",
+	                                  run_show };
+const struct command command_run_events = { "run",
+	                                    "events",
+	                                    "RUN",
+	                                    1,
+	                                    1,
+	                                    no_options,
+	                                    "print a run's journal, one record a line",
+	                                    NULL,
+	                                    "gangway run events 01k9zq3v7w8e6m2x4c5b1n0p9r",
+	                                    run_events };
+const struct command command_run_cancel = {
+	"run",
+	"cancel",
+	"RUN",
+	1,
+	1,
+	act_options,
+	"cancel a run; its onexit handlers run",
+	NULL,
+	"gangway run cancel 01k9zq3v7w8e6m2x4c5b1n0p9r --reason typo",
+	run_cancel
+};
 const struct command command_run_signal = {
-	"run", "signal", "RUN EVENT", 2, 2, signal_options, "send a run an event",
+	"run",
+	"signal",
+	"RUN EVENT",
+	2,
+	2,
+	signal_options,
+	"send a run an event",
 	"  --data JSON   its data: JSON text, @FILE, or -\n"
 	"  --id ID       the same id is taken once\n"
 	"Events that begin with done. or error. are the engine's own and refused.",
-	"gangway run signal 01k9zq3v7w8e6m2x4c5b1n0p9r contract.signed --data '{\"by\":\"ann\"}'", run_signal
+	"gangway run signal 01k9zq3v7w8e6m2x4c5b1n0p9r contract.signed --data '{\"by\":\"ann\"}'",
+	run_signal
 };
-const struct command command_run_replay = { "run", "replay", "RUN", 1, 1, no_options,
-	                                    "replay a run from its journal and compare", NULL,
-	                                    "gangway run replay 01k9zq3v7w8e6m2x4c5b1n0p9r", run_replay };
+const struct command command_run_replay = { "run",
+	                                    "replay",
+	                                    "RUN",
+	                                    1,
+	                                    1,
+	                                    no_options,
+	                                    "replay a run from its journal and compare",
+	                                    NULL,
+	                                    "gangway run replay 01k9zq3v7w8e6m2x4c5b1n0p9r",
+	                                    run_replay };
 const struct command command_run_repin = {
-	"run", "repin", "RUN", 1, 1, act_options, "move a run to the graph and rules as they are now",
+	"run",
+	"repin",
+	"RUN",
+	1,
+	1,
+	act_options,
+	"move a run to the graph and rules as they are now",
 	"A blocked run tries again what could not be decided.  The move is on record.",
-	"gangway run repin 01k9zq3v7w8e6m2x4c5b1n0p9r --reason 'rule mended'", run_repin
+	"gangway run repin 01k9zq3v7w8e6m2x4c5b1n0p9r --reason 'rule mended'",
+	run_repin
 };

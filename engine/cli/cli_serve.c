@@ -20,7 +20,8 @@ static int serve(struct cli *cli)
 	if (cli_engine_open(cli, &engine, &err) < 0)
 		return cli_fail(cli, &err);
 	if (cli->is_json) {
-		json_t *line = json_pack("{s:s,s:s}", "store", cli->config.store, "socket", cli->config.socket);
+		json_t *line = json_pack("{s:s,s:s}", "store", cli->config.store, "socket",
+		                         cli->config.socket);
 		cli_print_json(line);
 		json_decref(line);
 	} else {
@@ -50,9 +51,18 @@ static int version(struct cli *cli)
 static const char *const no_options[] = { NULL };
 
 const struct command command_serve = {
-	"serve", NULL, "", 0, 0, no_options, "own the store: carry runs, timers and other commands' requests",
+	"serve",
+	NULL,
+	"",
+	0,
+	0,
+	no_options,
+	"own the store: carry runs, timers and other commands' requests",
 	"Runs until SIGTERM or SIGINT.  Other gangway commands with the same configuration talk to it.",
-	"gangway serve", serve
+	"gangway serve",
+	serve
 };
-const struct command command_version = { "version", NULL, "", 0, 0, no_options, "print the version", NULL,
-	                                 "gangway version --json", version };
+const struct command command_version = {
+	"version", NULL, "", 0, 0, no_options, "print the version", NULL, "gangway version --json",
+	version
+};

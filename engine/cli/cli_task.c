@@ -45,8 +45,8 @@ static int task_list(struct cli *cli)
 static int answer(struct cli *cli, const char *outcome)
 {
 	struct err err = { 0 };
-	json_t *request = json_pack("{s:s,s:s,s:s,s:s}", "op", "task.answer", "task", cli->args[0], "outcome",
-	                            outcome, "by", cli_by(cli));
+	json_t *request = json_pack("{s:s,s:s,s:s,s:s}", "op", "task.answer", "task", cli->args[0],
+	                            "outcome", outcome, "by", cli_by(cli));
 	const char *result = cli_option(cli, "result");
 	json_t *value = NULL;
 	if (result && cli_read_json(result, &value, &err) < 0) {
@@ -75,36 +75,65 @@ static int task_done(struct cli *cli)
 	return answer(cli, outcome ? outcome : "done");
 }
 
-static const char *const list_options[] = { "role=", "owner=", "run=", "status=", "overdue", "all", NULL };
+static const char *const list_options[] = { "role=",   "owner=", "run=", "status=",
+	                                    "overdue", "all",    NULL };
 static const char *const answer_options[] = { "by=", "comment=", NULL };
 static const char *const done_options[] = { "by=", "comment=", "outcome=", "result=", NULL };
 
 const struct command command_task_list = {
-	"task", "list", "", 0, 0, list_options, "list tasks; the open ones unless told otherwise",
+	"task",
+	"list",
+	"",
+	0,
+	0,
+	list_options,
+	"list tasks; the open ones unless told otherwise",
 	"  --role ROLE, --owner OWNER, --run RUN   only these\n"
 	"  --status STATUS                         waiting, open, done, withdrawn\n"
 	"  --overdue                               past their due date\n"
 	"  --all                                   in any status",
-	"gangway task list --role cs-lead", task_list
+	"gangway task list --role cs-lead",
+	task_list
 };
-const struct command command_task_approve = { "task", "approve", "TASK", 1, 1, answer_options,
-	                                      "approve what a run waits for",
-	                                      "  --by WHO      who approves (default: the login name)\n"
-	                                      "  --comment T   why",
-	                                      "gangway task approve 01k9zq3v7w8e6m2x4c5b1n0p9r.12 --by ann",
-	                                      task_approve };
-const struct command command_task_reject = { "task", "reject", "TASK", 1, 1, answer_options,
-	                                     "reject what a run waits for",
-	                                     "  --by WHO      who rejects (default: the login name)\n"
-	                                     "  --comment T   why",
-	                                     "gangway task reject 01k9zq3v7w8e6m2x4c5b1n0p9r.12 --by ann "
-	                                     "--comment 'invoice is disputed'",
-	                                     task_reject };
+const struct command command_task_approve = {
+	"task",
+	"approve",
+	"TASK",
+	1,
+	1,
+	answer_options,
+	"approve what a run waits for",
+	"  --by WHO      who approves (default: the login name)\n"
+	"  --comment T   why",
+	"gangway task approve 01k9zq3v7w8e6m2x4c5b1n0p9r.12 --by ann",
+	task_approve
+};
+const struct command command_task_reject = {
+	"task",
+	"reject",
+	"TASK",
+	1,
+	1,
+	answer_options,
+	"reject what a run waits for",
+	"  --by WHO      who rejects (default: the login name)\n"
+	"  --comment T   why",
+	"gangway task reject 01k9zq3v7w8e6m2x4c5b1n0p9r.12 --by ann "
+	"--comment 'invoice is disputed'",
+	task_reject
+};
 const struct command command_task_done = {
-	"task", "done", "TASK", 1, 1, done_options, "complete a checklist item, or say what became of an unsure call",
+	"task",
+	"done",
+	"TASK",
+	1,
+	1,
+	done_options,
+	"complete a checklist item, or say what became of an unsure call",
 	"  --by WHO        who did it (default: the login name)\n"
 	"  --comment T     a remark\n"
 	"  --outcome O     for an unsure call: happened, repeat, failed\n"
 	"  --result JSON   for an unsure call that happened: its result",
-	"gangway task done 01k9zq3v7w8e6m2x4c5b1n0p9r.3.sso --by sam", task_done
+	"gangway task done 01k9zq3v7w8e6m2x4c5b1n0p9r.3.sso --by sam",
+	task_done
 };

@@ -46,8 +46,8 @@ char *journal_seal(struct journal_head *head, const char *kind, int64_t at_ms, j
  * Reads a stored record and advances head: ERR_STORE with id journal.broken and
  * the first bad seq when it does not continue the chain.  hash is the stored one.
  */
-int journal_open(struct journal_head *head, int64_t seq, const unsigned char *hash, struct str bytes,
-                 json_t **ret, struct err *err) ATTR_MUST_USE;
+int journal_open(struct journal_head *head, int64_t seq, const unsigned char *hash,
+                 struct str bytes, json_t **ret, struct err *err) ATTR_MUST_USE;
 
 /* All records of a run from from_seq on, checked against head (the one before them) and given
  * to found, which returns 0 or the error it set.  head advances. */

@@ -51,11 +51,12 @@ static void hash_bytes(struct str bytes, unsigned char ret[JOURNAL_HASH_BYTES])
 static int broken(struct err *err, int64_t seq, const char *why)
 {
 	err_set_id(err, ERR_STORE, "journal.broken", "record %lld: %s", (long long)seq, why);
-	return err_hint(err, "the journal was changed outside the engine; keep the files as they are");
+	return err_hint(err,
+	                "the journal was changed outside the engine; keep the files as they are");
 }
 
-int journal_open(struct journal_head *head, int64_t seq, const unsigned char *hash, struct str bytes,
-                 json_t **ret, struct err *err)
+int journal_open(struct journal_head *head, int64_t seq, const unsigned char *hash,
+                 struct str bytes, json_t **ret, struct err *err)
 {
 	unsigned char actual[JOURNAL_HASH_BYTES];
 	if (seq != head->seq + 1)

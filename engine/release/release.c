@@ -110,8 +110,8 @@ static int compile(const json_t *graph_files, const char *file, struct chart **r
 		return err_set(err, ERR_ABSENT, "no file '%s' in the graph's folder", file);
 	struct chart_folder folder = { (void *)(uintptr_t)graph_files, read_pinned };
 	struct chart_diags diags = { 0 };
-	int status = chart_new((struct str){ json_string_value(text), json_string_length(text) }, file,
-	                       &folder, &diags, ret, err);
+	int status = chart_new((struct str){ json_string_value(text), json_string_length(text) },
+	                       file, &folder, &diags, ret, err);
 	chart_diags_release(&diags);
 	return status;
 }
@@ -169,7 +169,8 @@ static json_t *file_hashes(const json_t *files)
 	json_t *text;
 	json_object_foreach((json_t *)(uintptr_t)files, name, text) {
 		char hash[SHA256_HEX];
-		crypto_sha256_hex((struct str){ json_string_value(text), json_string_length(text) }, hash);
+		crypto_sha256_hex((struct str){ json_string_value(text), json_string_length(text) },
+		                  hash);
 		json_put_str(ret, name, hash);
 	}
 	return ret;
@@ -199,7 +200,8 @@ static void collect_rules(const struct chart *chart, json_t *names)
 static void manifest_version(const json_t *files, char ret[64])
 {
 	const json_t *manifest = json_object_get(files, "ruleset.lua");
-	const char *at = json_is_string(manifest) ? strstr(json_string_value(manifest), "version") : NULL;
+	const char *at = json_is_string(manifest) ? strstr(json_string_value(manifest), "version")
+	                                          : NULL;
 	snprintf(ret, 64, "unversioned");
 	if (!at)
 		return;
@@ -226,7 +228,8 @@ static int add_rules(struct releases *releases, const char *set, json_t *pins, j
 	json_put(pins, set,
 	         json_pack("{s:s,s:s,s:o}", "version", version, "sha256", cache->sha256, "files",
 	                   file_hashes(cache->files)));
-	json_put(rules, set, json_pack("{s:s,s:O}", "sha256", cache->sha256, "files", cache->files));
+	json_put(rules, set,
+	         json_pack("{s:s,s:O}", "sha256", cache->sha256, "files", cache->files));
 	return 0;
 }
 
@@ -253,7 +256,8 @@ static int add_prompts(struct releases *releases, json_t *pins, json_t *prompts,
 		prompt_version(bytes, version, sizeof(version));
 		json_put(pins, name, json_pack("{s:s,s:s}", "version", version, "sha256", hash));
 		json_put(prompts, name,
-		         json_pack("{s:s,s:s,s:O}", "version", version, "sha256", hash, "text", text));
+		         json_pack("{s:s,s:s,s:O}", "version", version, "sha256", hash, "text",
+		                   text));
 		free(name);
 	}
 	return 0;
@@ -292,7 +296,8 @@ struct parts {
 	json_t *pins, *graph_files, *rules, *prompts;
 };
 
-static int gather(struct releases *releases, const char *graph, struct parts *parts, struct err *err)
+static int gather(struct releases *releases, const char *graph, struct parts *parts,
+                  struct err *err)
 {
 	char *folder = NULL, *file = NULL;
 	if (split_graph(graph, &folder, &file, err) < 0)
@@ -312,8 +317,9 @@ static int gather(struct releases *releases, const char *graph, struct parts *pa
 	if (status == 0) {
 		parts->graph_files = json_incref(cache->files);
 		json_put(parts->pins, "graph",
-		         json_pack("{s:s,s:s,s:s,s:s,s:o}", "name", graph, "title", chart->name, "file",
-		                   file, "sha256", cache->sha256, "files", file_hashes(cache->files)));
+		         json_pack("{s:s,s:s,s:s,s:s,s:o}", "name", graph, "title", chart->name,
+		                   "file", file, "sha256", cache->sha256, "files",
+		                   file_hashes(cache->files)));
 		collect_rules(chart, names);
 	}
 	const char *set;
@@ -376,9 +382,11 @@ static void keep_current(struct releases *releases, const char *graph, struct re
 		if (paths[i])
 			current->folders[current->folder_count++].path = paths[i];
 	json_object_foreach(release->rules, set, ignored)
-		current->folders[current->folder_count++].path = mem_format("%s/%s", releases->rules, set);
+		current->folders[current->folder_count++].path = mem_format("%s/%s",
+		                                                            releases->rules, set);
 	for (size_t i = 0; i < current->folder_count; i++) {
-		const struct folder_cache *cache = map_get(&releases->folders, current->folders[i].path);
+		const struct folder_cache *cache = map_get(&releases->folders,
+		                                           current->folders[i].path);
 		snprintf(current->folders[i].stamp, sizeof(current->folders[i].stamp), "%s",
 		         cache ? cache->stamp : "");
 	}
@@ -388,7 +396,8 @@ static void keep_current(struct releases *releases, const char *graph, struct re
 }
 
 /* Looks at everything anew. */
-static int release_read(struct releases *releases, const char *graph, struct release **ret, struct err *err)
+static int release_read(struct releases *releases, const char *graph, struct release **ret,
+                        struct err *err)
 {
 	struct parts parts = { json_object(), NULL, json_object(), json_object() };
 	json_put(parts.pins, "engine", json_pack("{s:s}", "version", releases->engine_version));
@@ -398,7 +407,8 @@ static int release_read(struct releases *releases, const char *graph, struct rel
 	struct release *release = status == 0 ? find_known(releases, parts.pins) : NULL;
 	if (status == 0 && !release) {
 		status = release_build(json_incref(parts.pins), json_incref(parts.graph_files),
-		                       json_incref(parts.rules), json_incref(parts.prompts), &release, err);
+		                       json_incref(parts.rules), json_incref(parts.prompts),
+		                       &release, err);
 		if (status == 0)
 			map_set(&releases->by_hash, release->sha256, release_ref(release));
 	}
@@ -414,7 +424,8 @@ static int release_read(struct releases *releases, const char *graph, struct rel
 	return status;
 }
 
-int release_current(struct releases *releases, const char *graph, struct release **ret, struct err *err)
+int release_current(struct releases *releases, const char *graph, struct release **ret,
+                    struct err *err)
 {
 	pthread_mutex_lock(&releases->lock);
 	*ret = find_current(releases, graph);
@@ -477,12 +488,13 @@ static int fetch(struct store *store, const char *sha256, json_t **ret, struct e
 	if (store->ops->blob(store, hash, keep_text, ret, err) < 0)
 		return err_wrap(err, "pinned file %.12s", sha256);
 	char actual[SHA256_HEX];
-	crypto_sha256_hex((struct str){ json_string_value(*ret), json_string_length(*ret) }, actual);
+	crypto_sha256_hex((struct str){ json_string_value(*ret), json_string_length(*ret) },
+	                  actual);
 	if (strcmp(actual, sha256) == 0)
 		return 0;
 	json_decref(*ret);
-	return err_set_id(err, ERR_STORE, "release.broken", "pinned file %.12s was changed in the store",
-	                  sha256);
+	return err_set_id(err, ERR_STORE, "release.broken",
+	                  "pinned file %.12s was changed in the store", sha256);
 }
 
 static int fetch_files(struct store *store, const json_t *hashes, json_t *ret, struct err *err)
@@ -492,14 +504,15 @@ static int fetch_files(struct store *store, const json_t *hashes, json_t *ret, s
 	json_object_foreach((json_t *)(uintptr_t)hashes, name, hash) {
 		json_t *text;
 		if (!json_is_string(hash) || fetch(store, json_string_value(hash), &text, err) < 0)
-			return err->code ? err_wrap(err, "%s", name) :
-			                   err_set(err, ERR_STORE, "%s: its pin is broken", name);
+			return err->code ? err_wrap(err, "%s", name)
+			                 : err_set(err, ERR_STORE, "%s: its pin is broken", name);
 		json_put(ret, name, text);
 	}
 	return 0;
 }
 
-static int fetch_parts(struct store *store, const char *sha256, struct parts *parts, struct err *err)
+static int fetch_parts(struct store *store, const char *sha256, struct parts *parts,
+                       struct err *err)
 {
 	json_t *text;
 	if (fetch(store, sha256, &text, err) < 0)
@@ -515,7 +528,8 @@ static int fetch_parts(struct store *store, const char *sha256, struct parts *pa
 	json_object_foreach(json_at(parts->pins, "rules"), name, pin) {
 		json_t *files = json_object();
 		json_put(parts->rules, name,
-		         json_pack("{s:s,s:o}", "sha256", json_str(pin, "sha256", ""), "files", files));
+		         json_pack("{s:s,s:o}", "sha256", json_str(pin, "sha256", ""), "files",
+		                   files));
 		if (fetch_files(store, json_at(pin, "files"), files, err) < 0)
 			return err->code;
 	}
@@ -524,8 +538,8 @@ static int fetch_parts(struct store *store, const char *sha256, struct parts *pa
 		if (fetch(store, hash, &text, err) < 0)
 			return err->code;
 		json_put(parts->prompts, name,
-		         json_pack("{s:s,s:s,s:o}", "version", json_str(pin, "version", ""), "sha256",
-		                   hash, "text", text));
+		         json_pack("{s:s,s:s,s:o}", "version", json_str(pin, "version", ""),
+		                   "sha256", hash, "text", text));
 	}
 	return 0;
 }
@@ -545,7 +559,8 @@ int release_load(struct releases *releases, struct store *store, const char *sha
 	int status = fetch_parts(store, sha256, &parts, err);
 	if (status == 0)
 		status = release_build(json_incref(parts.pins), json_incref(parts.graph_files),
-		                       json_incref(parts.rules), json_incref(parts.prompts), &release, err);
+		                       json_incref(parts.rules), json_incref(parts.prompts),
+		                       &release, err);
 	json_decref(parts.pins);
 	json_decref(parts.graph_files);
 	json_decref(parts.rules);
@@ -576,7 +591,8 @@ json_t *release_graphs(const struct releases *releases)
 		const char *slash = strchr(name, '/');
 		if (!slash || !str_ends(name, ".scxml"))
 			continue;
-		size_t folder_len = (size_t)(slash - name), stem_len = strlen(slash + 1) - strlen(".scxml");
+		size_t folder_len = (size_t)(slash - name),
+		       stem_len = strlen(slash + 1) - strlen(".scxml");
 		if (folder_len == stem_len && strncmp(name, slash + 1, stem_len) == 0)
 			json_push(ret, json_stringn(name, folder_len));
 		else

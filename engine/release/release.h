@@ -22,7 +22,7 @@
 struct releases;
 
 struct release {
-	char sha256[65];          /* of the canonical pins */
+	char sha256[65]; /* of the canonical pins */
 	/*
 	 * {"engine":{"version"}, "graph":{"name","file","sha256","files":{name: sha}},
 	 *  "rules":{set:{"version","sha256","files":{}}}, "prompts":{name:{"version","sha256"}},
@@ -30,16 +30,16 @@ struct release {
 	 */
 	json_t *pins;
 	const struct chart *chart;
-	json_t *graph_files;      /* {file: text} of the graph's folder */
-	json_t *rules;            /* {set: {"sha256", "files": {file: text}}} */
-	json_t *prompts;          /* {name: {"version","sha256","text"}} */
+	json_t *graph_files; /* {file: text} of the graph's folder */
+	json_t *rules;       /* {set: {"sha256", "files": {file: text}}} */
+	json_t *prompts;     /* {name: {"version","sha256","text"}} */
 	struct release_int *own;
 };
 
 struct release_folders {
 	const char *graphs, *rules, *prompts;
 	const char *engine_version;
-	const json_t *plugins;    /* {name: {"version","sha256"}} of what is loaded */
+	const json_t *plugins; /* {name: {"version","sha256"}} of what is loaded */
 };
 
 struct releases *releases_new(const struct release_folders *folders);
@@ -68,12 +68,12 @@ void release_blobs(struct release *release, void (*found)(void *arg, struct str 
 /* Reads a file of the pinned graph folder; for charts, templates, schemas. */
 struct chart_folder release_folder(const struct release *release);
 /* The chart that <invoke type="scxml" src> names, compiled once per release; referenced. */
-int release_child(struct release *release, const char *src, struct chart **ret, struct err *err)
-	ATTR_MUST_USE;
+int release_child(struct release *release, const char *src, struct chart **ret,
+                  struct err *err) ATTR_MUST_USE;
 /* Names of the graphs that the folder offers, sorted; new array. */
 json_t *release_graphs(const struct releases *releases);
 /* A folder's text files: {file: text}, and the SHA-256 over names and contents. */
-int release_read_folder(const char *path, json_t **ret_files, char ret_sha256[65], struct err *err)
-	ATTR_MUST_USE;
+int release_read_folder(const char *path, json_t **ret_files, char ret_sha256[65],
+                        struct err *err) ATTR_MUST_USE;
 
 #endif

@@ -22,8 +22,8 @@
 
 static bool is_wanted(const char *name)
 {
-	static const char *const endings[] = { ".scxml", ".lua", ".md", ".html", ".txt", ".json",
-		                               ".slack", ".xml", ".csv" };
+	static const char *const endings[] = { ".scxml", ".lua",   ".md",  ".html", ".txt",
+		                               ".json",  ".slack", ".xml", ".csv" };
 	if (name[0] == '.' || strcmp(name, "README.md") == 0)
 		return false;
 	for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)
@@ -33,8 +33,8 @@ static bool is_wanted(const char *name)
 }
 
 struct listing {
-	json_t *names;      /* relative names, unsorted */
-	struct buf *stamp;  /* what stat says of each; NULL: not wanted */
+	json_t *names;     /* relative names, unsorted */
+	struct buf *stamp; /* what stat says of each; NULL: not wanted */
 	int64_t bytes;
 };
 
@@ -48,7 +48,8 @@ static char **sorted_entries(const char *path, struct err *err)
 {
 	DIR *dir = opendir(path);
 	if (!dir) {
-		err_set(err, errno == ENOENT ? ERR_ABSENT : ERR_SYSTEM, "%s: %s", path, strerror(errno));
+		err_set(err, errno == ENOENT ? ERR_ABSENT : ERR_SYSTEM, "%s: %s", path,
+		        strerror(errno));
 		return NULL;
 	}
 	size_t len = 0, size = 16;
@@ -99,14 +100,15 @@ static int list_entry(const char *root, const char *name, int depth, struct list
 	if (found < 0)
 		return 0; /* gone since it was listed, or a dangling link */
 	if (S_ISDIR(st.st_mode))
-		return depth < 1 && strcmp(name, "stories") != 0 ?
-		               list_folder(root, name, depth + 1, listing, err) :
-		               0;
+		return depth < 1 && strcmp(name, "stories") != 0
+		               ? list_folder(root, name, depth + 1, listing, err)
+		               : 0;
 	const char *base = strrchr(name, '/');
 	if (!S_ISREG(st.st_mode) || !is_wanted(base ? base + 1 : name))
 		return 0;
 	listing->bytes += st.st_size;
-	if (json_array_size(listing->names) >= LIMIT_FOLDER_FILES || listing->bytes > LIMIT_FOLDER_BYTES)
+	if (json_array_size(listing->names) >= LIMIT_FOLDER_FILES ||
+	    listing->bytes > LIMIT_FOLDER_BYTES)
 		return err_set(err, ERR_LIMIT, "%s: more than %d files or %d bytes", root,
 		               LIMIT_FOLDER_FILES, LIMIT_FOLDER_BYTES);
 	json_push(listing->names, json_text(str_of(name)));
@@ -151,7 +153,8 @@ static void hash_files(const json_t *files, char ret[65])
 	json_t *text;
 	json_object_foreach((json_t *)(uintptr_t)files, name, text) {
 		char hash[SHA256_HEX];
-		crypto_sha256_hex((struct str){ json_string_value(text), json_string_length(text) }, hash);
+		crypto_sha256_hex((struct str){ json_string_value(text), json_string_length(text) },
+		                  hash);
 		buf_printf(&all, "%s  %s\n", hash, name);
 	}
 	crypto_sha256_hex(buf_str(&all), ret);
@@ -164,7 +167,8 @@ int release_read_folder(const char *path, json_t **ret_files, char ret_sha256[65
 	json_t *files = json_object();
 	int status = list_folder(path, "", 0, &listing, err);
 	for (size_t i = 0; status == 0 && i < json_array_size(listing.names); i++)
-		status = read_text(path, json_string_value(json_array_get(listing.names, i)), files, err);
+		status = read_text(path, json_string_value(json_array_get(listing.names, i)), files,
+		                   err);
 	json_decref(listing.names);
 	if (status < 0) {
 		json_decref(files);

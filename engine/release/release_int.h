@@ -22,7 +22,7 @@ struct current_release {
 	struct {
 		char *path;
 		char stamp[65];
-	} *folders;
+	} * folders;
 	size_t folder_count;
 };
 
@@ -30,15 +30,15 @@ struct releases {
 	char *graphs, *rules, *prompts, *engine_version;
 	json_t *plugins;
 	pthread_mutex_t lock;
-	struct map folders;   /* path -> struct folder_cache */
-	struct map by_hash;   /* pins' hash -> struct release, referenced */
-	struct map current;   /* graph -> struct current_release */
+	struct map folders; /* path -> struct folder_cache */
+	struct map by_hash; /* pins' hash -> struct release, referenced */
+	struct map current; /* graph -> struct current_release */
 };
 
 struct release_int {
 	atomic_int refs;
 	pthread_mutex_t lock;
-	struct map children;  /* file -> struct chart, referenced */
+	struct map children; /* file -> struct chart, referenced */
 };
 
 /* Cached release_read_folder; files and hash are borrowed from the cache.  The lock is held. */

@@ -17,9 +17,9 @@
 enum { OCCURRENCE_MIN_BYTES = 4, PHONE_DIGITS_MIN = 8, PHONE_DIGITS_MAX = 15 };
 
 struct masking {
-	json_t *tokens;   /* token -> original */
-	json_t *by_text;  /* original -> token, in order of finding */
-	json_t *counts;   /* class -> last number */
+	json_t *tokens;  /* token -> original */
+	json_t *by_text; /* original -> token, in order of finding */
+	json_t *counts;  /* class -> last number */
 };
 
 /* --- the allow-list ------------------------------------------------------------------------- */
@@ -44,7 +44,8 @@ static bool is_begun(const json_t *fields, const char *at)
 
 static json_t *cut(const json_t *value, const json_t *fields, const char *at, size_t list_max);
 
-static json_t *cut_object(const json_t *value, const json_t *fields, const char *at, size_t list_max)
+static json_t *cut_object(const json_t *value, const json_t *fields, const char *at,
+                          size_t list_max)
 {
 	json_t *ret = json_object();
 	const char *key;
@@ -139,9 +140,9 @@ static void walk(struct masking *m, json_t *value, const char *at, visit_fn *vis
 		json_object_foreach(sorted, key, ignored) {
 			char *path = mem_format("%s%s%s", at, *at ? "." : "", key);
 			json_t *member = json_object_get(value, key);
-			json_t *now = json_is_object(member) || json_is_array(member) ?
-			                      NULL :
-			                      visit(m, path, member, arg);
+			json_t *now = json_is_object(member) || json_is_array(member)
+			                      ? NULL
+			                      : visit(m, path, member, arg);
 			if (now)
 				json_put(value, key, now);
 			else
@@ -153,8 +154,9 @@ static void walk(struct masking *m, json_t *value, const char *at, visit_fn *vis
 		char *path = mem_format("%s[]", at);
 		for (size_t i = 0; i < json_array_size(value); i++) {
 			json_t *item = json_array_get(value, i);
-			json_t *now = json_is_object(item) || json_is_array(item) ? NULL :
-			                                                            visit(m, path, item, arg);
+			json_t *now = json_is_object(item) || json_is_array(item)
+			                      ? NULL
+			                      : visit(m, path, item, arg);
 			if (now)
 				json_array_set_new(value, i, now);
 			else
@@ -184,7 +186,8 @@ static json_t *visit_mask(struct masking *m, const char *path, json_t *value, co
 	json_object_foreach((json_t *)(uintptr_t)arg, class, paths) {
 		if (!is_allowed(paths, path) || json_is_null(value) || json_is_boolean(value))
 			continue;
-		char *text = json_is_string(value) ? mem_dup_str(json_string_value(value)) : json_canon(value);
+		char *text = json_is_string(value) ? mem_dup_str(json_string_value(value))
+		                                   : json_canon(value);
 		json_t *ret = *text ? json_string(token_of(m, class, text)) : NULL;
 		free(text);
 		return ret;
@@ -204,7 +207,8 @@ static void put_replaced(struct buf *out, const char *text, const char *what, co
 	buf_put(out, text);
 }
 
-static json_t *visit_occurrences(struct masking *m, const char *path, json_t *value, const void *arg)
+static json_t *visit_occurrences(struct masking *m, const char *path, json_t *value,
+                                 const void *arg)
 {
 	(void)path;
 	(void)arg;
@@ -271,7 +275,8 @@ static size_t phone_length(const char *text)
 		end = at + 1;
 	}
 	bool is_word = isalpha((unsigned char)text[end]);
-	if (digits < PHONE_DIGITS_MIN || digits > PHONE_DIGITS_MAX || is_word || is_iso_date(text, end))
+	if (digits < PHONE_DIGITS_MIN || digits > PHONE_DIGITS_MAX || is_word ||
+	    is_iso_date(text, end))
 		return 0;
 	return end;
 }
@@ -332,7 +337,8 @@ json_t *mask_values(const json_t *values, const json_t *fields, const json_t *cl
                     const struct mask_limits *limits, json_t *tokens)
 {
 	struct masking m = { tokens, json_object(), json_object() };
-	json_t *tree = json_is_object(values) ? cut(values, fields, "", limits->list_items_max) : NULL;
+	json_t *tree = json_is_object(values) ? cut(values, fields, "", limits->list_items_max)
+	                                      : NULL;
 	if (!tree)
 		tree = json_object();
 	walk(&m, tree, "", visit_defuse, NULL);

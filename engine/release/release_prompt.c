@@ -19,11 +19,11 @@ enum { PROMPT_BYTES_MAX = 64 * 1024, NAME_MAX_BYTES = 64, TEXT_MAX_BYTES = 500, 
 
 struct prompt {
 	const char *name;
-	json_t *front;              /* key -> text */
+	json_t *front;                /* key -> text */
 	char *system, *user, *schema; /* schema may be NULL */
 	int system_line, user_line, schema_line;
-	json_t *fields;             /* [path] */
-	json_t *masks;              /* {class: [path]} */
+	json_t *fields; /* [path] */
+	json_t *masks;  /* {class: [path]} */
 };
 
 static void prompt_release(struct prompt *prompt)
@@ -85,8 +85,10 @@ static struct str trim(struct str text)
 
 static bool is_known_key(const char *key)
 {
-	static const char *const keys[] = { "name",  "version",     "model",      "max_tokens", "temperature",
-		                            "fields", "mask.person", "mask.email", "mask.phone", "mask.amount" };
+	static const char *const keys[] = { "name",        "version",     "model",
+		                            "max_tokens",  "temperature", "fields",
+		                            "mask.person", "mask.email",  "mask.phone",
+		                            "mask.amount" };
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		if (strcmp(keys[i], key) == 0)
 			return true;
@@ -100,7 +102,8 @@ static int read_pair(struct prompt *prompt, struct str line, int number, char ke
 	if (!colon)
 		return wrong(prompt, number, err, "expected 'key: value'");
 	struct str name = trim((struct str){ line.ptr, (size_t)(colon - line.ptr) });
-	struct str value = trim((struct str){ colon + 1, line.len - (size_t)(colon - line.ptr) - 1 });
+	struct str value =
+		trim((struct str){ colon + 1, line.len - (size_t)(colon - line.ptr) - 1 });
 	snprintf(key, NAME_MAX_BYTES, "%.*s", (int)name.len, name.ptr);
 	if (!is_known_key(key))
 		return wrong(prompt, number, err, "there is no key '%s'", key);
@@ -165,11 +168,13 @@ static int read_sections(struct prompt *prompt, struct lines *lines, struct err 
 			if (str_is(line, heads[i]))
 				found = i;
 		if (found < 0 && at < 0 && trim(line).len > 0)
-			return wrong(prompt, lines->number, err, "there is text before the first section");
+			return wrong(prompt, lines->number, err,
+			             "there is text before the first section");
 		if (found < 0)
 			continue;
 		if (found <= at)
-			return wrong(prompt, lines->number, err, "'%s' is out of order", heads[found]);
+			return wrong(prompt, lines->number, err, "'%s' is out of order",
+			             heads[found]);
 		if (at >= 0)
 			*texts[at] = section_text(start, line.ptr);
 		at = found;
@@ -179,7 +184,8 @@ static int read_sections(struct prompt *prompt, struct lines *lines, struct err 
 	if (at >= 0)
 		*texts[at] = section_text(start, lines->left.ptr);
 	if (!prompt->system || !*prompt->system || !prompt->user || !*prompt->user)
-		return wrong(prompt, lines->number, err, "'# system' and '# user' must be there and not be empty");
+		return wrong(prompt, lines->number, err,
+		             "'# system' and '# user' must be there and not be empty");
 	return 0;
 }
 
@@ -204,7 +210,8 @@ static bool is_path(const char *path)
 	for (; *path; path++) {
 		if (isalnum((unsigned char)*path) || *path == '_') {
 			is_start = false;
-		} else if (!is_start && path[0] == '[' && path[1] == ']' && (path[2] == '.' || !path[2])) {
+		} else if (!is_start && path[0] == '[' && path[1] == ']' &&
+		           (path[2] == '.' || !path[2])) {
 			path++;
 		} else if (!is_start && *path == '.') {
 			is_start = true;
@@ -215,7 +222,8 @@ static bool is_path(const char *path)
 	return !is_start;
 }
 
-static int check_paths(const struct prompt *prompt, const char *key, const json_t *paths, struct err *err)
+static int check_paths(const struct prompt *prompt, const char *key, const json_t *paths,
+                       struct err *err)
 {
 	for (size_t i = 0; i < json_array_size(paths); i++)
 		if (!is_path(json_string_value(json_array_get(paths, i))))
@@ -289,7 +297,8 @@ static int fill(const struct prompt *prompt, const char *text, int line, const j
 			continue;
 		}
 		const char *end = strstr(c, "}}");
-		struct str inside = end ? trim((struct str){ c + 2, (size_t)(end - c) - 2 }) : STR_LIT("");
+		struct str inside = end ? trim((struct str){ c + 2, (size_t)(end - c) - 2 })
+		                        : STR_LIT("");
 		char *path = mem_dup(inside.ptr, inside.len);
 		bool is_all = strcmp(path, "*") == 0;
 		if (!is_all && (!is_path(path) || strchr(path, '['))) {
@@ -314,7 +323,8 @@ static int put_schema(const struct prompt *prompt, json_t *ret, struct err *err)
 		const char *start = strchr(text.ptr, '\n');
 		const char *end = start ? strstr(start, "\n```") : NULL;
 		if (!end)
-			return wrong(prompt, prompt->schema_line, err, "the fence around the schema has no end");
+			return wrong(prompt, prompt->schema_line, err,
+			             "the fence around the schema has no end");
 		text = (struct str){ start + 1, (size_t)(end - start) };
 	}
 	json_t *schema;
@@ -361,7 +371,8 @@ static int build(const struct prompt *prompt, const json_t *values, json_t **ret
 	return status;
 }
 
-int prompt_render(const char *name, struct str text, const json_t *values, json_t **ret, struct err *err)
+int prompt_render(const char *name, struct str text, const json_t *values, json_t **ret,
+                  struct err *err)
 {
 	struct prompt prompt;
 	int status = prompt_read(name, text, &prompt, err);

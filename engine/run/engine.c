@@ -83,7 +83,8 @@ static void arm_due_timer(struct worker *worker, int64_t at_ms)
 		worker->loop.base.ops->timer_stop(&worker->loop.base, worker->due_timer);
 	delay = delay < 0 ? 0 : delay > WAKE_MAX_MS ? WAKE_MAX_MS : delay;
 	worker->due_at_ms = at_ms;
-	worker->due_timer = worker->loop.base.ops->timer_start(&worker->loop.base, delay, wake_due, worker);
+	worker->due_timer = worker->loop.base.ops->timer_start(&worker->loop.base, delay, wake_due,
+	                                                       worker);
 }
 
 /* When the store's next sleeper wants to wake, but not before earliest_ms. */
@@ -118,7 +119,8 @@ static void wake_due(void *arg)
 	struct due_runs due = { .worker = worker };
 	struct err err = { 0 };
 	worker->due_timer = NULL;
-	(void)engine->store->ops->due(engine->store, engine_now(engine), DUE_BATCH, keep_due, &due, &err);
+	(void)engine->store->ops->due(engine->store, engine_now(engine), DUE_BATCH, keep_due, &due,
+	                              &err);
 	for (size_t i = 0; i < due.nos.len; i++) {
 		struct run *run;
 		struct err load_err = { 0 };
@@ -250,8 +252,9 @@ static json_t *plugin_pins(const struct plugins *plugins)
 	for (size_t i = 0; i < count; i++) {
 		const struct plugin *plugin = plugins_find(plugins, names[i]);
 		if (plugin)
-			json_put(ret, names[i], json_pack("{s:s,s:s}", "version", plugin_version(plugin),
-			                                  "sha256", plugin_sha256(plugin)));
+			json_put(ret, names[i],
+			         json_pack("{s:s,s:s}", "version", plugin_version(plugin), "sha256",
+			                   plugin_sha256(plugin)));
 	}
 	return ret;
 }
@@ -278,11 +281,13 @@ static int recover(struct engine *engine, struct err *err)
 		message->kind = MESSAGE_REQUEST;
 		message->run_no = open.nos.at[i];
 		message->request = json_pack("{s:s}", "op", "internal.recover");
-		engine_count(engine, 1); /* until it is taken up: nobody may think there is nothing to do */
+		engine_count(engine,
+		             1); /* until it is taken up: nobody may think there is nothing to do */
 		worker_post(engine_worker(engine, open.nos.at[i]), message);
 	}
 	if (status == 0 && open.nos.len > 0)
-		engine_log(engine, "info", "engine.recovered", json_pack("{s:i}", "runs", (int)open.nos.len));
+		engine_log(engine, "info", "engine.recovered",
+		           json_pack("{s:i}", "runs", (int)open.nos.len));
 	vec_release(&open.nos);
 	return status;
 }
@@ -339,7 +344,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	}
 	int status = recover(engine, err);
 	for (int i = 0; i < engine->worker_count; i++)
-		must(pthread_create(&engine->workers[i].thread, NULL, worker_main, &engine->workers[i]) == 0);
+		must(pthread_create(&engine->workers[i].thread, NULL, worker_main,
+		                    &engine->workers[i]) == 0);
 	if (status < 0) {
 		engine_close(engine);
 		return status;
@@ -436,8 +442,10 @@ static uint32_t spread(const char *text)
 
 static bool is_about_run(const char *op)
 {
-	static const char *const ops[] = { "run.wait",   "run.show",    "run.cancel", "run.signal",
-		                           "run.repin",  "run.replay",  "task.answer", "audit.verify" };
+	static const char *const ops[] = {
+		"run.wait",  "run.show",   "run.cancel",  "run.signal",
+		"run.repin", "run.replay", "task.answer", "audit.verify"
+	};
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		if (strcmp(op, ops[i]) == 0)
 			return true;

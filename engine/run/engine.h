@@ -59,14 +59,14 @@ struct engine_hooks {
 };
 
 struct engine_options {
-	const char *store_path;     /* "memory:" for a store that forgets */
+	const char *store_path;               /* "memory:" for a store that forgets */
 	const char *graphs, *rules, *prompts; /* folders */
-	const char *artifacts;      /* folder for reports, mails, audits */
-	const json_t *connections;  /* {name: {...}} as wire_connection_new takes them */
-	const char *version;        /* of the engine */
-	int workers;                /* 0: one per core */
+	const char *artifacts;                /* folder for reports, mails, audits */
+	const json_t *connections;            /* {name: {...}} as wire_connection_new takes them */
+	const char *version;                  /* of the engine */
+	int workers;                          /* 0: one per core */
 	struct clock clock;
-	struct plugins *plugins;    /* outlives the engine; one that kills it may be quarantined */
+	struct plugins *plugins; /* outlives the engine; one that kills it may be quarantined */
 	struct engine_hooks hooks;
 	/* One structured line per event worth an operator's attention; may be NULL. */
 	void (*log)(void *ctx, const json_t *line);
@@ -77,8 +77,8 @@ struct engine_options {
  * Opens the store (ERR_BUSY: another process owns it), recovers every open run
  * and starts the loops.  Recovery has happened when this returns.
  */
-int engine_open(const struct engine_options *options, struct engine **ret, struct err *err)
-	ATTR_MUST_USE;
+int engine_open(const struct engine_options *options, struct engine **ret,
+                struct err *err) ATTR_MUST_USE;
 /* Stops taking work, lets what is being committed finish, frees.  Open calls are left to recovery. */
 void engine_close(struct engine *engine);
 
@@ -93,7 +93,7 @@ void engine_wait_rest(struct engine *engine);
 int engine_listen(struct engine *engine, const char *socket_path, struct err *err) ATTR_MUST_USE;
 /* Client side, blocking: sends one request, gives each reply to cb until the last.  ERR_ABSENT: nobody listens. */
 int engine_ask(const char *socket_path, const json_t *request,
-               void (*cb)(void *arg, const json_t *reply, bool is_last), void *arg, struct err *err)
-	ATTR_MUST_USE;
+               void (*cb)(void *arg, const json_t *reply, bool is_last), void *arg,
+               struct err *err) ATTR_MUST_USE;
 
 #endif

@@ -18,6 +18,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_loop.c \
 	%D%/run_prompt.c \
 	%D%/run_queue.c \
+	%D%/run_replay.c \
 	%D%/run_request.c \
 	%D%/run_socket.c \
 	%D%/run_socket.h \

@@ -9,20 +9,20 @@
 
 #include "run/run_int.h"
 
-static int ask_fallback(struct run *run, const char *fallback, const json_t *params, uint64_t number,
-                        json_t **ret, struct err *err)
+static int ask_fallback(struct run *run, const char *fallback, const json_t *params,
+                        uint64_t number, json_t **ret, struct err *err)
 {
 	const char *hash = strchr(fallback, '#');
 	struct engine *engine = run->worker->engine;
 	if (!hash)
 		return err_set_id(err, ERR_BLOCKED, "advice.fallback",
-		                  "the fallback '%s' names no function (SET#file.function)", fallback);
+		                  "the fallback '%s' names no function (SET#file.function)",
+		                  fallback);
 	char *set = mem_dup(fallback, (size_t)(hash - fallback));
 	const json_t *values = json_at(params, "values");
-	int status = engine->options.hooks.rules_call(run->worker->script,
-	                                              engine_ruleset(engine, run->release, set), hash + 1,
-	                                              values ? values : params, run->last_step_ms,
-	                                              run->seed ^ number, ret, err);
+	int status = engine->options.hooks.rules_call(
+		run->worker->script, engine_ruleset(engine, run->release, set), hash + 1,
+		values ? values : params, run->last_step_ms, run->seed ^ number, ret, err);
 	free(set);
 	if (status == 0)
 		return 0;
@@ -30,8 +30,8 @@ static int ask_fallback(struct run *run, const char *fallback, const json_t *par
 	return err_wrap(err, "fallback '%s'", fallback);
 }
 
-int run_advise(struct run *run, const struct advised *call, const json_t *data, const json_t *failure,
-               struct err *err)
+int run_advise(struct run *run, const struct advised *call, const json_t *data,
+               const json_t *failure, struct err *err)
 {
 	json_t *advice = json_object();
 	json_put_str(advice, "source", failure ? "rules" : call->type);

@@ -21,7 +21,7 @@
 
 struct telling {
 	json_t *audit;
-	json_t *calls;     /* by "number.element" */
+	json_t *calls; /* by "number.element" */
 	json_t *rules, *advice, *artifacts, *chain, *people, *blocks, *pins;
 	json_t *prompts_used;
 	json_t *decisions;
@@ -53,13 +53,15 @@ static void tell_effects(struct telling *telling, const json_t *record)
 		call_key(effect, "number", "element", at);
 		plugin_key(run_id, (uint64_t)json_int(effect, "number", 0),
 		           (uint32_t)json_int(effect, "element", 0), 0, key);
-		json_t *call = json_pack("{s:O,s:s,s:s,s:s,s:s,s:s}", "number", json_at(effect, "number"),
-		                         "kind", kind, "type", json_str(effect, "type", ""), "action",
-		                         json_str(effect, "action", ""), "key", key, "outcome", "open");
+		json_t *call =
+			json_pack("{s:O,s:s,s:s,s:s,s:s,s:s}", "number", json_at(effect, "number"),
+		                  "kind", kind, "type", json_str(effect, "type", ""), "action",
+		                  json_str(effect, "action", ""), "key", key, "outcome", "open");
 		if (json_at(effect, "element"))
 			json_put(call, "element", json_incref(json_at(effect, "element")));
 		json_put_str(call, "state", json_str(effect, "state", NULL));
-		json_put_str(call, "advisory", json_str(json_at(effect, "dispatch"), "advisory", NULL));
+		json_put_str(call, "advisory",
+		             json_str(json_at(effect, "dispatch"), "advisory", NULL));
 		iso_put(call, "asked_at", json_int(record, "at", 0));
 		json_put(telling->calls, at, call);
 	}
@@ -82,7 +84,8 @@ static void tell_result(struct telling *telling, const json_t *record)
 	if (!ok)
 		json_put(call, "failure", json_incref(json_at(input, "failure")));
 	const json_t *extra = json_at(record, "call");
-	static const char *const members[] = { "attempts", "took_ms", "plugin", "facts", "notes", "requests" };
+	static const char *const members[] = { "attempts", "took_ms", "plugin",
+		                               "facts",    "notes",   "requests" };
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
 		json_put(call, members[i], json_incref(json_at(extra, members[i])));
 	if (strcmp(json_str(call, "type", ""), "approval") == 0 && ok)
@@ -110,7 +113,8 @@ static void tell_advice(struct telling *telling, const json_t *record)
 	const char *name;
 	json_t *advice;
 	json_object_foreach(json_at(record, "advice"), name, advice) {
-		json_t *row = json_pack("{s:s,s:O}", "name", name, "source", json_at(advice, "source"));
+		json_t *row = json_pack("{s:s,s:O}", "name", name, "source",
+		                        json_at(advice, "source"));
 		json_t *data = json_at(advice, "data");
 		json_put(row, "data", json_incref(data));
 		json_put_str(row, "model", json_str(data, "model", NULL));
@@ -126,16 +130,19 @@ static void tell_people(struct telling *telling, const json_t *record)
 	if (strcmp(kind, "task") == 0)
 		json_push(telling->people, json_deep_copy(json_at(record, "answer")));
 	if (strcmp(kind, "repin") == 0 || strcmp(kind, "repeat") == 0 ||
-	    strcmp(json_path(record, "input.kind") ? json_string_value(json_path(record, "input.kind")) : "",
+	    strcmp(json_path(record, "input.kind")
+	                   ? json_string_value(json_path(record, "input.kind"))
+	                   : "",
 	           "cancel") == 0) {
-		json_t *row = json_pack("{s:s,s:O,s:s}", "what", kind, "seq", json_at(record, "seq"), "by",
+		json_t *row = json_pack("{s:s,s:O,s:s}", "what", kind, "seq",
+		                        json_at(record, "seq"), "by",
 		                        json_str(record, "by", "someone"));
 		json_put(row, "release", json_incref(json_at(record, "release")));
 		json_push(telling->people, row);
 	}
 	if (strcmp(kind, "blocked") == 0)
-		json_push(telling->blocks, json_pack("{s:O,s:O}", "seq", json_at(record, "seq"), "reason",
-		                                     json_at(record, "reason")));
+		json_push(telling->blocks, json_pack("{s:O,s:O}", "seq", json_at(record, "seq"),
+		                                     "reason", json_at(record, "reason")));
 }
 
 static void tell_artifacts(struct telling *telling, const json_t *record)
@@ -145,7 +152,8 @@ static void tell_artifacts(struct telling *telling, const json_t *record)
 		const json_t *row = json_array_get(artifacts, i);
 		const json_t *text = json_at(row, "text");
 		char hash[SHA256_HEX];
-		crypto_sha256_hex((struct str){ json_string_value(text), json_string_length(text) }, hash);
+		crypto_sha256_hex((struct str){ json_string_value(text), json_string_length(text) },
+		                  hash);
 		json_push(telling->artifacts,
 		          json_pack("{s:O,s:s}", "name", json_at(row, "name"), "sha256", hash));
 	}
@@ -186,8 +194,8 @@ static bool tell_stored(void *arg, int64_t seq, const unsigned char hash[32], st
 	char hex[2 * JOURNAL_HASH_BYTES + 1];
 	crypto_hex(hash, JOURNAL_HASH_BYTES, hex);
 	json_push(reading->telling->chain,
-	          json_pack("{s:I,s:O,s:O,s:s}", "seq", (json_int_t)seq, "kind", json_at(record, "kind"), "at",
-	                    json_at(record, "at"), "hash", hex));
+	          json_pack("{s:I,s:O,s:O,s:s}", "seq", (json_int_t)seq, "kind",
+	                    json_at(record, "kind"), "at", json_at(record, "at"), "hash", hex));
 	json_decref(record);
 	return true;
 }
@@ -261,7 +269,8 @@ json_t *run_audit(struct engine *engine, int64_t no, struct err *err)
 	json_put(audit, "chain", telling.chain);
 	char head[2 * JOURNAL_HASH_BYTES + 1];
 	crypto_hex(reading.head.hash, JOURNAL_HASH_BYTES, head);
-	json_put(audit, "head", json_pack("{s:I,s:s}", "seq", (json_int_t)reading.head.seq, "hash", head));
+	json_put(audit, "head",
+	         json_pack("{s:I,s:s}", "seq", (json_int_t)reading.head.seq, "hash", head));
 	if (status < 0) {
 		json_decref(audit);
 		return NULL;
@@ -306,7 +315,8 @@ static void find(struct verifying *v, int64_t seq, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	json_push(v->findings, json_pack("{s:I,s:o}", "seq", (json_int_t)seq, "text", json_text(str_of(text))));
+	json_push(v->findings,
+	          json_pack("{s:I,s:o}", "seq", (json_int_t)seq, "text", json_text(str_of(text))));
 }
 
 static bool same(const json_t *a, const json_t *b)
@@ -393,8 +403,8 @@ static void compare_row(struct verifying *v, const struct row_values *row)
 	static const char *const members[] = { "search", "result" };
 	for (size_t i = 0; row->status >= STORE_ENDED && i < 2; i++)
 		if (!same(json_at(summary, members[i]), json_at(row->json, members[i])))
-			find(v, v->run->head.seq, "the run's row has another '%s' than its journal gives",
-			     members[i]);
+			find(v, v->run->head.seq,
+			     "the run's row has another '%s' than its journal gives", members[i]);
 	json_decref(summary);
 }
 
@@ -418,8 +428,8 @@ json_t *run_verify(struct worker *worker, int64_t no, const json_t *file, struct
 		compare_row(&v, &row);
 	json_t *now = json_array_size(v.findings) == 0 ? run_audit(engine, no, err) : NULL;
 	compare_file(&v, file, now);
-	json_t *ret = json_pack("{s:b,s:s,s:I,s:o}", "ok", json_array_size(v.findings) == 0, "run", row.id,
-	                        "records", (json_int_t)v.records, "findings", v.findings);
+	json_t *ret = json_pack("{s:b,s:s,s:I,s:o}", "ok", json_array_size(v.findings) == 0, "run",
+	                        row.id, "records", (json_int_t)v.records, "findings", v.findings);
 	if (now)
 		json_put(ret, "head", json_incref(json_at(now, "head")));
 	json_decref(now);

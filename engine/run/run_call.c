@@ -84,11 +84,12 @@ static json_t *end_facts(struct call *call, struct plugin_call *plugin)
 	json_put_int(extra, "attempts", attempts);
 	if (call->answers)
 		json_put(extra, "requests", json_incref(call->answers));
-	const struct plugin *build =
-		plugins_find(call->run->worker->engine->options.plugins, effect_str(call, "type", ""));
+	const struct plugin *build = plugins_find(call->run->worker->engine->options.plugins,
+	                                          effect_str(call, "type", ""));
 	if (build)
-		json_put(extra, "plugin", json_pack("{s:s,s:s}", "version", plugin_version(build), "sha256",
-		                                    plugin_sha256(build)));
+		json_put(extra, "plugin",
+		         json_pack("{s:s,s:s}", "version", plugin_version(build), "sha256",
+		                   plugin_sha256(build)));
 	if (json_object_size(json_at(extra, "facts")) == 0)
 		json_object_del(extra, "facts");
 	if (json_array_size(json_at(extra, "notes")) == 0)
@@ -105,7 +106,8 @@ static void on_end(void *ctx, struct plugin_call *plugin, bool ok, json_t *value
 {
 	struct call *call = ctx;
 	json_t *extra = end_facts(call, plugin);
-	const char *on_unsure = json_str(json_at(call->effect, "dispatch"), "on_unsure", "reconcile");
+	const char *on_unsure = json_str(json_at(call->effect, "dispatch"), "on_unsure",
+	                                 "reconcile");
 	if (!ok && is_unsure(value) && strcmp(on_unsure, "reconcile") == 0) {
 		json_decref(value);
 		json_decref(extra);
@@ -125,8 +127,8 @@ static void on_enter(void *ctx, const char *plugin)
 }
 
 /* A prompt of the run's pinned release. */
-static json_t *on_prompt(void *ctx, struct plugin_call *plugin, const char *name, const json_t *values,
-                         struct err *err)
+static json_t *on_prompt(void *ctx, struct plugin_call *plugin, const char *name,
+                         const json_t *values, struct err *err)
 {
 	struct call *call = ctx;
 	(void)plugin;
@@ -156,8 +158,9 @@ static int make_plugin_call(struct call *call, struct err *err)
 	const struct plugin_action *action =
 		plugin ? plugin_action_find(plugin, effect_str(call, "action", "")) : NULL;
 	if (!action)
-		return err_set_id(err, ERR_ABSENT, "plugin.unavailable", "the action %s.%s is not available",
-		                  type, effect_str(call, "action", ""));
+		return err_set_id(err, ERR_ABSENT, "plugin.unavailable",
+		                  "the action %s.%s is not available", type,
+		                  effect_str(call, "action", ""));
 	const char *connection = json_str(dispatch, "connection", type);
 	struct plugin_call_options options = {
 		.action = action,
@@ -182,11 +185,12 @@ static int make_plugin_call(struct call *call, struct err *err)
 
 static void fail_at_once(struct call *call, const struct err *err)
 {
-	json_t *failure = json_pack("{s:s,s:s,s:i,s:o,s:s,s:s,s:i,s:b}", "error_type", "validation",
-	                            "error_code", err->id[0] ? err->id : "call.refused", "http_status", 0,
-	                            "message", json_text(str_of(err->text)), "resolution",
-	                            err->hint[0] ? err->hint : "Mend the graph or the configuration",
-	                            "owner", "Engineer", "attempts", 0, "retryable", 0);
+	json_t *failure =
+		json_pack("{s:s,s:s,s:i,s:o,s:s,s:s,s:i,s:b}", "error_type", "validation",
+	                  "error_code", err->id[0] ? err->id : "call.refused", "http_status", 0,
+	                  "message", json_text(str_of(err->text)), "resolution",
+	                  err->hint[0] ? err->hint : "Mend the graph or the configuration", "owner",
+	                  "Engineer", "attempts", 0, "retryable", 0);
 	call_answer(call, false, failure, json_object());
 }
 
@@ -257,14 +261,15 @@ static bool has_once_request(const struct call *call)
 
 static void recover_unsure(struct call *call)
 {
-	const char *on_unsure = json_str(json_at(call->effect, "dispatch"), "on_unsure", "reconcile");
+	const char *on_unsure = json_str(json_at(call->effect, "dispatch"), "on_unsure",
+	                                 "reconcile");
 	if (strcmp(on_unsure, "fail") == 0) {
 		json_t *failure = json_pack(
-			"{s:s,s:s,s:i,s:s,s:s,s:s,s:i,s:b}", "error_type", "unsure", "error_code", "unsure",
-			"http_status", 0, "message",
-			"The engine stopped while this was under way; it may have happened", "resolution",
-			"Look at the other side before repeating it", "owner", "Operator", "attempts", 1,
-			"retryable", 0);
+			"{s:s,s:s,s:i,s:s,s:s,s:s,s:i,s:b}", "error_type", "unsure", "error_code",
+			"unsure", "http_status", 0, "message",
+			"The engine stopped while this was under way; it may have happened",
+			"resolution", "Look at the other side before repeating it", "owner",
+			"Operator", "attempts", 1, "retryable", 0);
 		call_answer(call, false, failure, json_object());
 		return;
 	}
@@ -310,7 +315,8 @@ void call_begin_again(struct call *call)
 
 void call_recover(struct call *call)
 {
-	const char *on_unsure = json_str(json_at(call->effect, "dispatch"), "on_unsure", "reconcile");
+	const char *on_unsure = json_str(json_at(call->effect, "dispatch"), "on_unsure",
+	                                 "reconcile");
 	if (call->state != CALL_OPEN || call->plugin)
 		return;
 	if (call->is_built_in)

@@ -67,8 +67,9 @@ static void add_snapshot(struct commit *commit)
 	struct run *run = commit->run;
 	char hash[2 * JOURNAL_HASH_BYTES + 1];
 	crypto_hex(run->head.hash, sizeof(run->head.hash), hash);
-	json_t *snapshot = json_pack("{s:I,s:s,s:o,s:o}", "seq", (json_int_t)run->head.seq, "hash", hash,
-	                             "machine", machine_save(run->machine), "run", run_state_save(run));
+	json_t *snapshot = json_pack("{s:I,s:s,s:o,s:o}", "seq", (json_int_t)run->head.seq, "hash",
+	                             hash, "machine", machine_save(run->machine), "run",
+	                             run_state_save(run));
 	struct store_op *op = commit_op(commit, STORE_OP_SNAPSHOT);
 	op->seq = run->head.seq;
 	op->body = str_of(commit_keep(commit, json_canon(snapshot)));
@@ -146,14 +147,15 @@ static void add_search(struct commit *commit)
 	const struct chart_state *root = &run->release->chart->states[0];
 	json_t *data = known_data(commit);
 	for (size_t i = 0; i < root->data_count; i++) {
-		const json_t *value = root->data[i].is_search ? json_at(data, root->data[i].id) : NULL;
+		const json_t *value = root->data[i].is_search ? json_at(data, root->data[i].id)
+		                                              : NULL;
 		if (!value || json_is_null(value) || json_is_object(value) || json_is_array(value))
 			continue;
 		struct store_op *op = commit_op(commit, STORE_OP_SEARCH);
 		op->name = root->data[i].id;
-		op->text = commit_keep(commit, json_is_string(value) ?
-		                                       mem_dup_str(json_string_value(value)) :
-		                                       json_canon(value));
+		op->text = commit_keep(commit, json_is_string(value)
+		                                       ? mem_dup_str(json_string_value(value))
+		                                       : json_canon(value));
 	}
 	json_decref(data);
 }
@@ -174,7 +176,8 @@ static void take_exclusive(struct commit *commit)
 			continue;
 		char *text = json_canon(value);
 		free(run->exclusive);
-		run->exclusive = mem_format("%s\x1f%s\x1f%s", run->release->chart->name, root->data[i].id, text);
+		run->exclusive = mem_format("%s\x1f%s\x1f%s", run->release->chart->name,
+		                            root->data[i].id, text);
 		free(text);
 	}
 	json_decref(data);
@@ -242,7 +245,8 @@ void commit_submit(struct commit *commit)
 			add_search(commit);
 	}
 	bool is_idle = status == STORE_WAITING || status == STORE_PEOPLE;
-	if (run->machine && (is_idle || run->head.seq - run->snapshot_seq >= LIMIT_SNAPSHOT_RECORDS))
+	if (run->machine &&
+	    (is_idle || run->head.seq - run->snapshot_seq >= LIMIT_SNAPSHOT_RECORDS))
 		add_snapshot(commit);
 	commit->ends_run = status >= STORE_ENDED;
 	commit->item = (struct store_item){ .ops = commit->ops.at, .count = commit->ops.len };

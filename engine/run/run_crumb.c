@@ -62,7 +62,8 @@ static void read_crumb(struct engine *engine, struct run_crumb *crumb)
 	for (int i = 0; i < PLUGINS; i++) {
 		crumb->counts[i].name[NAME_BYTES - 1] = '\0';
 		if (!was_inside(crumb, crumb->counts[i].name))
-			memset(&crumb->counts[i], 0, sizeof(crumb->counts[i])); /* not in a row any more */
+			memset(&crumb->counts[i], 0,
+			       sizeof(crumb->counts[i])); /* not in a row any more */
 	}
 	for (int i = 0; i < SLOTS; i++) {
 		const char *name = crumb->inside[i].name;
@@ -85,7 +86,8 @@ void crumb_open(struct engine *engine)
 	char *path = mem_format("%s.crumb", engine->options.store_path);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd >= 0 && ftruncate(fd, sizeof(struct run_crumb)) == 0) {
-		void *at = mmap(NULL, sizeof(struct run_crumb), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		void *at = mmap(NULL, sizeof(struct run_crumb), PROT_READ | PROT_WRITE, MAP_SHARED,
+		                fd, 0);
 		engine->crumb = at == MAP_FAILED ? NULL : at;
 	}
 	if (fd >= 0)

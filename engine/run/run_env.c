@@ -28,7 +28,8 @@ static bool is_template(const struct effect *effect)
 
 static const struct plugin_action *find_action(const struct run *run, const struct effect *effect)
 {
-	const struct plugin *plugin = plugins_find(run->worker->engine->options.plugins, effect->type);
+	const struct plugin *plugin = plugins_find(run->worker->engine->options.plugins,
+	                                           effect->type);
 	return plugin && effect->action ? plugin_action_find(plugin, effect->action) : NULL;
 }
 
@@ -50,12 +51,14 @@ static int check_plugin(const struct run *run, const struct effect *effect, stru
 		return unknown_plugin(run, effect, err);
 	const struct plugin_action *action = find_action(run, effect);
 	if (!action)
-		return err_set_id(err, ERR_ABSENT, "plugin.no_action", "the plugin '%s' has no action '%s'",
-		                  effect->type, effect->action ? effect->action : "");
+		return err_set_id(err, ERR_ABSENT, "plugin.no_action",
+		                  "the plugin '%s' has no action '%s'", effect->type,
+		                  effect->action ? effect->action : "");
 	if (!plugin_action_is_pure(action)) {
 		const char *connection = effect->dispatch->connection;
 		if (!map_get(&engine->connections, connection ? connection : effect->type)) {
-			err_set_id(err, ERR_ABSENT, "connection.absent", "there is no connection '%s'",
+			err_set_id(err, ERR_ABSENT, "connection.absent",
+			           "there is no connection '%s'",
 			           connection ? connection : effect->type);
 			return err_hint(err, "add it under connections in gangway.lua");
 		}
@@ -86,7 +89,8 @@ static int check_now(struct run *run, const struct effect *effect, struct err *e
 	if (is_rules(effect))
 		return check_rules(run, effect, err);
 	if (is_template(effect)) {
-		if (json_object_get(run->release->graph_files, effect->action ? effect->action : ""))
+		if (json_object_get(run->release->graph_files,
+		                    effect->action ? effect->action : ""))
 			return 0;
 		return err_set_id(err, ERR_ABSENT, "template.absent", "there is no template '%s'",
 		                  effect->action ? effect->action : "");
@@ -111,8 +115,8 @@ static const json_t *find_refusal(const struct run *run, uint64_t number)
 /* An advisory call that could not even be dispatched: its fallback speaks at once. */
 static int advise_refused(struct run *run, const struct effect *effect, struct err *why)
 {
-	const struct advised call = { effect->dispatch->advisory, effect->type, effect->dispatch->fallback,
-		                      effect->data, effect->number };
+	const struct advised call = { effect->dispatch->advisory, effect->type,
+		                      effect->dispatch->fallback, effect->data, effect->number };
 	json_t *failure = json_pack("{s:s,s:s,s:s,s:b}", "error_type", "unavailable", "error_code",
 	                            why->id[0] ? why->id : "call.refused", "message", why->text,
 	                            "retryable", 0);
@@ -131,10 +135,11 @@ static int env_check(void *ctx, const struct effect *effect, struct err *err)
 		const json_t *refused = find_refusal(run, effect->number);
 		if (!refused)
 			return 0;
-		err_set_id(err, (int)json_int(refused, "code", ERR_INPUT), json_str(refused, "id", ""), "%s",
-		           json_str(refused, "text", ""));
-		return *json_str(refused, "hint", "") ? err_hint(err, "%s", json_str(refused, "hint", "")) :
-		                                        err->code;
+		err_set_id(err, (int)json_int(refused, "code", ERR_INPUT),
+		           json_str(refused, "id", ""), "%s", json_str(refused, "text", ""));
+		return *json_str(refused, "hint", "")
+		               ? err_hint(err, "%s", json_str(refused, "hint", ""))
+		               : err->code;
 	}
 	int status = check_now(run, effect, err);
 	if (status < 0 && effect->dispatch && effect->dispatch->advisory)
@@ -150,15 +155,15 @@ static bool env_is_inline(void *ctx, const struct effect *effect)
 	if (run->is_replaying) {
 		const json_t *made = json_at(run->replay, "inline");
 		for (size_t i = 0; i < json_array_size(made); i++)
-			if ((uint64_t)json_integer_value(json_array_get(json_array_get(made, i), 0)) ==
-			    effect->number)
+			if ((uint64_t)json_integer_value(
+				    json_array_get(json_array_get(made, i), 0)) == effect->number)
 				return true;
 		return false;
 	}
 	if (is_rules(effect) || is_template(effect))
 		return true;
-	const struct plugin_action *action =
-		effect->kind == EFFECT_CALL ? find_action(run, effect) : NULL;
+	const struct plugin_action *action = effect->kind == EFFECT_CALL ? find_action(run, effect)
+	                                                                 : NULL;
 	return action && plugin_action_is_pure(action);
 }
 
@@ -173,10 +178,10 @@ static int answer_rules(struct run *run, const struct effect *effect, json_t **r
 	const struct engine_hooks *hooks = &engine->options.hooks;
 	int64_t now = run->last_step_ms;
 	uint64_t seed = run->seed ^ effect->number;
-	int status = hash ? hooks->rules_call(run->worker->script, ruleset, hash + 1, effect->data, now,
-	                                      seed, ret, err) :
-	                    hooks->rules_evaluate(run->worker->script, ruleset, effect->data, now, seed,
-	                                          ret, err);
+	int status = hash ? hooks->rules_call(run->worker->script, ruleset, hash + 1, effect->data,
+	                                      now, seed, ret, err)
+	                  : hooks->rules_evaluate(run->worker->script, ruleset, effect->data, now,
+	                                          seed, ret, err);
 	if (status == 0)
 		return 0;
 	/* Whatever stopped the rules: they never decide then (DESIGN 4, Blocked). */
@@ -189,9 +194,9 @@ static json_t *template_extra(const struct run *run)
 {
 	char started[CLOCK_ISO_BYTES];
 	clock_iso(run->created_ms, started);
-	return json_pack("{s:O,s:{s:s,s:s,s:s,s:s,s:s}}", "advice", run->advice, "run", "id", run->id,
-	                 "graph", run->graph, "correlation_id", run->correlation_id, "started_at",
-	                 started, "engine", run->worker->engine->options.version);
+	return json_pack("{s:O,s:{s:s,s:s,s:s,s:s,s:s}}", "advice", run->advice, "run", "id",
+	                 run->id, "graph", run->graph, "correlation_id", run->correlation_id,
+	                 "started_at", started, "engine", run->worker->engine->options.version);
 }
 
 static int render_file(struct run *run, const char *file, struct datamodel *dm,
@@ -200,13 +205,14 @@ static int render_file(struct run *run, const char *file, struct datamodel *dm,
 {
 	const json_t *source = json_object_get(run->release->graph_files, file);
 	if (!source || !ops->render)
-		return err_set_id(err, ERR_ABSENT, "template.absent", "there is no template '%s'", file);
+		return err_set_id(err, ERR_ABSENT, "template.absent", "there is no template '%s'",
+		                  file);
 	json_t *extra = template_extra(run);
 	if (more)
 		json_put(extra, "params", json_incref((json_t *)(uintptr_t)more));
-	int status = ops->render(dm, file,
-	                         (struct str){ json_string_value(source), json_string_length(source) },
-	                         extra, ret, err);
+	int status = ops->render(
+		dm, file, (struct str){ json_string_value(source), json_string_length(source) },
+		extra, ret, err);
 	json_decref(extra);
 	return status < 0 ? err_wrap(err, "template '%s'", file) : 0;
 }
@@ -214,7 +220,8 @@ static int render_file(struct run *run, const char *file, struct datamodel *dm,
 /* "email_welcome.html" with name "email_welcome" of run r1 is the artifact "email_welcome_r1.html". */
 static char *artifact_name(const struct run *run, const struct effect *effect)
 {
-	const char *file = strrchr(effect->action, '/') ? strrchr(effect->action, '/') + 1 : effect->action;
+	const char *file = strrchr(effect->action, '/') ? strrchr(effect->action, '/') + 1
+	                                                : effect->action;
 	const char *dot = strrchr(file, '.');
 	char *stem = mem_dup(file, dot ? (size_t)(dot - file) : strlen(file));
 	const char *name = json_str(effect->data, "name", stem);
@@ -235,14 +242,16 @@ static int answer_template(struct run *run, const struct effect *effect, struct 
 		if (err->code == ERR_BLOCKED)
 			return err->code;
 		/* A template's mistake is no decision: the graph may handle it as any failed call. */
-		ret->failure = json_pack("{s:s,s:s,s:o,s:s,s:b}", "error_type", "template", "error_code",
-		                         err->id[0] ? err->id : "template.error", "message",
-		                         json_text(str_of(err->text)), "owner", "Engineer", "retryable", 0);
+		ret->failure = json_pack("{s:s,s:s,s:o,s:s,s:b}", "error_type", "template",
+		                         "error_code", err->id[0] ? err->id : "template.error",
+		                         "message", json_text(str_of(err->text)), "owner",
+		                         "Engineer", "retryable", 0);
 		err_clear(err);
 		return 0;
 	}
 	char *name = artifact_name(run, effect);
-	json_push(run->step_artifacts, json_pack("{s:s,s:o}", "name", name, "text", json_text(str_of(text))));
+	json_push(run->step_artifacts,
+	          json_pack("{s:s,s:o}", "name", name, "text", json_text(str_of(text))));
 	ret->result = json_pack("{s:s}", "artifact", name);
 	free(name);
 	free(text);
@@ -254,8 +263,8 @@ static int answer_pure(struct run *run, const struct effect *effect, struct mach
 {
 	bool ok;
 	json_t *value;
-	if (plugin_pure(find_action(run, effect), effect->data, run->id, run->last_step_ms, &ok, &value,
-	                err) < 0)
+	if (plugin_pure(find_action(run, effect), effect->data, run->id, run->last_step_ms, &ok,
+	                &value, err) < 0)
 		return err->code;
 	*(ok ? &ret->result : &ret->failure) = value;
 	return 0;
@@ -289,7 +298,8 @@ static int env_render(void *ctx, struct effect *effect, struct datamodel *dm,
 	json_t *file;
 	json_object_foreach(effect->renders, param, file) {
 		char *text;
-		if (render_file(run, json_string_value(file), dm, ops, effect->data, &text, err) < 0)
+		if (render_file(run, json_string_value(file), dm, ops, effect->data, &text, err) <
+		    0)
 			return err->code;
 		json_put(effect->data, param, json_text(str_of(text)));
 		free(text);

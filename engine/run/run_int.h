@@ -62,39 +62,40 @@ struct message {
 	enum message_kind kind;
 	json_t *request;
 	struct asker asker;
-	int64_t run_no;          /* REQUEST: the run it is about, or 0 */
-	struct commit *commit;   /* COMMITTED */
+	int64_t run_no;        /* REQUEST: the run it is about, or 0 */
+	struct commit *commit; /* COMMITTED */
 };
 
 struct message_queue {
 	pthread_mutex_t lock;
-	pthread_cond_t filled;   /* the writer waits on it */
+	pthread_cond_t filled; /* the writer waits on it */
 	struct message *first, **last;
 	size_t len;
 };
 void message_queue_init(struct message_queue *queue);
 void message_queue_release(struct message_queue *queue);
-bool message_queue_push(struct message_queue *queue, struct message *message); /* true: it was empty */
+bool message_queue_push(struct message_queue *queue,
+                        struct message *message); /* true: it was empty */
 struct message *message_queue_take_all(struct message_queue *queue, bool wait);
 
 /* --- commits ------------------------------------------------------------------ */
 
 /* One run's next durable item: made by the worker, committed by the writer, handed back. */
 struct commit {
-	struct message message;   /* its way there and back */
+	struct message message; /* its way there and back */
 	struct run *run;
 	struct worker *worker;
-	VEC(struct store_op) ops;      /* the item points here once it is complete */
+	VEC(struct store_op) ops; /* the item points here once it is complete */
 	VEC(char *) owned;        /* freed with the commit */
 	VEC(json_t *) owned_json;
 	struct store_item item;
-	struct asker asker;       /* told once it is durable; cb NULL: nobody */
+	struct asker asker; /* told once it is durable; cb NULL: nobody */
 	/* What to do once it is durable, decided when it was made. */
-	json_t *artifacts;        /* [{"name","text"}] to write, or NULL */
-	json_t *line;             /* what watchers are shown, or NULL */
+	json_t *artifacts; /* [{"name","text"}] to write, or NULL */
+	json_t *line;      /* what watchers are shown, or NULL */
 	bool is_start;
-	json_t *start_input;      /* of a start, for the case that it is refused */
-	bool ends_run;            /* status is final in this commit */
+	json_t *start_input; /* of a start, for the case that it is refused */
+	bool ends_run;       /* status is final in this commit */
 };
 
 struct writer {
@@ -108,9 +109,9 @@ void writer_stop(struct writer *writer);
 /* --- calls ---------------------------------------------------------------------- */
 
 enum call_state {
-	CALL_HELD,      /* on its way to the record */
-	CALL_OPEN,      /* released, or waiting for a person */
-	CALL_UNSURE,    /* may have happened; a person must look */
+	CALL_HELD,   /* on its way to the record */
+	CALL_OPEN,   /* released, or waiting for a person */
+	CALL_UNSURE, /* may have happened; a person must look */
 	CALL_ENDED
 };
 
@@ -120,42 +121,42 @@ struct call {
 	uint64_t number;
 	uint32_t element;
 	bool is_send;
-	bool is_cancelled;        /* the chart no longer wants it */
-	bool is_built_in;         /* approval, checklist, tasks, gw:run */
+	bool is_cancelled; /* the chart no longer wants it */
+	bool is_built_in;  /* approval, checklist, tasks, gw:run */
 	enum call_state state;
-	json_t *effect;           /* as effect_to_json gave it */
-	json_t *requests;         /* recorded ones by ordinal: [plugin_request JSON] */
+	json_t *effect;             /* as effect_to_json gave it */
+	json_t *requests;           /* recorded ones by ordinal: [plugin_request JSON] */
 	struct plugin_call *plugin; /* NULL when not running here */
 	int64_t opened_ms;
-	json_t *answers;          /* what came back per request; NULL: nothing yet */
+	json_t *answers; /* what came back per request; NULL: nothing yet */
 	bool may_have_happened;
 	struct plugin_call_hooks hooks;
-	struct call *next_dead;   /* in the worker's list of those to be freed */
+	struct call *next_dead; /* in the worker's list of those to be freed */
 };
 
 /* --- a run ------------------------------------------------------------------------ */
 
 enum intake_kind {
-	INTAKE_INPUT,    /* an input of the machine */
-	INTAKE_REQUEST,  /* a later request of a call: to be recorded, then released */
-	INTAKE_TASK,     /* a checklist item was answered */
+	INTAKE_INPUT,   /* an input of the machine */
+	INTAKE_REQUEST, /* a later request of a call: to be recorded, then released */
+	INTAKE_TASK,    /* a checklist item was answered */
 	INTAKE_REPIN,
-	INTAKE_UNSURE,   /* a call turned out to be unsure */
-	INTAKE_REPEAT    /* a person says that an unsure call is to be repeated */
+	INTAKE_UNSURE, /* a call turned out to be unsure */
+	INTAKE_REPEAT  /* a person says that an unsure call is to be repeated */
 };
 
 /* Something that waits to be decided; one at a time, in order. */
 struct intake {
 	struct intake *next;
 	enum intake_kind kind;
-	struct input input;       /* data, failure, event are owned */
+	struct input input; /* data, failure, event are owned */
 	uint64_t number;
 	uint32_t element, ordinal;
-	json_t *extra;            /* REQUEST: the request; TASK: the answer; RESULT: {"attempts","took_ms",...} */
-	struct asker asker;       /* cb NULL: nobody waits */
-	char *label;              /* id of a signal that is taken once; NULL: none */
-	const char *by;           /* who asked; points into extra; NULL: nobody */
-	const char *task;         /* the task this result answers; points into extra */
+	json_t *extra; /* REQUEST: the request; TASK: the answer; RESULT: {"attempts","took_ms",...} */
+	struct asker asker; /* cb NULL: nobody waits */
+	char *label;        /* id of a signal that is taken once; NULL: none */
+	const char *by;     /* who asked; points into extra; NULL: nobody */
+	const char *task;   /* the task this result answers; points into extra */
 };
 
 struct watcher {
@@ -168,40 +169,40 @@ struct run {
 	struct worker *worker;
 	int64_t no;
 	char *id, *graph, *correlation_id, *exclusive;
-	int status;               /* enum store_status as stored */
-	int64_t wake_ms;          /* as stored; -1: none */
-	bool is_cancelled;        /* somebody cancelled it: it ends as STORE_CANCELLED */
+	int status;        /* enum store_status as stored */
+	int64_t wake_ms;   /* as stored; -1: none */
+	bool is_cancelled; /* somebody cancelled it: it ends as STORE_CANCELLED */
 	int64_t created_ms, updated_ms;
 	uint64_t seed;
 	struct release *release;
-	struct machine *machine;  /* NULL while blocked */
+	struct machine *machine; /* NULL while blocked */
 	struct machine_env env;
 	struct journal_head head;
 	int64_t snapshot_seq;
-	struct arena step;        /* cleared after each step */
-	VEC(struct call *) calls; /* open ones */
-	json_t *advice;           /* {name: {"source","data","error"}} */
-	json_t *checklists;       /* {number: {"items":[...]}} */
-	json_t *tasks;            /* {task id: body} open ones */
-	json_t *signals;          /* {id: true} of signals taken, for at-most-once */
-	json_t *artifacts;        /* [name] */
-	json_t *reason;           /* why it is blocked: {"id","text"}; NULL */
-	json_t *blocked_input;    /* to be retried after a repin; NULL */
-	json_t *result;           /* of the ended run; NULL */
+	struct arena step;            /* cleared after each step */
+	VEC(struct call *) calls;     /* open ones */
+	json_t *advice;               /* {name: {"source","data","error"}} */
+	json_t *checklists;           /* {number: {"items":[...]}} */
+	json_t *tasks;                /* {task id: body} open ones */
+	json_t *signals;              /* {id: true} of signals taken, for at-most-once */
+	json_t *artifacts;            /* [name] */
+	json_t *reason;               /* why it is blocked: {"id","text"}; NULL */
+	json_t *blocked_input;        /* to be retried after a repin; NULL */
+	json_t *result;               /* of the ended run; NULL */
 	struct intake *first, **last; /* what waits to be decided */
 	size_t intake_count;
 	bool is_committing;
 	bool is_replaying;
-	const json_t *replay;     /* the record being replayed: refusals come from it */
-	json_t *step_advice;      /* of the step being decided: {name: advice} */
-	json_t *step_artifacts;   /* of the step being decided */
+	const json_t *replay;   /* the record being replayed: refusals come from it */
+	json_t *step_advice;    /* of the step being decided: {name: advice} */
+	json_t *step_artifacts; /* of the step being decided */
 	struct watcher *watchers;
 	struct loop_timer *timer; /* for the next due delayed send */
 	int64_t timer_due_ms;
 	int64_t last_step_ms;
 	bool is_evicting;
-	bool is_detached;         /* made for verify: in no map, acts on nothing */
-	json_t *verify_findings;  /* of verify: inline answers are made anew and compared; borrowed */
+	bool is_detached;        /* made for verify: in no map, acts on nothing */
+	json_t *verify_findings; /* of verify: inline answers are made anew and compared; borrowed */
 	int64_t verify_seq;
 	/* For verify: sees each step as it is replayed. */
 	void (*on_replayed)(void *arg, const json_t *record, const struct effects *effects);
@@ -219,10 +220,10 @@ struct worker {
 	struct message_queue inbox;
 	struct wire *wire;
 	void *script;
-	struct map runs;          /* resident: decimal no -> struct run */
+	struct map runs; /* resident: decimal no -> struct run */
 	struct loop_timer *due_timer;
-	int64_t due_at_ms;        /* what it is armed for */
-	struct call *dead_calls;  /* ended inside a callback of their own; freed outside it */
+	int64_t due_at_ms;       /* what it is armed for */
+	struct call *dead_calls; /* ended inside a callback of their own; freed outside it */
 	bool is_stopping;
 	size_t commits_open;
 };
@@ -231,20 +232,20 @@ struct engine {
 	struct engine_options options;
 	struct store *store;
 	struct releases *releases;
-	struct map connections;   /* name -> struct wire_connection; read-only after opening */
-	struct map rulesets;      /* hash -> void *; guarded by lock */
-	struct map known_blobs;   /* hashes the store has; guarded by lock */
+	struct map connections; /* name -> struct wire_connection; read-only after opening */
+	struct map rulesets;    /* hash -> void *; guarded by lock */
+	struct map known_blobs; /* hashes the store has; guarded by lock */
 	pthread_mutex_t lock;
 	struct worker *workers;
 	int worker_count;
 	struct writer writer;
 	atomic_llong next_no;
-	atomic_llong resident;    /* runs in memory or about to be taken up, all workers */
-	pthread_cond_t rested;    /* with lock: resident has become 0 */
+	atomic_llong resident; /* runs in memory or about to be taken up, all workers */
+	pthread_cond_t rested; /* with lock: resident has become 0 */
 	atomic_uint round_robin;
 	bool is_running;
-	struct run_door *door;    /* the Unix socket, or NULL */
-	struct run_crumb *crumb;  /* mapped; NULL: none */
+	struct run_door *door;   /* the Unix socket, or NULL */
+	struct run_crumb *crumb; /* mapped; NULL: none */
 };
 
 int64_t engine_now(const struct engine *engine);
@@ -276,7 +277,8 @@ struct run *run_new(struct worker *worker, int64_t no, const char *id, const cha
 struct run *run_new_detached(struct worker *worker, int64_t no, const char *id, const char *graph,
                              const char *correlation_id);
 void run_free(struct run *run);
-int run_rebuild(struct run *run, struct err *err) ATTR_MUST_USE; /* after a block or before a repin */
+int run_rebuild(struct run *run,
+                struct err *err) ATTR_MUST_USE;              /* after a block or before a repin */
 struct run *run_resident(struct worker *worker, int64_t no); /* NULL: not in memory */
 int run_load(struct worker *worker, int64_t no, struct run **ret, struct err *err) ATTR_MUST_USE;
 void run_evict(struct run *run);
@@ -284,8 +286,8 @@ struct call *run_call(struct run *run, uint64_t number, uint32_t element);
 void run_call_drop(struct run *run, struct call *call); /* it is freed a little later */
 void call_free(struct call *call);
 struct call *run_call_add(struct run *run, json_t *effect_taken);
-json_t *run_summary(const struct run *run);          /* new */
-json_t *run_state_save(const struct run *run);       /* for snapshots; new */
+json_t *run_summary(const struct run *run);    /* new */
+json_t *run_state_save(const struct run *run); /* for snapshots; new */
 int run_state_restore(struct run *run, const json_t *saved, struct err *err) ATTR_MUST_USE;
 
 /* run_advice.c: what an advisory call said (data), or its fallback (failure: why it did not). */
@@ -294,8 +296,8 @@ struct advised {
 	const json_t *params;
 	uint64_t number;
 };
-int run_advise(struct run *run, const struct advised *call, const json_t *data, const json_t *failure,
-               struct err *err) ATTR_MUST_USE;
+int run_advise(struct run *run, const struct advised *call, const json_t *data,
+               const json_t *failure, struct err *err) ATTR_MUST_USE;
 
 /* run_env.c: machine_env of a run, and the machine's making. */
 void run_env_init(struct run *run);
@@ -310,20 +312,23 @@ void run_turn(struct run *run);
 void run_settle(struct run *run);
 void run_committed(struct commit *commit);
 void commit_free(struct commit *commit);
-/* Applies what a record says to the run's own state; used live and in replay. */
+/* What live and replay share: calls the step asked for or no longer wants; what a record says. */
+void run_take_effects(struct run *run, const struct effects *effects, int64_t at_ms);
 void run_apply(struct run *run, const json_t *record);
+/* run_replay.c: a run from its journal. */
 int run_replay_record(struct run *run, const json_t *record, struct err *err) ATTR_MUST_USE;
 int run_repin_machine(struct run *run, struct release *release, struct err *err) ATTR_MUST_USE;
 void run_retry(struct run *run, const json_t *input);
 
 /* run_call.c: calls of plugin actions. */
-void call_begin(struct call *call);         /* builds; nothing leaves */
-void calls_release_reads(struct run *run);  /* the exception for READ: while the commit is under way */
-void call_release(struct call *call);       /* it is on record: act */
+void call_begin(struct call *call); /* builds; nothing leaves */
+void calls_release_reads(
+	struct run *run);             /* the exception for READ: while the commit is under way */
+void call_release(struct call *call); /* it is on record: act */
 /* A prompt of the pinned release, rendered and masked; NULL with err. */
 json_t *run_prompt(struct run *run, const char *name, const json_t *values, struct err *err);
-void call_recover(struct call *call);       /* after a restart */
-void call_begin_again(struct call *call);   /* a person said so; released with the next commit */
+void call_recover(struct call *call);     /* after a restart */
+void call_begin_again(struct call *call); /* a person said so; released with the next commit */
 /* Hands the end of a call to the run: *failure as plugin.h says; both are taken. */
 void call_answer(struct call *call, bool ok, json_t *value_taken, json_t *extra_taken);
 
@@ -336,15 +341,15 @@ void built_in_withdraw(struct call *call, struct commit *commit, json_t *body);
 /* A call that may have happened: a person must look. */
 void unsure_open(struct call *call, struct commit *commit, json_t *body);
 /* The intake that an answer makes; ERR_* when it may not be given. */
-int task_answer(struct run *run, const json_t *request, struct intake **ret, struct err *err)
-	ATTR_MUST_USE;
+int task_answer(struct run *run, const json_t *request, struct intake **ret,
+                struct err *err) ATTR_MUST_USE;
 void task_close(struct commit *commit, json_t *body, const char *task_id);
 void checklist_answer(struct run *run, const json_t *answer, struct commit *commit, json_t *body,
                       int64_t at_ms);
 
 /* run_request.c */
 void worker_request(struct worker *worker, struct message *message);
-void run_refused(struct commit *commit);    /* a start that met an older one */
+void run_refused(struct commit *commit); /* a start that met an older one */
 json_t *run_start_json(const struct run *run);
 /* Starts a run of a graph on behalf of another one (gw:run). */
 void worker_start_child(struct worker *worker, const char *graph, const char *correlation_id,

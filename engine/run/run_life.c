@@ -192,14 +192,15 @@ json_t *run_state_save(const struct run *run)
 	json_t *calls = json_array();
 	for (size_t i = 0; i < run->calls.len; i++) {
 		const struct call *call = run->calls.at[i];
-		json_push(calls, json_pack("{s:O,s:O,s:b,s:b,s:I}", "effect", call->effect, "requests",
-		                           call->requests, "cancelled", (int)call->is_cancelled, "unsure",
-		                           (int)(call->state == CALL_UNSURE), "opened",
-		                           (json_int_t)call->opened_ms));
+		json_push(calls,
+		          json_pack("{s:O,s:O,s:b,s:b,s:I}", "effect", call->effect, "requests",
+		                    call->requests, "cancelled", (int)call->is_cancelled, "unsure",
+		                    (int)(call->state == CALL_UNSURE), "opened",
+		                    (json_int_t)call->opened_ms));
 	}
-	json_t *ret = json_pack("{s:o,s:O,s:O,s:O,s:O,s:O,s:s,s:I}", "calls", calls, "advice", run->advice,
-	                        "checklists", run->checklists, "tasks", run->tasks, "signals",
-	                        run->signals, "artifacts", run->artifacts, "release",
+	json_t *ret = json_pack("{s:o,s:O,s:O,s:O,s:O,s:O,s:s,s:I}", "calls", calls, "advice",
+	                        run->advice, "checklists", run->checklists, "tasks", run->tasks,
+	                        "signals", run->signals, "artifacts", run->artifacts, "release",
 	                        run->release->sha256, "at", (json_int_t)run->last_step_ms);
 	if (run->result)
 		json_put(ret, "result", json_incref(run->result));
@@ -268,7 +269,8 @@ static int rebuild(struct run *run, struct err *err)
 {
 	struct engine *engine = run->worker->engine;
 	json_t *snapshot = NULL;
-	int status = engine->store->ops->snapshot(engine->store, run->no, keep_snapshot, &snapshot, err);
+	int status = engine->store->ops->snapshot(engine->store, run->no, keep_snapshot, &snapshot,
+	                                          err);
 	if (status == ERR_ABSENT) {
 		err_clear(err);
 		status = 0;
@@ -318,7 +320,8 @@ int run_load(struct worker *worker, int64_t no, struct run **ret, struct err *er
 	}
 	for (size_t i = 0; i < run->calls.len; i++)
 		if (run->calls.at[i]->state == CALL_HELD)
-			run->calls.at[i]->state = CALL_OPEN; /* its record is durable: that is why it is here */
+			run->calls.at[i]->state =
+				CALL_OPEN; /* its record is durable: that is why it is here */
 	*ret = run;
 	return 0;
 }
@@ -358,7 +361,8 @@ static json_t *search_values(const struct run *run)
 	json_t *data = run->machine ? machine_data(run->machine) : NULL;
 	for (size_t i = 0; i < root->data_count; i++)
 		if (root->data[i].is_search && json_at(data, root->data[i].id))
-			json_put(ret, root->data[i].id, json_incref(json_at(data, root->data[i].id)));
+			json_put(ret, root->data[i].id,
+			         json_incref(json_at(data, root->data[i].id)));
 	json_decref(data);
 	return ret;
 }
@@ -378,9 +382,10 @@ json_t *run_summary(const struct run *run)
 	json_t *waits = json_array();
 	for (size_t i = 0; i < run->calls.len; i++) {
 		const json_t *effect = run->calls.at[i]->effect;
-		json_push(waits, json_sprintf("%s.%s%s", json_str(effect, "type", "?"),
-		                              json_str(effect, "action", ""),
-		                              run->calls.at[i]->state == CALL_UNSURE ? " (unsure)" : ""));
+		json_push(waits,
+		          json_sprintf("%s.%s%s", json_str(effect, "type", "?"),
+		                       json_str(effect, "action", ""),
+		                       run->calls.at[i]->state == CALL_UNSURE ? " (unsure)" : ""));
 	}
 	json_put(ret, "waits_for", waits);
 	json_put_int(ret, "open_tasks", (int64_t)json_object_size(run->tasks));

@@ -51,7 +51,8 @@ static void timer_fired(uv_timer_t *uv)
 	cb(arg);
 }
 
-static struct loop_timer *timer_start(struct loop *loop, int64_t delay_ms, loop_timer_cb *cb, void *arg)
+static struct loop_timer *timer_start(struct loop *loop, int64_t delay_ms, loop_timer_cb *cb,
+                                      void *arg)
 {
 	struct loop_timer *timer = mem_alloc(sizeof(*timer));
 	timer->cb = cb;
@@ -59,7 +60,8 @@ static struct loop_timer *timer_start(struct loop *loop, int64_t delay_ms, loop_
 	must(uv_timer_init(&adapter(loop)->uv, &timer->uv) == 0);
 	/* libuv's idea of now is that of the loop's last turn; long work may have passed since. */
 	uv_update_time(&adapter(loop)->uv);
-	must(uv_timer_start(&timer->uv, timer_fired, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0) == 0);
+	must(uv_timer_start(&timer->uv, timer_fired, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0) ==
+	     0);
 	return timer;
 }
 
@@ -73,7 +75,8 @@ static void timer_stop(struct loop *loop, struct loop_timer *timer)
 static void watch_ready(uv_poll_t *uv, int status, int events)
 {
 	struct loop_watch *watch = (struct loop_watch *)uv;
-	int ready = (events & UV_READABLE ? LOOP_READ : 0) | (events & UV_WRITABLE ? LOOP_WRITE : 0);
+	int ready = (events & UV_READABLE ? LOOP_READ : 0) |
+	            (events & UV_WRITABLE ? LOOP_WRITE : 0);
 	if (status < 0)
 		ready = LOOP_READ | LOOP_WRITE; /* let the owner of the descriptor find out */
 	watch->cb(watch->arg, watch->fd, ready);
@@ -89,7 +92,8 @@ static void watch_set(struct loop *loop, struct loop_watch *watch, int want)
 		uv_poll_stop(&watch->uv);
 }
 
-static struct loop_watch *watch_start(struct loop *loop, int fd, int want, loop_watch_cb *cb, void *arg)
+static struct loop_watch *watch_start(struct loop *loop, int fd, int want, loop_watch_cb *cb,
+                                      void *arg)
 {
 	struct loop_watch *watch = mem_alloc(sizeof(*watch));
 	watch->fd = fd;

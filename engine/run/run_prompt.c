@@ -12,8 +12,8 @@ json_t *run_prompt(struct run *run, const char *name, const json_t *values, stru
 		err_set_id(err, ERR_ABSENT, "prompt.absent", "there is no prompt '%s'", name);
 		return NULL;
 	}
-	if (prompt_render(name, (struct str){ json_string_value(text), json_string_length(text) }, values,
-	                  &ret, err) < 0) {
+	if (prompt_render(name, (struct str){ json_string_value(text), json_string_length(text) },
+	                  values, &ret, err) < 0) {
 		err_wrap(err, "prompt '%s'", name);
 		return NULL;
 	}

@@ -77,7 +77,8 @@ static void commit_batch(struct writer *writer, struct message *first)
 		for (; end && count < BATCH_ITEMS_MAX; end = end->next)
 			items[count++] = end->commit->item;
 		struct err err = { 0 };
-		if (writer->engine->store->ops->apply(writer->engine->store, items, count, &err) < 0)
+		if (writer->engine->store->ops->apply(writer->engine->store, items, count, &err) <
+		    0)
 			stop_process(&err);
 		for (size_t i = 0; i < count; i++) {
 			struct message *next = first->next;

@@ -46,9 +46,9 @@ static void watch(struct run *run, const struct asker *asker, const json_t *requ
 
 json_t *run_start_json(const struct run *run)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:o}", "run", run->id, "graph", run->graph, "correlation_id",
-	                 run->correlation_id, "release", run->release->sha256, "pins",
-	                 json_incref(run->release->pins));
+	return json_pack("{s:s,s:s,s:s,s:s,s:o}", "run", run->id, "graph", run->graph,
+	                 "correlation_id", run->correlation_id, "release", run->release->sha256,
+	                 "pins", json_incref(run->release->pins));
 }
 
 /* Time first, so that names sort as runs came; 80 random bits, so that two stores never agree. */
@@ -73,8 +73,8 @@ static int check_input(const struct release *release, const json_t *input, struc
 	json_t *json = json_at(release->graph_files, file);
 	json_t *parsed = json_is_string(json) ? json_loads(json_string_value(json), 0, NULL) : NULL;
 	struct schema *schema = NULL;
-	int status = parsed ? schema_new(parsed, NULL, NULL, &schema, err) :
-	                      err_set(err, ERR_INPUT, "it is no JSON file of the graph's folder");
+	int status = parsed ? schema_new(parsed, NULL, NULL, &schema, err)
+	                    : err_set(err, ERR_INPUT, "it is no JSON file of the graph's folder");
 	json_decref(parsed);
 	if (status < 0)
 		return err_wrap(err, "%s", file);
@@ -115,17 +115,19 @@ static bool keep_first_record(void *arg, int64_t seq, const unsigned char hash[3
 }
 
 /* The second start of the same name: the same input answers the first run, another is a conflict. */
-static void answer_existing(struct worker *worker, struct found_run *found, const struct asker *asker,
-                            const json_t *request)
+static void answer_existing(struct worker *worker, struct found_run *found,
+                            const struct asker *asker, const json_t *request)
 {
 	struct engine *engine = worker->engine;
 	struct err err = { 0 };
 	json_t *first = NULL;
 	json_t *given = json_at(request, "input");
-	int status = engine->store->ops->records(engine->store, found->no, 1, keep_first_record, &first, &err);
+	int status = engine->store->ops->records(engine->store, found->no, 1, keep_first_record,
+	                                         &first, &err);
 	const json_t *before = json_path(first, "input.data");
 	json_t *none = json_object();
-	bool is_same = json_equal(given ? given : none, before ? (json_t *)(uintptr_t)before : none);
+	bool is_same = json_equal(given ? given : none,
+	                          before ? (json_t *)(uintptr_t)before : none);
 	json_decref(none);
 	json_decref(first);
 	if (status < 0) {
@@ -142,7 +144,8 @@ static void answer_existing(struct worker *worker, struct found_run *found, cons
 		message->run_no = found->no;
 		message->asker = *asker;
 		message->request = json_pack("{s:s,s:b,s:b,s:b}", "op", "run.wait", "watch",
-		                             json_truth(request, "watch", false), "wait", 1, "again", 1);
+		                             json_truth(request, "watch", false), "wait", 1,
+		                             "again", 1);
 		worker_post(engine_worker(engine, found->no), message);
 	} else {
 		reply_last(asker, json_pack("{s:O,s:b}", "run", found->row, "is_new", 0));
@@ -166,8 +169,8 @@ static bool answer_if_known(struct worker *worker, const char *graph, const char
 	return true;
 }
 
-static int make_run(struct worker *worker, const char *graph, const char *correlation_id, json_t *input,
-                    struct run **ret, struct err *err)
+static int make_run(struct worker *worker, const char *graph, const char *correlation_id,
+                    json_t *input, struct run **ret, struct err *err)
 {
 	struct engine *engine = worker->engine;
 	struct release *release;
@@ -249,12 +252,14 @@ void run_refused(struct commit *commit)
 	struct err err = { 0 };
 	if (engine->store->ops->run_by_no(engine->store, other_no, keep_row, &found, &err) == 0) {
 		if (is_exclusive) {
-			err_set_id(&err, ERR_CONFLICT, "run.exclusive", "the run %s of %s is still open for this",
+			err_set_id(&err, ERR_CONFLICT, "run.exclusive",
+			           "the run %s of %s is still open for this",
 			           json_str(found.row, "id", ""), json_str(found.row, "graph", ""));
 			err_hint(&err, "wait for it to end, or cancel it: gangway run cancel %s",
 			         json_str(found.row, "id", ""));
-			json_t *error = json_pack("{s:i,s:s,s:s,s:s,s:O}", "code", err.code, "id", err.id,
-			                          "text", err.text, "hint", err.hint, "run", found.row);
+			json_t *error = json_pack("{s:i,s:s,s:s,s:s,s:O}", "code", err.code, "id",
+			                          err.id, "text", err.text, "hint", err.hint, "run",
+			                          found.row);
 			reply_last(&asker, json_pack("{s:o}", "error", error));
 		} else {
 			answer_existing(worker, &found, &asker, request);
@@ -294,7 +299,8 @@ static void request_wait(struct run *run, const json_t *request, const struct as
 	run->watchers = watcher;
 }
 
-static int signal_intake(struct run *run, const json_t *request, struct intake **ret, struct err *err)
+static int signal_intake(struct run *run, const json_t *request, struct intake **ret,
+                         struct err *err)
 {
 	const char *name = json_str(request, "event", "");
 	const char *id = json_str(request, "id", NULL);
@@ -307,10 +313,11 @@ static int signal_intake(struct run *run, const json_t *request, struct intake *
 	if (run->status >= STORE_ENDED)
 		return err_set_id(err, ERR_CONFLICT, "run.ended", "the run has ended");
 	if (run->reason)
-		return err_set_id(err, ERR_CONFLICT, "run.blocked", "the run is blocked; repin it first");
+		return err_set_id(err, ERR_CONFLICT, "run.blocked",
+		                  "the run is blocked; repin it first");
 	if (run->intake_count + machine_queue_length(run->machine) >= LIMIT_QUEUE_EVENTS)
-		return err_set_id(err, ERR_LIMIT, "run.queue", "more than %d events wait in this run",
-		                  LIMIT_QUEUE_EVENTS);
+		return err_set_id(err, ERR_LIMIT, "run.queue",
+		                  "more than %d events wait in this run", LIMIT_QUEUE_EVENTS);
 	*ret = intake_new(INTAKE_INPUT);
 	(*ret)->input.kind = INPUT_EVENT;
 	(*ret)->input.event.type = EVENT_EXTERNAL;
@@ -405,14 +412,15 @@ static void internal_child(struct run *run, const json_t *request)
 	if (!call || call->state != CALL_OPEN)
 		return;
 	if (!error) {
-		call_answer(call, true, json_pack("{s:O}", "run", json_path(reply, "run.id")), json_object());
+		call_answer(call, true, json_pack("{s:O}", "run", json_path(reply, "run.id")),
+		            json_object());
 		return;
 	}
 	call_answer(call, false,
 	            json_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "error_type", "conflict", "error_code",
 	                      json_str(error, "id", "run"), "message", json_str(error, "text", ""),
-	                      "resolution", json_str(error, "hint", "Look at the other run"), "owner",
-	                      "Operator", "retryable", 0),
+	                      "resolution", json_str(error, "hint", "Look at the other run"),
+	                      "owner", "Operator", "retryable", 0),
 	            json_object());
 }
 
@@ -428,7 +436,8 @@ static void about_run(struct worker *worker, struct message *message)
 		engine_count(worker->engine, -1); /* from here on the run counts for itself */
 	if (status < 0) {
 		engine_log(worker->engine, "error", "run.load_failed",
-		           json_pack("{s:I,s:s}", "no", (json_int_t)message->run_no, "text", err.text));
+		           json_pack("{s:I,s:s}", "no", (json_int_t)message->run_no, "text",
+		                     err.text));
 		reply_error(&message->asker, &err);
 		return;
 	}
@@ -468,7 +477,8 @@ void worker_request(struct worker *worker, struct message *message)
 		return;
 	}
 	if (strcmp(op, "run.replay") == 0 || strcmp(op, "audit.verify") == 0) {
-		json_t *verify = run_verify(worker, message->run_no, json_at(message->request, "file"), &err);
+		json_t *verify = run_verify(worker, message->run_no,
+		                            json_at(message->request, "file"), &err);
 		if (verify)
 			reply_last(&message->asker,
 			           json_pack("{s:o}", op[0] == 'r' ? "replay" : "verify", verify));

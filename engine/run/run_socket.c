@@ -80,7 +80,8 @@ static void client_reply(void *arg, const json_t *reply, bool is_last)
 	char *text = json_canon(reply);
 	pthread_mutex_lock(&client->lock);
 	if (send_all(client->fd, text, strlen(text)))
-		(void)send_all(client->fd, "\n", 1); /* a client that left misses its answer, nothing else */
+		(void)send_all(client->fd, "\n",
+		               1); /* a client that left misses its answer, nothing else */
 	pthread_mutex_unlock(&client->lock);
 	free(text);
 	if (is_last)
@@ -167,7 +168,8 @@ static void *door_main(void *arg)
 {
 	struct run_door *door = arg;
 	for (;;) {
-		struct pollfd fds[2] = { { door->fd, POLLIN, 0 }, { door->stop_pipe[0], POLLIN, 0 } };
+		struct pollfd fds[2] = { { door->fd, POLLIN, 0 },
+			                 { door->stop_pipe[0], POLLIN, 0 } };
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return NULL;
 		if (fds[1].revents)
@@ -181,7 +183,8 @@ static int make_address(const char *path, struct sockaddr_un *ret, struct err *e
 {
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(ret->sun_path)) {
-		err_set_id(err, ERR_LIMIT, "socket.path", "the socket's path is longer than %zu bytes: %s",
+		err_set_id(err, ERR_LIMIT, "socket.path",
+		           "the socket's path is longer than %zu bytes: %s",
 		           sizeof(ret->sun_path) - 1, path);
 		return err_hint(err, "choose a shorter folder for the store");
 	}
@@ -288,5 +291,6 @@ int engine_ask(const char *socket_path, const json_t *request,
 	close(fd);
 	if (is_last)
 		return 0;
-	return err_set_id(err, ERR_BUSY, "socket.closed", "the owner of the store stopped before it answered");
+	return err_set_id(err, ERR_BUSY, "socket.closed",
+	                  "the owner of the store stopped before it answered");
 }

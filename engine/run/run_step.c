@@ -73,7 +73,8 @@ static struct intake *next_intake(struct run *run)
 		if (may_take(run, *at))
 			return unlink_intake(run, at);
 	uint64_t number;
-	if (!run->reason && machine_next_due(run->machine, &number) <= engine_now(run->worker->engine)) {
+	if (!run->reason &&
+	    machine_next_due(run->machine, &number) <= engine_now(run->worker->engine)) {
 		struct intake *intake = intake_new(INTAKE_INPUT);
 		intake->input.kind = INPUT_TIMER;
 		intake->input.number = number;
@@ -85,7 +86,7 @@ static struct intake *next_intake(struct run *run)
 /* --- the parts of a step that live and replay share ------------------------------- */
 
 /* Calls the step asked for, and those it no longer wants. */
-static void take_effects(struct run *run, const struct effects *effects, int64_t at_ms)
+void run_take_effects(struct run *run, const struct effects *effects, int64_t at_ms)
 {
 	for (size_t i = 0; i < effects->len; i++) {
 		const struct effect *effect = &effects->at[i];
@@ -121,7 +122,8 @@ void run_apply(struct run *run, const json_t *record)
 		bool is_known = false;
 		for (size_t j = 0; j < json_array_size(run->artifacts); j++)
 			is_known = is_known ||
-			           strcmp(json_string_value(json_array_get(run->artifacts, j)), name) == 0;
+			           strcmp(json_string_value(json_array_get(run->artifacts, j)),
+			                  name) == 0;
 		if (!is_known)
 			json_push(run->artifacts, json_string(name));
 	}
@@ -150,7 +152,8 @@ static void answer_too_late(struct intake *intake)
 /* --- deciding an input ---------------------------------------------------------------- */
 
 /* The end of an advisory call is filed before the step, so that its templates see it (DESIGN 3). */
-static int file_advice(struct run *run, const struct call *call, const struct input *input, struct err *err)
+static int file_advice(struct run *run, const struct call *call, const struct input *input,
+                       struct err *err)
 {
 	const json_t *dispatch = json_at(call->effect, "dispatch");
 	const struct advised advised = { json_str(dispatch, "advisory", NULL),
@@ -176,8 +179,9 @@ static void begin_calls(struct run *run, struct commit *commit, json_t *body)
 		}
 		call_begin(call);
 		if (json_array_size(call->requests) > 0)
-			json_push(calls, json_pack("{s:I,s:I,s:O}", "n", (json_int_t)call->number, "e",
-			                           (json_int_t)call->element, "requests", call->requests));
+			json_push(calls,
+			          json_pack("{s:I,s:I,s:O}", "n", (json_int_t)call->number, "e",
+			                    (json_int_t)call->element, "requests", call->requests));
 	}
 	if (json_array_size(calls) > 0)
 		json_put(body, "calls", json_incref(calls));
@@ -198,7 +202,8 @@ static void cancel_calls(struct run *run, const struct effects *effects, struct 
 				built_in_withdraw(call, commit, body);
 			else if (call->state == CALL_HELD || !call->plugin ||
 			         !plugin_call_has_left(call->plugin))
-				run_call_drop(run, call); /* nothing left that anybody must wait for */
+				run_call_drop(run,
+				              call); /* nothing left that anybody must wait for */
 		}
 	}
 }
@@ -207,7 +212,8 @@ static void cancel_calls(struct run *run, const struct effects *effects, struct 
 static void block(struct run *run, struct intake *intake, const struct err *why)
 {
 	json_t *body = json_object();
-	json_t *reason = json_pack("{s:s,s:s}", "id", why->id[0] ? why->id : "run.blocked", "text", why->text);
+	json_t *reason = json_pack("{s:s,s:s}", "id", why->id[0] ? why->id : "run.blocked", "text",
+	                           why->text);
 	json_put_str(reason, "hint", why->hint[0] ? why->hint : NULL);
 	json_put(body, "reason", json_incref(reason));
 	json_put(body, "input", input_to_json(&intake->input));
@@ -215,7 +221,8 @@ static void block(struct run *run, struct intake *intake, const struct err *why)
 		json_put(body, "call", json_incref(intake->extra));
 	json_put_str(body, "signal", intake->label);
 	struct commit *commit = commit_new(run);
-	commit->is_start = run->head.seq == 0; /* a start that is retried after a repin has its row already */
+	commit->is_start = run->head.seq ==
+	                   0; /* a start that is retried after a repin has its row already */
 	commit->asker = intake->asker;
 	if (commit->is_start) {
 		json_put(body, "start", run_start_json(run));
@@ -242,8 +249,9 @@ static int step_machine(struct run *run, const struct input *input, json_t *body
 {
 	json_t *inline_made = NULL;
 	run->step_artifacts = json_array();
-	int status = machine_is_done(run->machine) ?
-	                     0 : /* only the ends of sends that outlive it are filed */
+	int status = machine_is_done(run->machine)
+	                     ? 0
+	                     : /* only the ends of sends that outlive it are filed */
 	                     machine_step(run->machine, input, NULL, &inline_made, effects, err);
 	if (status == 0) {
 		if (json_array_size(inline_made) > 0)
@@ -322,7 +330,7 @@ static void decide_input(struct run *run, struct intake *intake)
 		task_close(commit, body, intake->task);
 	if (call)
 		run_call_drop(run, call);
-	take_effects(run, &effects, input->at_ms);
+	run_take_effects(run, &effects, input->at_ms);
 	cancel_calls(run, &effects, commit, body);
 	begin_calls(run, commit, body);
 	run_apply(run, body);
@@ -424,7 +432,8 @@ static void decide_repin(struct run *run, struct intake *intake)
 	struct err err = { 0 };
 	struct release *release = NULL;
 	if (release_current(run->worker->engine->releases, run->graph, &release, &err) < 0 ||
-	    (!run->machine && run_rebuild(run, &err) < 0) || run_repin_machine(run, release, &err) < 0) {
+	    (!run->machine && run_rebuild(run, &err) < 0) ||
+	    run_repin_machine(run, release, &err) < 0) {
 		reply_error(&intake->asker, &err);
 		release_unref(release);
 		/* Rebuilding forgot why it is blocked only if it succeeded; read it back either way. */
@@ -448,59 +457,6 @@ static void decide_repin(struct run *run, struct intake *intake)
 	json_decref(body);
 	json_decref(retry);
 	release_unref(release);
-}
-
-int run_repin_machine(struct run *run, struct release *release, struct err *err)
-{
-	json_t *saved = machine_save(run->machine);
-	struct release *before = run->release;
-	run->release = release_ref(release);
-	struct machine_options options = run_machine_options(run);
-	struct machine *machine = NULL;
-	int status = machine_restore(&options, saved, &machine, err);
-	json_decref(saved);
-	if (status < 0) {
-		release_unref(run->release);
-		run->release = before;
-		return err_wrap(err, "run %s cannot move to the new version", run->id);
-	}
-	machine_free(run->machine);
-	run->machine = machine;
-	release_unref(before);
-	return 0;
-}
-
-/* The input that could not be taken goes first. */
-void run_retry(struct run *run, const json_t *input)
-{
-	struct intake *intake = intake_new(INTAKE_INPUT);
-	struct arena arena;
-	arena_init(&arena);
-	struct err err = { 0 };
-	struct input read;
-	if (input_from_json(input, &arena, &read, &err) == 0) {
-		intake->input = read;
-		intake->input.data = json_incref(read.data);
-		intake->input.failure = json_incref(read.failure);
-		intake->input.session = NULL;
-		intake->input.at_ms = 0; /* tried again now: now() must not go back */
-		memset(&intake->input.event, 0, sizeof(intake->input.event));
-		if (read.kind == INPUT_EVENT)
-			event_copy(&intake->input.event, &read.event);
-		if (read.kind == INPUT_RESULT) {
-			struct call *call = run_call(run, read.number, read.element);
-			if (call)
-				call->state = CALL_OPEN;
-		}
-		intake->next = run->first;
-		run->first = intake;
-		if (run->last == &run->first)
-			run->last = &intake->next;
-		run->intake_count++;
-	} else {
-		intake_free(intake);
-	}
-	arena_release(&arena);
 }
 
 static void decide(struct run *run, struct intake *intake)
@@ -557,13 +513,15 @@ static void arm_timer(struct run *run)
 	int64_t delay = due - engine_now(run->worker->engine);
 	enum { TIMER_MAX_MS = 24 * 3600 * 1000 };
 	run->timer = loop->ops->timer_start(&run->worker->loop.base,
-	                                    delay > TIMER_MAX_MS ? TIMER_MAX_MS : delay, due_fired, run);
+	                                    delay > TIMER_MAX_MS ? TIMER_MAX_MS : delay, due_fired,
+	                                    run);
 	run->timer_due_ms = due;
 }
 
 static void tell_watchers(struct run *run, struct commit *commit)
 {
-	for (struct watcher *watcher = run->watchers; watcher && commit->line; watcher = watcher->next) {
+	for (struct watcher *watcher = run->watchers; watcher && commit->line;
+	     watcher = watcher->next) {
 		if (!watcher->wants_steps)
 			continue;
 		json_t *reply = json_pack("{s:O}", "step", commit->line);
@@ -574,7 +532,8 @@ static void tell_watchers(struct run *run, struct commit *commit)
 
 static bool is_resting(const struct run *run)
 {
-	return run->status >= STORE_ENDED || run->status == STORE_BLOCKED || run->status == STORE_PEOPLE;
+	return run->status >= STORE_ENDED || run->status == STORE_BLOCKED ||
+	       run->status == STORE_PEOPLE;
 }
 
 static void end_watchers(struct run *run)
@@ -603,7 +562,8 @@ void run_settle(struct run *run)
 	end_watchers(run);
 	bool has_late = false; /* calls that still finish, for the record only */
 	for (size_t i = 0; i < run->calls.len; i++)
-		has_late = has_late || run->calls.at[i]->plugin;
+		has_late = has_late ||
+		           (run->calls.at[i]->plugin && run->calls.at[i]->state == CALL_OPEN);
 	if (run->watchers || has_late) {
 		arm_timer(run);
 		return;
@@ -664,185 +624,4 @@ void run_committed(struct commit *commit)
 	commit_free(commit);
 	run_turn(run);
 	run_settle(run);
-}
-
-/* --- replay ----------------------------------------------------------------------------------- */
-
-static void attach_requests(struct run *run, const json_t *record)
-{
-	const json_t *calls = json_at(record, "calls");
-	for (size_t i = 0; i < json_array_size(calls); i++) {
-		const json_t *row = json_array_get(calls, i);
-		struct call *call = run_call(run, (uint64_t)json_int(row, "n", 0),
-		                             (uint32_t)json_int(row, "e", 0));
-		if (call)
-			json_array_extend(call->requests, json_at(row, "requests"));
-	}
-}
-
-static void drop_cancelled(struct run *run, const json_t *record)
-{
-	for (size_t j = run->calls.len; j-- > 0;) {
-		struct call *call = run->calls.at[j];
-		/* READ calls and built-ins are forgotten; a KEYED or ONCE one may still answer. */
-		if (call->is_cancelled && (call->is_built_in || json_array_size(call->requests) == 0))
-			run_call_drop(run, call);
-	}
-	(void)record;
-}
-
-/* Rules and templates of the pinned versions against what is recorded of them. */
-static void compare_inline(struct run *run, const json_t *recorded, const json_t *made)
-{
-	char *a = json_canon(recorded), *b = json_canon(made ? made : recorded);
-	if (strcmp(a, b) != 0)
-		json_push(run->verify_findings,
-		          json_pack("{s:I,s:s}", "seq", (json_int_t)run->verify_seq, "text",
-		                    "the pinned rules and templates give another answer than is recorded"));
-	free(a);
-	free(b);
-	const json_t *artifacts = json_at(run->replay, "artifacts");
-	json_t *none = json_array();
-	char *c = json_canon(artifacts ? artifacts : none), *d = json_canon(run->step_artifacts);
-	if (strcmp(c, d) != 0)
-		json_push(run->verify_findings,
-		          json_pack("{s:I,s:s}", "seq", (json_int_t)run->verify_seq, "text",
-		                    "a report or mail is not what the pinned templates give"));
-	free(c);
-	free(d);
-	json_decref(none);
-}
-
-static int replay_step(struct run *run, const json_t *record, struct err *err)
-{
-	struct effects effects;
-	effects_init(&effects, &run->step);
-	struct input input;
-	int status = input_from_json(json_at(record, "input"), &run->step, &input, err);
-	run->last_step_ms = json_int(record, "at", 0);
-	if (status == 0 && input.kind == INPUT_CANCEL)
-		run->is_cancelled = true;
-	/* Advice is filed before the step: its templates see it. */
-	json_object_update(run->advice, json_at(record, "advice"));
-	if (status == 0 && !machine_is_done(run->machine)) {
-		json_t *made = NULL;
-		json_t *none = json_array();
-		json_t *recorded = json_at(record, "inline");
-		const json_t *answers = recorded ? recorded : none;
-		run->is_replaying = true;
-		run->replay = record;
-		run->step_artifacts = json_array();
-		/* Verify answers PURE calls anew: the rules must say again what is recorded. */
-		status = machine_step(run->machine, &input, run->verify_findings ? NULL : answers, &made,
-		                      &effects, err);
-		if (status == 0 && run->verify_findings)
-			compare_inline(run, answers, made);
-		run->is_replaying = false;
-		run->replay = NULL;
-		json_decref(run->step_artifacts);
-		run->step_artifacts = NULL;
-		json_decref(made);
-		json_decref(none);
-	}
-	if (status == 0) {
-		struct call *call = input.kind == INPUT_RESULT ?
-		                            run_call(run, input.number, input.element) :
-		                            NULL;
-		if (call)
-			run_call_drop(run, call);
-		take_effects(run, &effects, run->last_step_ms);
-		attach_requests(run, record);
-		drop_cancelled(run, record);
-		run_apply(run, record);
-		if (run->on_replayed)
-			run->on_replayed(run->on_replayed_arg, record, &effects);
-	}
-	effects_release(&effects);
-	arena_clear(&run->step);
-	return status;
-}
-
-static int replay_start(struct run *run, const json_t *record, struct err *err)
-{
-	struct engine *engine = run->worker->engine;
-	const json_t *start = json_at(record, "start");
-	if (release_load(engine->releases, engine->store, json_str(start, "release", ""), &run->release,
-	                 err) < 0)
-		return err->code;
-	struct machine_options options = run_machine_options(run);
-	return machine_new(&options, &run->machine, err);
-}
-
-static int replay_repin(struct run *run, const json_t *record, struct err *err)
-{
-	struct engine *engine = run->worker->engine;
-	struct release *release;
-	if (release_load(engine->releases, engine->store, json_str(record, "release", ""), &release, err) < 0)
-		return err->code;
-	int status = run_repin_machine(run, release, err);
-	release_unref(release);
-	json_decref(run->reason);
-	json_decref(run->blocked_input);
-	run->reason = run->blocked_input = NULL;
-	return status;
-}
-
-static void replay_blocked(struct run *run, const json_t *record)
-{
-	json_decref(run->reason);
-	json_decref(run->blocked_input);
-	run->reason = json_incref(json_at(record, "reason"));
-	run->blocked_input = json_incref(json_at(record, "input"));
-	if (strcmp(json_str(run->blocked_input, "kind", ""), "result") == 0) {
-		struct call *call = run_call(run, (uint64_t)json_int(run->blocked_input, "number", 0),
-		                             (uint32_t)json_int(run->blocked_input, "element", 0));
-		if (call)
-			call->state = CALL_ENDED;
-	}
-}
-
-static void replay_call_record(struct run *run, const json_t *record, const char *kind)
-{
-	const json_t *input = json_at(record, "input");
-	const json_t *at = input ? input : record;
-	struct call *call = run_call(run, (uint64_t)json_int(at, input ? "number" : "n", 0),
-	                             (uint32_t)json_int(at, input ? "element" : "e", 0));
-	if (!call)
-		return;
-	if (strcmp(kind, "request") == 0)
-		json_push(call->requests, json_incref(json_at(record, "request")));
-	else if (strcmp(kind, "unsure") == 0)
-		call->state = CALL_UNSURE;
-	else if (strcmp(kind, "repeat") == 0)
-		call->state = CALL_OPEN;
-	else if (strcmp(kind, "late") == 0)
-		run_call_drop(run, call);
-}
-
-int run_replay_record(struct run *run, const json_t *record, struct err *err)
-{
-	const char *kind = json_str(record, "kind", "");
-	int status = 0;
-	if (json_at(record, "start"))
-		status = replay_start(run, record, err);
-	if (status < 0)
-		return status;
-	if (strcmp(kind, "start") == 0 || strcmp(kind, "step") == 0) {
-		/* What was blocked is being retried, or something else came first. */
-		json_decref(run->reason);
-		json_decref(run->blocked_input);
-		run->reason = run->blocked_input = NULL;
-		status = replay_step(run, record, err);
-	} else if (strcmp(kind, "blocked") == 0) {
-		replay_blocked(run, record);
-	} else if (strcmp(kind, "repin") == 0) {
-		status = replay_repin(run, record, err);
-	} else {
-		replay_call_record(run, record, kind);
-		run_apply(run, record);
-	}
-	run->last_step_ms = json_int(record, "at", run->last_step_ms);
-	if (status < 0)
-		return err_wrap(err, "record %lld", (long long)json_int(record, "seq", 0));
-	return 0;
 }

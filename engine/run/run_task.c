@@ -60,16 +60,19 @@ static int check_item(const json_t *items, size_t at, struct err *err)
 		bool is_known = false;
 		for (size_t j = 0; j < json_array_size(items); j++)
 			is_known = is_known || (name && j != at &&
-			                        strcmp(json_str(json_array_get(items, j), "id", ""), name) == 0);
+			                        strcmp(json_str(json_array_get(items, j), "id", ""),
+			                               name) == 0);
 		if (!is_known)
-			return bad(err, "checklist: an item waits for '%s', which is not in the list",
+			return bad(err,
+			           "checklist: an item waits for '%s', which is not in the list",
 			           name ? name : "?");
 	}
 	for (size_t j = 0; j < at; j++)
 		if (strcmp(json_str(json_array_get(items, j), "id", ""), id) == 0)
 			return bad(err, "checklist: the id '%s' is there twice", id);
 	if (json_at(item, "due") && read_span(json_at(item, "due")) < 0)
-		return bad(err, "checklist: the due date of '%s' is no time span such as \"3d\"", id);
+		return bad(err, "checklist: the due date of '%s' is no time span such as \"3d\"",
+		           id);
 	return 0;
 }
 
@@ -87,17 +90,19 @@ int built_in_check(struct run *run, const struct effect *effect, struct err *err
 	if (strcmp(effect->type, "checklist") == 0) {
 		const json_t *items = json_at(data, "items");
 		if (json_array_size(items) == 0)
-			return bad(err, "checklist: the parameter '%s' is no list of items", "items");
+			return bad(err, "checklist: the parameter '%s' is no list of items",
+			           "items");
 		for (size_t i = 0; i < json_array_size(items); i++)
 			if (check_item(items, i, err) < 0)
 				return err->code;
 		return 0;
 	}
 	if (strcmp(effect->type, "tasks") == 0)
-		return effect->action && strcmp(effect->action, "get_overdue") == 0 ?
-		               0 :
-		               bad(err, "tasks: there is no action '%s' (did you mean 'get_overdue'?)",
-		                   effect->action ? effect->action : "");
+		return effect->action && strcmp(effect->action, "get_overdue") == 0
+		               ? 0
+		               : bad(err,
+		                     "tasks: there is no action '%s' (did you mean 'get_overdue'?)",
+		                     effect->action ? effect->action : "");
 	if (!effect->action)
 		return bad(err, "gw:run: '%s' must name the graph", "event");
 	return 0;
@@ -140,8 +145,9 @@ static json_t *new_task(const struct call *call, const char *kind, const char *s
 {
 	struct run *run = call->run;
 	json_t *task = json_object();
-	json_put(task, "id", json_sprintf("%s.%llu%s%s", run->id, (unsigned long long)call->number,
-	                                  *suffix ? "." : "", suffix));
+	json_put(task, "id",
+	         json_sprintf("%s.%llu%s%s", run->id, (unsigned long long)call->number,
+	                      *suffix ? "." : "", suffix));
 	json_put_str(task, "kind", kind);
 	json_put_str(task, "run", run->id);
 	json_put_str(task, "graph", run->graph);
@@ -208,7 +214,8 @@ static void advance_items(json_t *items, int64_t now_ms)
 		changed = false;
 		for (size_t i = 0; i < json_array_size(items); i++) {
 			json_t *item = json_array_get(items, i);
-			if (strcmp(json_str(item, "status", ""), "waiting") != 0 || !is_free(items, item))
+			if (strcmp(json_str(item, "status", ""), "waiting") != 0 ||
+			    !is_free(items, item))
 				continue;
 			bool is_auto = json_truth(item, "automatic", false);
 			json_put_str(item, "status", is_auto ? "done" : "open");
@@ -282,7 +289,8 @@ static void store_list(const struct call *call, json_t *items_taken, json_t *bod
 static void end_list_if_done(struct call *call, const json_t *items)
 {
 	if (all_done(items))
-		call_answer(call, true, json_pack("{s:O}", "items", (json_t *)(uintptr_t)items), json_object());
+		call_answer(call, true, json_pack("{s:O}", "items", (json_t *)(uintptr_t)items),
+		            json_object());
 }
 
 static void open_checklist(struct call *call, struct commit *commit, json_t *body)
@@ -326,9 +334,10 @@ void unsure_open(struct call *call, struct commit *commit, json_t *body)
 	char suffix[32];
 	snprintf(suffix, sizeof(suffix), "unsure%u", call->element);
 	json_t *task = new_task(call, "unsure", suffix);
-	json_put(task, "title", json_sprintf("Did %s.%s happen? The engine cannot know.",
-	                                     json_str(call->effect, "type", "?"),
-	                                     json_str(call->effect, "action", "?")));
+	json_put(task, "title",
+	         json_sprintf("Did %s.%s happen? The engine cannot know.",
+	                      json_str(call->effect, "type", "?"),
+	                      json_str(call->effect, "action", "?")));
 	json_put_str(task, "role", "operator");
 	json_put_str(task, "status", "open");
 	json_put_int(task, "due_ms", engine_now(call->run->worker->engine) + DAY_MS);
@@ -361,9 +370,9 @@ void built_in_withdraw(struct call *call, struct commit *commit, json_t *body)
 	const char *id;
 	json_t *task;
 	void *next;
-	json_object_foreach_safe(call->run->tasks, next, id, task)
-		if ((uint64_t)json_int(task, "number", -1) == call->number)
-			copy_task(task, commit, body, "withdrawn");
+	json_object_foreach_safe(call->run->tasks, next, id,
+	                         task) if ((uint64_t)json_int(task, "number", -1) == call->number)
+		copy_task(task, commit, body, "withdrawn");
 	run_call_drop(call->run, call);
 }
 
@@ -405,13 +414,14 @@ static void answer_overdue(struct call *call)
 	if (store->ops->tasks(store, &filter, add_overdue, &list, &err) < 0) {
 		json_decref(list.tasks);
 		call_answer(call, false,
-		            json_pack("{s:s,s:s,s:s}", "error_type", "server", "error_code", "store",
-		                      "message", err.text),
+		            json_pack("{s:s,s:s,s:s}", "error_type", "server", "error_code",
+		                      "store", "message", err.text),
 		            json_object());
 		return;
 	}
-	call_answer(call, true, json_pack("{s:i,s:o}", "count", (int)json_array_size(list.tasks), "tasks",
-	                                  list.tasks),
+	call_answer(call, true,
+	            json_pack("{s:i,s:o}", "count", (int)json_array_size(list.tasks), "tasks",
+	                      list.tasks),
 	            json_object());
 }
 
@@ -432,7 +442,8 @@ static void child_started(void *arg, const json_t *reply, bool is_last)
 	message->kind = MESSAGE_REQUEST;
 	message->run_no = child->run_no;
 	message->request = json_pack("{s:s,s:I,s:O}", "op", "internal.child", "number",
-	                             (json_int_t)child->number, "reply", (json_t *)(uintptr_t)reply);
+	                             (json_int_t)child->number, "reply",
+	                             (json_t *)(uintptr_t)reply);
 	worker_post(child->worker, message);
 	free(child);
 }
@@ -475,7 +486,8 @@ static struct intake *result_of(const json_t *task, const json_t *request, bool 
 	intake->input.element = (uint32_t)json_int(task, "element", 0);
 	intake->input.ok = ok;
 	*(ok ? &intake->input.data : &intake->input.failure) = value;
-	intake->extra = json_pack("{s:O,s:O}", "task", json_at(task, "id"), "by", json_at(request, "by"));
+	intake->extra = json_pack("{s:O,s:O}", "task", json_at(task, "id"), "by",
+	                          json_at(request, "by"));
 	intake->task = json_str(intake->extra, "task", NULL);
 	intake->by = json_str(intake->extra, "by", NULL);
 	return intake;
@@ -486,13 +498,15 @@ static int answer_approval(struct run *run, const json_t *task, const json_t *re
 {
 	const char *outcome = json_str(request, "outcome", ""), *by = json_str(request, "by", "");
 	if (strcmp(outcome, "approved") != 0 && strcmp(outcome, "rejected") != 0)
-		return refuse(err, ERR_INPUT, "task.outcome", "an approval is answered with approved or rejected");
+		return refuse(err, ERR_INPUT, "task.outcome",
+		              "an approval is answered with approved or rejected");
 	if (strcmp(by, json_str(task, "requested_by", "")) == 0)
 		return refuse(err, ERR_CONFLICT, "task.self_approval",
 		              "who asked for an approval may not give it");
 	const char *shown = json_str(request, "shown_sha256", NULL);
 	if (shown && strcmp(shown, json_str(task, "shown_sha256", "")) != 0)
-		return refuse(err, ERR_CONFLICT, "task.changed", "what was shown is not what is asked for now");
+		return refuse(err, ERR_CONFLICT, "task.changed",
+		              "what was shown is not what is asked for now");
 	char at[CLOCK_ISO_BYTES];
 	clock_iso(engine_now(run->worker->engine), at);
 	json_t *value = json_pack("{s:s,s:s,s:s,s:s}", "outcome", outcome, "by", by, "at", at,
@@ -502,12 +516,15 @@ static int answer_approval(struct run *run, const json_t *task, const json_t *re
 	return 0;
 }
 
-static int answer_item(const json_t *task, const json_t *request, struct intake **ret, struct err *err)
+static int answer_item(const json_t *task, const json_t *request, struct intake **ret,
+                       struct err *err)
 {
 	if (strcmp(json_str(request, "outcome", ""), "done") != 0)
-		return refuse(err, ERR_INPUT, "task.outcome", "a checklist item is answered with done");
+		return refuse(err, ERR_INPUT, "task.outcome",
+		              "a checklist item is answered with done");
 	if (strcmp(json_str(task, "status", ""), "open") != 0)
-		return refuse(err, ERR_CONFLICT, "task.waiting", "this item waits for others to be done first");
+		return refuse(err, ERR_CONFLICT, "task.waiting",
+		              "this item waits for others to be done first");
 	*ret = intake_new(INTAKE_TASK);
 	(*ret)->extra = json_pack("{s:O,s:O,s:O}", "number", json_at(task, "number"), "item",
 	                          json_at(task, "item"), "by", json_at(request, "by"));
@@ -515,8 +532,8 @@ static int answer_item(const json_t *task, const json_t *request, struct intake 
 	return 0;
 }
 
-static int answer_unsure(struct run *run, const json_t *task, const json_t *request, struct intake **ret,
-                         struct err *err)
+static int answer_unsure(struct run *run, const json_t *task, const json_t *request,
+                         struct intake **ret, struct err *err)
 {
 	const char *outcome = json_str(request, "outcome", "");
 	if (strcmp(outcome, "happened") == 0 || strcmp(outcome, "done") == 0) {
@@ -526,9 +543,10 @@ static int answer_unsure(struct run *run, const json_t *task, const json_t *requ
 	}
 	if (strcmp(outcome, "failed") == 0) {
 		*ret = result_of(task, request, false,
-		                 json_pack("{s:s,s:s,s:s,s:b}", "error_type", "unsure", "error_code",
-		                           "not_happened", "message",
-		                           "a person found that it did not happen", "retryable", 0));
+		                 json_pack("{s:s,s:s,s:s,s:b}", "error_type", "unsure",
+		                           "error_code", "not_happened", "message",
+		                           "a person found that it did not happen", "retryable",
+		                           0));
 		return 0;
 	}
 	if (strcmp(outcome, "repeat") != 0)
@@ -537,11 +555,13 @@ static int answer_unsure(struct run *run, const json_t *task, const json_t *requ
 	struct call *call = run_call(run, (uint64_t)json_int(task, "number", 0),
 	                             (uint32_t)json_int(task, "element", 0));
 	if (!call)
-		return refuse(err, ERR_CONFLICT, "task.closed", "this call has been answered already");
+		return refuse(err, ERR_CONFLICT, "task.closed",
+		              "this call has been answered already");
 	*ret = intake_new(INTAKE_REPEAT);
 	(*ret)->number = call->number;
 	(*ret)->element = call->element;
-	(*ret)->extra = json_pack("{s:O,s:O}", "task", json_at(task, "id"), "by", json_at(request, "by"));
+	(*ret)->extra = json_pack("{s:O,s:O}", "task", json_at(task, "id"), "by",
+	                          json_at(request, "by"));
 	(*ret)->task = json_str((*ret)->extra, "task", NULL);
 	(*ret)->by = json_str((*ret)->extra, "by", NULL);
 	return 0;

@@ -63,8 +63,16 @@ json_t *run_json(const struct run *run)
 	json_t *summary = run_summary(run);
 	char *text = json_canon(summary);
 	json_decref(summary);
-	struct store_run row = { run->no,         run->id,         run->graph,   run->correlation_id, run->status,
-		                 run->created_ms, run->updated_ms, run->wake_ms, NULL,                text };
+	struct store_run row = { run->no,
+		                 run->id,
+		                 run->graph,
+		                 run->correlation_id,
+		                 run->status,
+		                 run->created_ms,
+		                 run->updated_ms,
+		                 run->wake_ms,
+		                 NULL,
+		                 text };
 	json_t *ret = run_row_json(&row);
 	free(text);
 	if (json_object_size(run->tasks) > 0) {
@@ -78,8 +86,9 @@ json_t *run_json(const struct run *run)
 	const char *folder = run->worker->engine->options.artifacts;
 	json_t *paths = json_array();
 	for (size_t i = 0; folder && i < json_array_size(run->artifacts); i++)
-		json_push(paths, json_sprintf("%s/%s", folder,
-		                              json_string_value(json_array_get(run->artifacts, i))));
+		json_push(paths,
+		          json_sprintf("%s/%s", folder,
+		                       json_string_value(json_array_get(run->artifacts, i))));
 	json_put(ret, "artifact_paths", paths);
 	return ret;
 }
@@ -90,9 +99,9 @@ static json_t *calls_json(const struct run *run)
 	json_t *ret = json_array();
 	for (size_t i = 0; i < run->calls.len; i++) {
 		const struct call *call = run->calls.at[i];
-		json_t *row = json_pack("{s:I,s:I,s:s,s:b}", "number", (json_int_t)call->number, "element",
-		                        (json_int_t)call->element, "state", states[call->state], "cancelled",
-		                        (int)call->is_cancelled);
+		json_t *row = json_pack("{s:I,s:I,s:s,s:b}", "number", (json_int_t)call->number,
+		                        "element", (json_int_t)call->element, "state",
+		                        states[call->state], "cancelled", (int)call->is_cancelled);
 		json_put_str(row, "type", json_str(call->effect, "type", NULL));
 		json_put_str(row, "action", json_str(call->effect, "action", NULL));
 		put_time(row, "since", call->opened_ms);
@@ -122,8 +131,8 @@ json_t *run_show(struct worker *worker, int64_t no, struct err *err)
 /* One record as a line for whoever watches a run go by. */
 json_t *run_line(const struct run *run, const json_t *record)
 {
-	json_t *ret = json_pack("{s:O,s:O,s:O}", "seq", json_at(record, "seq"), "at", json_at(record, "at"),
-	                        "kind", json_at(record, "kind"));
+	json_t *ret = json_pack("{s:O,s:O,s:O}", "seq", json_at(record, "seq"), "at",
+	                        json_at(record, "at"), "kind", json_at(record, "kind"));
 	const json_t *input = json_at(record, "input");
 	json_put_str(ret, "run", run->id);
 	json_put(ret, "states", json_incref(json_at(record, "states")));
@@ -140,9 +149,10 @@ json_t *run_line(const struct run *run, const json_t *record)
 		const json_t *effect = json_array_get(effects, i);
 		const char *kind = json_str(effect, "kind", "");
 		if (strcmp(kind, "call") == 0 || strcmp(kind, "send") == 0)
-			json_push(asks, json_pack("{s:O,s:s,s:s,s:s}", "number", json_at(effect, "number"),
-			                          "kind", kind, "type", json_str(effect, "type", ""),
-			                          "action", json_str(effect, "action", "")));
+			json_push(asks, json_pack("{s:O,s:s,s:s,s:s}", "number",
+			                          json_at(effect, "number"), "kind", kind, "type",
+			                          json_str(effect, "type", ""), "action",
+			                          json_str(effect, "action", "")));
 	}
 	json_put(ret, "asks", asks);
 	const json_t *artifacts = json_at(record, "artifacts");
@@ -154,11 +164,13 @@ json_t *run_line(const struct run *run, const json_t *record)
 		json_t *titles = json_array();
 		const json_t *states = json_at(record, "states");
 		for (size_t i = 0; i < json_array_size(states); i++) {
-			int32_t s = chart_find(run->release->chart, json_string_value(json_array_get(states, i)));
+			int32_t s = chart_find(run->release->chart,
+			                       json_string_value(json_array_get(states, i)));
 			while (s > 0 && !run->release->chart->states[s].title)
 				s = run->release->chart->states[s].parent;
 			if (s > 0)
-				json_push(titles, json_string(run->release->chart->states[s].title));
+				json_push(titles,
+				          json_string(run->release->chart->states[s].title));
 		}
 		json_put(ret, "titles", titles);
 	}
@@ -188,13 +200,16 @@ static int list_runs(struct engine *engine, const json_t *request, json_t **ret,
 		.before_no = json_int(request, "before", 0),
 		.since_ms = json_int(request, "since_ms", 0),
 		.until_ms = json_int(request, "until_ms", 0),
-		.limit = (int)(limit < 1 ? 1 : limit > LIST_MAX ? LIST_MAX : limit),
+		.limit = (int)(limit < 1          ? 1
+		               : limit > LIST_MAX ? LIST_MAX
+		                                  : limit),
 	};
 	const char *status = json_str(request, "status", NULL);
 	if (status && (filter.status = status_of_name(status)) < 0) {
 		json_decref(list.rows);
 		err_set_id(err, ERR_INPUT, "run.status", "'%.40s' is no status", status);
-		return err_hint(err, "running, waiting, waiting_for_people, blocked, ended, cancelled");
+		return err_hint(err,
+		                "running, waiting, waiting_for_people, blocked, ended, cancelled");
 	}
 	const char *name;
 	json_t *value;
@@ -202,7 +217,8 @@ static int list_runs(struct engine *engine, const json_t *request, json_t **ret,
 	json_object_foreach(json_at(request, "where"), name, value) {
 		filter.search_name = name;
 		free(text);
-		text = json_is_string(value) ? mem_dup_str(json_string_value(value)) : json_canon(value);
+		text = json_is_string(value) ? mem_dup_str(json_string_value(value))
+		                             : json_canon(value);
 		filter.search_value = text;
 	}
 	int code = engine->store->ops->runs(engine->store, &filter, add_row, &list, err);
@@ -251,7 +267,8 @@ static int list_tasks(struct engine *engine, const json_t *request, json_t **ret
 	const char *status = json_str(request, "status", NULL);
 	if (status && (filter.status = task_status(status)) < 0)
 		return err_set_id(err, ERR_INPUT, "task.status",
-		                  "'%.40s' is no status of a task (waiting, open, done, withdrawn)", status);
+		                  "'%.40s' is no status of a task (waiting, open, done, withdrawn)",
+		                  status);
 	if (json_truth(request, "overdue", false))
 		filter.due_before_ms = engine_now(engine);
 	json_t *tasks = json_array();
@@ -333,10 +350,11 @@ static json_t *doctor(struct engine *engine)
 	struct map_entry *entry;
 	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
 		json_push(connections, wire_connection_describe(entry->value));
-	return json_pack("{s:{s:s,s:i,s:s,s:I,s:o,s:o}}", "doctor", "engine", engine->options.version,
-	                 "workers", engine->worker_count, "store", engine->options.store_path, "resident",
-	                 (json_int_t)atomic_load(&engine->resident), "connections", connections, "graphs",
-	                 release_graphs(engine->releases));
+	return json_pack("{s:{s:s,s:i,s:s,s:I,s:o,s:o}}", "doctor", "engine",
+	                 engine->options.version, "workers", engine->worker_count, "store",
+	                 engine->options.store_path, "resident",
+	                 (json_int_t)atomic_load(&engine->resident), "connections", connections,
+	                 "graphs", release_graphs(engine->releases));
 }
 
 void engine_query(struct engine *engine, const json_t *request, const struct asker *asker)
@@ -355,7 +373,8 @@ void engine_query(struct engine *engine, const json_t *request, const struct ask
 	else if (strcmp(op, "doctor") == 0)
 		reply = doctor(engine);
 	else
-		err_set_id(&err, ERR_INPUT, "request.op", "the engine knows no request '%.60s'", op);
+		err_set_id(&err, ERR_INPUT, "request.op", "the engine knows no request '%.60s'",
+		           op);
 	if (reply)
 		reply_last(asker, reply);
 	else

@@ -43,23 +43,23 @@ enum store_op_kind {
 
 /* A row of the run table.  Texts are borrowed from the reader's arena or the caller. */
 struct store_run {
-	int64_t no;                 /* dense, ascending; the run's key in the store */
-	const char *id;             /* what people see; unique for ever */
+	int64_t no;     /* dense, ascending; the run's key in the store */
+	const char *id; /* what people see; unique for ever */
 	const char *graph, *correlation_id;
-	int status;                 /* enum store_status */
+	int status; /* enum store_status */
 	int64_t created_ms, updated_ms;
-	int64_t wake_ms;            /* when it wants to run again; -1: never by itself */
-	const char *exclusive;      /* unique among unended runs; NULL: none */
-	const char *summary;        /* JSON for lists: decision, waits for, reason ... */
+	int64_t wake_ms;       /* when it wants to run again; -1: never by itself */
+	const char *exclusive; /* unique among unended runs; NULL: none */
+	const char *summary;   /* JSON for lists: decision, waits for, reason ... */
 };
 
 struct store_task {
-	const char *id;             /* "<run id>.<n>" */
+	const char *id; /* "<run id>.<n>" */
 	int64_t run;
-	int status;                 /* 1 waiting for others, 2 open, 3 done, 4 withdrawn */
-	const char *role, *owner;   /* may be NULL */
-	int64_t due_ms;             /* -1: none */
-	const char *body;           /* JSON */
+	int status;               /* 1 waiting for others, 2 open, 3 done, 4 withdrawn */
+	const char *role, *owner; /* may be NULL */
+	int64_t due_ms;           /* -1: none */
+	const char *body;         /* JSON */
 };
 
 struct store_op {
@@ -68,7 +68,7 @@ struct store_op {
 	struct store_run run;
 	struct store_task task;
 	const char *name, *text;
-	unsigned char hash[32];     /* RECORD, BLOB */
+	unsigned char hash[32]; /* RECORD, BLOB */
 	struct str body;
 };
 
@@ -82,8 +82,8 @@ struct store_item {
 };
 
 struct store_filter {
-	const char *graph;          /* NULL: all */
-	int status;                 /* 0: all */
+	const char *graph; /* NULL: all */
+	int status;        /* 0: all */
 	const char *search_name, *search_value;
 	int64_t before_no;          /* 0: from the newest */
 	int64_t since_ms, until_ms; /* created; 0: no bound */
@@ -91,10 +91,10 @@ struct store_filter {
 };
 
 struct store_task_filter {
-	int64_t run;                /* 0: all */
+	int64_t run; /* 0: all */
 	const char *role, *owner;
-	int status;                 /* 0: all */
-	int64_t due_before_ms;      /* 0: no bound */
+	int status;            /* 0: all */
+	int64_t due_before_ms; /* 0: no bound */
 	int limit;
 };
 
@@ -109,27 +109,30 @@ struct store_ops {
 	int (*apply)(struct store *store, struct store_item *items, size_t count, struct err *err);
 	int (*last_no)(struct store *store, int64_t *ret, struct err *err);
 	/* ERR_ABSENT when there is none; cb is called once otherwise. */
-	int (*run_by_no)(struct store *store, int64_t no, store_run_cb *cb, void *arg, struct err *err);
+	int (*run_by_no)(struct store *store, int64_t no, store_run_cb *cb, void *arg,
+	                 struct err *err);
 	int (*run_by_id)(struct store *store, const char *id, store_run_cb *cb, void *arg,
 	                 struct err *err);
 	int (*run_by_key)(struct store *store, const char *graph, const char *correlation_id,
 	                  store_run_cb *cb, void *arg, struct err *err);
 	/* Newest first. */
-	int (*runs)(struct store *store, const struct store_filter *filter, store_run_cb *cb, void *arg,
-	            struct err *err);
+	int (*runs)(struct store *store, const struct store_filter *filter, store_run_cb *cb,
+	            void *arg, struct err *err);
 	/* Those with wake_ms <= until_ms, earliest first, at most limit. */
 	int (*due)(struct store *store, int64_t until_ms, int limit, store_run_cb *cb, void *arg,
 	           struct err *err);
 	/* The earliest wake_ms of a run that is not STORE_RUNNING; INT64_MAX: none. */
 	int (*next_wake)(struct store *store, int64_t *ret, struct err *err);
-	int (*records)(struct store *store, int64_t no, int64_t from_seq, store_record_cb *cb, void *arg,
-	               struct err *err);
-	int (*snapshot)(struct store *store, int64_t no, store_bytes_cb *cb, void *arg, struct err *err);
+	int (*records)(struct store *store, int64_t no, int64_t from_seq, store_record_cb *cb,
+	               void *arg, struct err *err);
+	int (*snapshot)(struct store *store, int64_t no, store_bytes_cb *cb, void *arg,
+	                struct err *err);
 	int (*tasks)(struct store *store, const struct store_task_filter *filter, store_task_cb *cb,
 	             void *arg, struct err *err);
-	int (*task)(struct store *store, const char *id, store_task_cb *cb, void *arg, struct err *err);
-	int (*blob)(struct store *store, const unsigned char sha256[32], store_bytes_cb *cb, void *arg,
+	int (*task)(struct store *store, const char *id, store_task_cb *cb, void *arg,
 	            struct err *err);
+	int (*blob)(struct store *store, const unsigned char sha256[32], store_bytes_cb *cb,
+	            void *arg, struct err *err);
 	int (*meta)(struct store *store, const char *name, store_bytes_cb *cb, void *arg,
 	            struct err *err);
 };

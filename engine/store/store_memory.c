@@ -111,7 +111,8 @@ static struct memory_run *find_run(struct memory_store *s, int64_t no)
 
 /* --- writing ---------------------------------------------------------------------- */
 
-static bool run_in_the_way(struct memory_store *s, const struct store_run *row, struct store_item *item)
+static bool run_in_the_way(struct memory_store *s, const struct store_run *row,
+                           struct store_item *item)
 {
 	for (size_t i = 0; i < s->runs.len; i++) {
 		const struct store_run *other = &s->runs.at[i].row;
@@ -229,11 +230,12 @@ static void put_blob(struct memory_store *s, const struct store_op *op)
 static void put_search(struct memory_store *s, const struct store_op *op)
 {
 	for (size_t i = 0; i < s->searches.len; i++)
-		if (s->searches.at[i].run == op->no && same_text(s->searches.at[i].name, op->name) &&
+		if (s->searches.at[i].run == op->no &&
+		    same_text(s->searches.at[i].name, op->name) &&
 		    same_text(s->searches.at[i].value, op->text))
 			return;
-	*vec_add(&s->searches) =
-		(struct memory_search){ mem_dup_str(op->name), mem_dup_str(op->text), op->no };
+	*vec_add(&s->searches) = (struct memory_search){ mem_dup_str(op->name),
+		                                         mem_dup_str(op->text), op->no };
 }
 
 static void write_op(struct memory_store *s, const struct store_op *op)
@@ -259,7 +261,8 @@ static void write_op(struct memory_store *s, const struct store_op *op)
 	must_not_reach();
 }
 
-static int memory_apply(struct store *store, struct store_item *items, size_t count, struct err *err)
+static int memory_apply(struct store *store, struct store_item *items, size_t count,
+                        struct err *err)
 {
 	struct memory_store *s = self(store);
 	(void)err;
@@ -296,8 +299,8 @@ static int memory_last_no(struct store *store, int64_t *ret, struct err *err)
 
 typedef bool run_test(const struct store_run *row, const void *want);
 
-static int first_run(struct store *store, run_test *is_it, const void *want, store_run_cb *cb, void *arg,
-                     struct err *err)
+static int first_run(struct store *store, run_test *is_it, const void *want, store_run_cb *cb,
+                     void *arg, struct err *err)
 {
 	struct memory_store *s = self(store);
 	bool found = false;
@@ -327,7 +330,8 @@ static bool has_key(const struct store_run *row, const void *want)
 	return same_text(row->graph, key[0]) && same_text(row->correlation_id, key[1]);
 }
 
-static int memory_run_by_no(struct store *store, int64_t no, store_run_cb *cb, void *arg, struct err *err)
+static int memory_run_by_no(struct store *store, int64_t no, store_run_cb *cb, void *arg,
+                            struct err *err)
 {
 	return first_run(store, has_no, &no, cb, arg, err);
 }
@@ -348,7 +352,8 @@ static int memory_run_by_key(struct store *store, const char *graph, const char 
 static bool is_found(const struct memory_store *s, const struct store_filter *f, int64_t no)
 {
 	for (size_t i = 0; f->search_name && i < s->searches.len; i++)
-		if (s->searches.at[i].run == no && same_text(s->searches.at[i].name, f->search_name) &&
+		if (s->searches.at[i].run == no &&
+		    same_text(s->searches.at[i].name, f->search_name) &&
 		    same_text(s->searches.at[i].value, f->search_value))
 			return true;
 	return !f->search_name;
@@ -357,15 +362,16 @@ static bool is_found(const struct memory_store *s, const struct store_filter *f,
 static bool is_wanted(const struct memory_store *s, const struct store_filter *f,
                       const struct store_run *row)
 {
-	return (!f->graph || same_text(f->graph, row->graph)) && (!f->status || f->status == row->status) &&
+	return (!f->graph || same_text(f->graph, row->graph)) &&
+	       (!f->status || f->status == row->status) &&
 	       (!f->before_no || row->no < f->before_no) &&
 	       (!f->since_ms || row->created_ms >= f->since_ms) &&
 	       (!f->until_ms || row->created_ms < f->until_ms) && is_found(s, f, row->no);
 }
 
 /* The wanted run with the greatest no below `below`; NULL when there is none. */
-static const struct store_run *next_below(const struct memory_store *s, const struct store_filter *f,
-                                          int64_t below)
+static const struct store_run *next_below(const struct memory_store *s,
+                                          const struct store_filter *f, int64_t below)
 {
 	const struct store_run *best = NULL;
 	for (size_t i = 0; i < s->runs.len; i++) {
@@ -376,8 +382,8 @@ static const struct store_run *next_below(const struct memory_store *s, const st
 	return best;
 }
 
-static int memory_runs(struct store *store, const struct store_filter *filter, store_run_cb *cb, void *arg,
-                       struct err *err)
+static int memory_runs(struct store *store, const struct store_filter *filter, store_run_cb *cb,
+                       void *arg, struct err *err)
 {
 	struct memory_store *s = self(store);
 	(void)err;
@@ -432,8 +438,8 @@ static int memory_next_wake(struct store *store, int64_t *ret, struct err *err)
 	return 0;
 }
 
-static int memory_records(struct store *store, int64_t no, int64_t from_seq, store_record_cb *cb, void *arg,
-                          struct err *err)
+static int memory_records(struct store *store, int64_t no, int64_t from_seq, store_record_cb *cb,
+                          void *arg, struct err *err)
 {
 	struct memory_store *s = self(store);
 	(void)err;
@@ -449,7 +455,8 @@ static int memory_records(struct store *store, int64_t no, int64_t from_seq, sto
 	return 0;
 }
 
-static int memory_snapshot(struct store *store, int64_t no, store_bytes_cb *cb, void *arg, struct err *err)
+static int memory_snapshot(struct store *store, int64_t no, store_bytes_cb *cb, void *arg,
+                           struct err *err)
 {
 	struct memory_store *s = self(store);
 	bool found = false;
@@ -464,8 +471,8 @@ static int memory_snapshot(struct store *store, int64_t no, store_bytes_cb *cb, 
 	return found ? 0 : absent(err);
 }
 
-static int memory_blob(struct store *store, const unsigned char sha256[32], store_bytes_cb *cb, void *arg,
-                       struct err *err)
+static int memory_blob(struct store *store, const unsigned char sha256[32], store_bytes_cb *cb,
+                       void *arg, struct err *err)
 {
 	struct memory_store *s = self(store);
 	bool found = false;
@@ -498,12 +505,12 @@ static bool task_matches(const struct store_task *task, const struct store_task_
 {
 	bool is_late = task->status < 3 && task->due_ms >= 0 && task->due_ms < f->due_before_ms;
 	return (!f->run || task->run == f->run) && (!f->role || same_text(f->role, task->role)) &&
-	       (!f->owner || same_text(f->owner, task->owner)) && (!f->status || f->status == task->status) &&
-	       (!f->due_before_ms || is_late);
+	       (!f->owner || same_text(f->owner, task->owner)) &&
+	       (!f->status || f->status == task->status) && (!f->due_before_ms || is_late);
 }
 
-static int memory_tasks(struct store *store, const struct store_task_filter *filter, store_task_cb *cb,
-                        void *arg, struct err *err)
+static int memory_tasks(struct store *store, const struct store_task_filter *filter,
+                        store_task_cb *cb, void *arg, struct err *err)
 {
 	struct memory_store *s = self(store);
 	int left = filter->limit > 0 ? filter->limit : -1;
@@ -519,7 +526,8 @@ static int memory_tasks(struct store *store, const struct store_task_filter *fil
 	return 0;
 }
 
-static int memory_task(struct store *store, const char *id, store_task_cb *cb, void *arg, struct err *err)
+static int memory_task(struct store *store, const char *id, store_task_cb *cb, void *arg,
+                       struct err *err)
 {
 	struct memory_store *s = self(store);
 	bool found = false;

@@ -58,8 +58,8 @@ enum statement {
 
 #define RUN_COLUMNS \
 	"no,id,graph,correlation_id,status,created_ms,updated_ms,ifnull(wake_ms,-1),exclusive,summary"
-#define RUN_FILTER                                                                      \
-	" (?1 IS NULL OR graph=?1) AND (?2=0 OR status=?2) AND (?3=0 OR no<?3)"         \
+#define RUN_FILTER                                                              \
+	" (?1 IS NULL OR graph=?1) AND (?2=0 OR status=?2) AND (?3=0 OR no<?3)" \
 	" AND (?4=0 OR created_ms>=?4) AND (?5=0 OR created_ms<?5)"
 #define TASK_COLUMNS "id,run,status,role,owner,ifnull(due_ms,-1),body"
 
@@ -85,12 +85,14 @@ static const char *const statements[ST_COUNT] = {
 	[ST_BY_KEY] = "SELECT " RUN_COLUMNS " FROM run WHERE graph=? AND correlation_id=?",
 	[ST_LIST] = "SELECT " RUN_COLUMNS " FROM run WHERE" RUN_FILTER " ORDER BY no DESC LIMIT ?6",
 	[ST_LIST_SEARCH] = "SELECT " RUN_COLUMNS " FROM run WHERE no IN (SELECT run FROM search"
-			   " WHERE name=?7 AND value=?8) AND" RUN_FILTER " ORDER BY no DESC LIMIT ?6",
+			   " WHERE name=?7 AND value=?8) AND" RUN_FILTER
+			   " ORDER BY no DESC LIMIT ?6",
 	[ST_DUE] = "SELECT " RUN_COLUMNS " FROM run WHERE wake_ms<=? ORDER BY wake_ms,no LIMIT ?",
 	[ST_NEXT_WAKE] = "SELECT min(wake_ms) FROM run WHERE wake_ms IS NOT NULL",
 	[ST_RECORDS] = "SELECT seq,hash,body FROM record WHERE run=? AND seq>=? ORDER BY seq",
 	[ST_GET_SNAPSHOT] = "SELECT seq,body FROM snapshot WHERE run=?",
-	[ST_TASKS] = "SELECT " TASK_COLUMNS " FROM task WHERE (?1=0 OR run=?1) AND (?2 IS NULL OR role=?2)"
+	[ST_TASKS] = "SELECT " TASK_COLUMNS
+		     " FROM task WHERE (?1=0 OR run=?1) AND (?2 IS NULL OR role=?2)"
 		     " AND (?3 IS NULL OR owner=?3) AND (?4=0 OR status=?4)"
 		     " AND (?5=0 OR (status<3 AND due_ms<?5)) ORDER BY run,length(id),id LIMIT ?6",
 	[ST_GET_TASK] = "SELECT " TASK_COLUMNS " FROM task WHERE id=?",
@@ -110,10 +112,11 @@ struct sqlite_store {
 static int fail(sqlite3 *db, struct err *err, const char *what)
 {
 	int code = sqlite3_extended_errcode(db) & 0xff;
-	err_set_id(err, ERR_STORE, code == SQLITE_FULL ? "store.full" : "store.failed", "%s: %s", what,
-	           sqlite3_errmsg(db));
+	err_set_id(err, ERR_STORE, code == SQLITE_FULL ? "store.full" : "store.failed", "%s: %s",
+	           what, sqlite3_errmsg(db));
 	if (code == SQLITE_FULL)
-		return err_hint(err, "the disk is full; free some space and start again, nothing is lost");
+		return err_hint(
+			err, "the disk is full; free some space and start again, nothing is lost");
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
 		return err_hint(err, "keep the files as they are and restore from a backup");
 	return err->code;
@@ -253,12 +256,14 @@ static int write_op(struct sqlite_store *s, const struct store_op *op, struct er
 	case STORE_OP_BLOB:
 		st = s->st[ST_BLOB];
 		sqlite3_bind_blob64(st, 1, op->hash, sizeof(op->hash), SQLITE_STATIC);
-		sqlite3_bind_blob64(st, 2, op->body.ptr ? op->body.ptr : "", op->body.len, SQLITE_STATIC);
+		sqlite3_bind_blob64(st, 2, op->body.ptr ? op->body.ptr : "", op->body.len,
+		                    SQLITE_STATIC);
 		return run_once(s, ST_BLOB, err);
 	case STORE_OP_META:
 		st = s->st[ST_META];
 		bind_text(st, 1, op->name);
-		sqlite3_bind_blob64(st, 2, op->body.ptr ? op->body.ptr : "", op->body.len, SQLITE_STATIC);
+		sqlite3_bind_blob64(st, 2, op->body.ptr ? op->body.ptr : "", op->body.len,
+		                    SQLITE_STATIC);
 		return run_once(s, ST_META, err);
 	case STORE_OP_SEARCH:
 		st = s->st[ST_SEARCH];
@@ -270,7 +275,8 @@ static int write_op(struct sqlite_store *s, const struct store_op *op, struct er
 	must_not_reach();
 }
 
-static int write_items(struct sqlite_store *s, struct store_item *items, size_t count, struct err *err)
+static int write_items(struct sqlite_store *s, struct store_item *items, size_t count,
+                       struct err *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		items[i].result = 0;
@@ -284,7 +290,8 @@ static int write_items(struct sqlite_store *s, struct store_item *items, size_t 
 	return 0;
 }
 
-static int sqlite_apply(struct store *store, struct store_item *items, size_t count, struct err *err)
+static int sqlite_apply(struct store *store, struct store_item *items, size_t count,
+                        struct err *err)
 {
 	struct sqlite_store *s = (struct sqlite_store *)store;
 	if (run_once(s, ST_BEGIN, err) < 0)
@@ -306,7 +313,8 @@ static sqlite3_stmt *read_begin(struct sqlite_store *s, enum statement which)
 }
 
 /* Ends a read: 0, ERR_ABSENT when `found` is 0 and one row was wanted, or the store's failure. */
-static int read_end(struct sqlite_store *s, sqlite3_stmt *st, int code, bool is_absent, struct err *err)
+static int read_end(struct sqlite_store *s, sqlite3_stmt *st, int code, bool is_absent,
+                    struct err *err)
 {
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
@@ -423,8 +431,8 @@ static int sqlite_next_wake(struct store *store, int64_t *ret, struct err *err)
 	sqlite3_stmt *st = read_begin(s, ST_NEXT_WAKE);
 	int code = sqlite3_step(st);
 	if (code == SQLITE_ROW)
-		*ret = sqlite3_column_type(st, 0) == SQLITE_NULL ? INT64_MAX :
-		                                                   sqlite3_column_int64(st, 0);
+		*ret = sqlite3_column_type(st, 0) == SQLITE_NULL ? INT64_MAX
+		                                                 : sqlite3_column_int64(st, 0);
 	return read_end(s, st, code, false, err);
 }
 
@@ -452,7 +460,8 @@ static int read_bytes(struct sqlite_store *s, sqlite3_stmt *st, store_bytes_cb *
 {
 	int code = sqlite3_step(st);
 	if (code == SQLITE_ROW) {
-		struct str body = { sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1) };
+		struct str body = { sqlite3_column_blob(st, 1),
+			            (size_t)sqlite3_column_bytes(st, 1) };
 		cb(arg, sqlite3_column_int64(st, 0), body.ptr ? body : STR_LIT(""));
 	}
 	return read_end(s, st, code, code == SQLITE_DONE, err);
@@ -504,8 +513,8 @@ static int read_tasks(struct sqlite_store *s, sqlite3_stmt *st, bool want_one, s
 	return read_end(s, st, code, want_one && !found, err);
 }
 
-static int sqlite_tasks(struct store *store, const struct store_task_filter *filter, store_task_cb *cb,
-                        void *arg, struct err *err)
+static int sqlite_tasks(struct store *store, const struct store_task_filter *filter,
+                        store_task_cb *cb, void *arg, struct err *err)
 {
 	struct sqlite_store *s = (struct sqlite_store *)store;
 	sqlite3_stmt *st = read_begin(s, ST_TASKS);
@@ -551,8 +560,8 @@ static int take_lock(struct sqlite_store *s, struct err *err)
 	if (s->lock_fd < 0)
 		status = err_set_id(err, ERR_STORE, "store.open", "%s: %s", path, strerror(errno));
 	else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		status = err_set_id(err, ERR_BUSY, "store.owned", "the store %s is in use by another process",
-		                    s->path);
+		status = err_set_id(err, ERR_BUSY, "store.owned",
+		                    "the store %s is in use by another process", s->path);
 	free(path);
 	return status;
 }
@@ -570,7 +579,8 @@ static int refuse_network_disk(const char *path, struct err *err)
 	if (statfs(slash ? folder : ".", &fs) == 0 &&
 	    ((int)fs.f_type == NFS || (int)fs.f_type == FUSE || (int)fs.f_type == SMB2 ||
 	     (int)fs.f_type == CIFS)) {
-		err_set_id(err, ERR_STORE, "store.network_disk", "%s lies on a network file system", path);
+		err_set_id(err, ERR_STORE, "store.network_disk", "%s lies on a network file system",
+		           path);
 		status = err_hint(err, "put the store on a local disk");
 	}
 	free(folder);
@@ -580,12 +590,12 @@ static int refuse_network_disk(const char *path, struct err *err)
 static int open_connection(const char *path, sqlite3 **ret, struct err *err)
 {
 	int code = sqlite3_open_v2(path, ret,
-	                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-	                                   SQLITE_OPEN_PRIVATECACHE,
+	                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+	                                   SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
 	                           NULL);
 	if (code != SQLITE_OK)
-		return err_set_id(err, ERR_STORE, "store.open", "the store %s cannot be opened: %s", path,
-		                  *ret ? sqlite3_errmsg(*ret) : sqlite3_errstr(code));
+		return err_set_id(err, ERR_STORE, "store.open", "the store %s cannot be opened: %s",
+		                  path, *ret ? sqlite3_errmsg(*ret) : sqlite3_errstr(code));
 	sqlite3_busy_timeout(*ret, 5000);
 	sqlite3_extended_result_codes(*ret, 1);
 	sqlite3_db_config(*ret, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -595,13 +605,15 @@ static int open_connection(const char *path, sqlite3 **ret, struct err *err)
 
 static int execute(sqlite3 *db, const char *sql, struct err *err)
 {
-	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : fail(db, err, "the store");
+	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0
+	                                                            : fail(db, err, "the store");
 }
 
 static int ask_pragma(sqlite3 *db, const char *sql, int *ret, struct err *err)
 {
 	sqlite3_stmt *st = NULL;
-	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK || sqlite3_step(st) != SQLITE_ROW) {
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK ||
+	    sqlite3_step(st) != SQLITE_ROW) {
 		fail(db, err, "the store");
 		sqlite3_finalize(st);
 		return err->code;
@@ -631,7 +643,8 @@ static int prepare_schema(sqlite3 *db, struct err *err)
 	if (tables > 0)
 		return err_set_id(err, ERR_STORE, "store.foreign", "the file is no Gangway store");
 	char sql[128];
-	sqlite3_snprintf(sizeof(sql), sql, "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+	sqlite3_snprintf(sizeof(sql), sql,
+	                 "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
 	                 STORE_APPLICATION_ID, STORE_SCHEMA_VERSION);
 	if (execute(db, "BEGIN IMMEDIATE", err) < 0 || execute(db, STORE_SCHEMA, err) < 0)
 		return err->code;
@@ -658,7 +671,8 @@ static int sync_folder(const char *path, struct err *err)
 	int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int status = 0;
 	if (fd < 0 || fsync(fd) < 0)
-		status = err_set_id(err, ERR_STORE, "store.sync", "%s: %s", folder, strerror(errno));
+		status = err_set_id(err, ERR_STORE, "store.sync", "%s: %s", folder,
+		                    strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	free(folder);
