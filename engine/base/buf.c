@@ -55,8 +55,13 @@ int buf_add(struct buf *buf, const void *bytes, size_t len, struct err *err)
 
 void buf_put_len(struct buf *buf, const void *bytes, size_t len)
 {
-	struct err err = { 0 };
-	must(buf_add(buf, bytes, len, &err) == 0);
+	must(len <= buf->max - buf->len);
+	if (len >= buf->size - buf->len) /* room for the NUL, too */
+		reserve(buf, len);
+	if (len > 0)
+		memcpy(buf->bytes + buf->len, bytes, len);
+	buf->len += len;
+	buf->bytes[buf->len] = '\0';
 }
 
 void buf_put(struct buf *buf, const char *text)

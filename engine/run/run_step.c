@@ -83,6 +83,14 @@ static struct intake *next_intake(struct run *run)
 	return NULL;
 }
 
+static bool run_is_watched(const struct run *run)
+{
+	for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)
+		if (watcher->wants_steps)
+			return true;
+	return false;
+}
+
 /* --- the parts of a step that live and replay share ------------------------------- */
 
 /* Calls the step asked for, and those it no longer wants. */
@@ -238,7 +246,7 @@ static void block(struct run *run, struct intake *intake, const struct err *why)
 			call->state = CALL_ENDED;
 	}
 	commit_record(commit, "blocked", intake->input.at_ms, body);
-	commit->line = run->watchers ? run_line(run, body) : NULL;
+	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -279,7 +287,7 @@ static void file_late(struct run *run, struct intake *intake, struct call *call)
 	struct commit *commit = commit_new(run);
 	run_call_drop(run, call);
 	commit_record(commit, "late", intake->input.at_ms, body);
-	commit->line = run->watchers ? run_line(run, body) : NULL;
+	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -336,7 +344,7 @@ static void decide_input(struct run *run, struct intake *intake)
 	run_apply(run, body);
 	commit->artifacts = json_incref(json_at(body, "artifacts"));
 	commit_record(commit, commit->is_start ? "start" : "step", input->at_ms, body);
-	commit->line = run->watchers ? run_line(run, body) : NULL;
+	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	calls_release_reads(run);
 out:
@@ -355,7 +363,7 @@ static void submit_plain(struct run *run, struct intake *intake, const char *kin
 	commit->asker = intake->asker;
 	run_apply(run, body);
 	commit_record(commit, kind, intake->input.at_ms, body);
-	commit->line = run->watchers ? run_line(run, body) : NULL;
+	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 }
 
@@ -384,7 +392,7 @@ static void decide_unsure(struct run *run, struct intake *intake)
 	unsure_open(call, commit, body);
 	run_apply(run, body);
 	commit_record(commit, "unsure", intake->input.at_ms, body);
-	commit->line = run->watchers ? run_line(run, body) : NULL;
+	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -408,7 +416,7 @@ static void decide_repeat(struct run *run, struct intake *intake)
 	call->plugin = NULL;
 	call_begin_again(call);
 	commit_record(commit, "repeat", intake->input.at_ms, body);
-	commit->line = run->watchers ? run_line(run, body) : NULL;
+	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -421,7 +429,7 @@ static void decide_task(struct run *run, struct intake *intake)
 	checklist_answer(run, intake->extra, commit, body, intake->input.at_ms);
 	run_apply(run, body);
 	commit_record(commit, "task", intake->input.at_ms, body);
-	commit->line = run->watchers ? run_line(run, body) : NULL;
+	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
@@ -452,7 +460,7 @@ static void decide_repin(struct run *run, struct intake *intake)
 	if (retry)
 		run_retry(run, retry);
 	commit_record(commit, "repin", intake->input.at_ms, body);
-	commit->line = run->watchers ? run_line(run, body) : NULL;
+	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 	json_decref(retry);
@@ -574,23 +582,36 @@ void run_settle(struct run *run)
 	worker_mind(worker, wake_ms);
 }
 
+/* Who also waits for the end is only told which run it is; the rest comes with the end. */
+static void acknowledge_start(const struct run *run, const struct asker *asker)
+{
+	json_t *reply = json_pack("{s:{s:s,s:s,s:s,s:s},s:b}", "run", "id", run->id, "graph",
+	                          run->graph, "correlation_id", run->correlation_id, "status",
+	                          status_name(run->status), "is_new", 1);
+	asker->cb(asker->arg, reply, false);
+	json_decref(reply);
+}
+
+static bool waits_for_end(const struct run *run, const struct asker *asker)
+{
+	for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)
+		if (watcher->asker.arg == asker->arg && watcher->asker.cb == asker->cb)
+			return true;
+	return false;
+}
+
 static void answer_asker(struct run *run, struct commit *commit)
 {
 	if (!commit->asker.cb)
 		return;
+	if (commit->is_start && waits_for_end(run, &commit->asker)) {
+		acknowledge_start(run, &commit->asker);
+		return;
+	}
 	json_t *reply = json_pack("{s:o}", "run", run_json(run));
 	if (commit->is_start)
 		json_put(reply, "is_new", json_true());
-	bool waits = false; /* the same asker also waits for the end */
-	for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)
-		waits = waits || (watcher->asker.arg == commit->asker.arg &&
-		                  watcher->asker.cb == commit->asker.cb);
-	if (waits) {
-		commit->asker.cb(commit->asker.arg, reply, false);
-		json_decref(reply);
-	} else {
-		reply_last(&commit->asker, reply);
-	}
+	reply_last(&commit->asker, reply);
 }
 
 static void write_artifacts(struct run *run, const json_t *artifacts)
