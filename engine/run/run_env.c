@@ -346,3 +346,21 @@ struct machine_options run_machine_options(struct run *run)
 		.seed = run->seed,
 	};
 }
+
+int run_check_schema(const struct release *release, const char *file, const json_t *value,
+                     const char *what, struct err *err)
+{
+	if (!file)
+		return 0;
+	const json_t *text = json_at(release->graph_files, file);
+	json_t *parsed = json_is_string(text) ? json_loads(json_string_value(text), 0, NULL) : NULL;
+	struct schema *schema = NULL;
+	int status = parsed ? schema_new(parsed, NULL, NULL, &schema, err)
+	                    : err_set(err, ERR_INPUT, "it is no JSON file of the graph's folder");
+	json_decref(parsed);
+	if (status < 0)
+		return err_wrap(err, "%s", file);
+	status = schema_check(schema, value, err);
+	schema_free(schema);
+	return status < 0 ? err_wrap(err, "%s", what) : 0;
+}

@@ -290,6 +290,10 @@ json_t *run_summary(const struct run *run);    /* new */
 json_t *run_state_save(const struct run *run); /* for snapshots; new */
 int run_state_restore(struct run *run, const json_t *saved, struct err *err) ATTR_MUST_USE;
 
+/* Is the value what a schema file of the graph's folder says?  file NULL: anything is. */
+int run_check_schema(const struct release *release, const char *file, const json_t *value,
+                     const char *what, struct err *err) ATTR_MUST_USE;
+
 /* run_advice.c: what an advisory call said (data), or its fallback (failure: why it did not). */
 struct advised {
 	const char *name, *type, *fallback; /* fallback NULL: none */

@@ -65,24 +65,6 @@ static void make_run_id(const struct engine *engine, char ret[32])
 	ret[26] = '\0';
 }
 
-static int check_input(const struct release *release, const json_t *input, struct err *err)
-{
-	const char *file = release->chart->input_schema;
-	if (!file)
-		return 0;
-	json_t *json = json_at(release->graph_files, file);
-	json_t *parsed = json_is_string(json) ? json_loads(json_string_value(json), 0, NULL) : NULL;
-	struct schema *schema = NULL;
-	int status = parsed ? schema_new(parsed, NULL, NULL, &schema, err)
-	                    : err_set(err, ERR_INPUT, "it is no JSON file of the graph's folder");
-	json_decref(parsed);
-	if (status < 0)
-		return err_wrap(err, "%s", file);
-	status = schema_check(schema, input, err);
-	schema_free(schema);
-	return status < 0 ? err_wrap(err, "input") : 0;
-}
-
 static bool is_correlation_id(const char *id)
 {
 	size_t len = strlen(id);
@@ -176,7 +158,7 @@ static int make_run(struct worker *worker, const char *graph, const char *correl
 	struct release *release;
 	if (release_current(engine->releases, graph, &release, err) < 0)
 		return err->code;
-	if (check_input(release, input, err) < 0) {
+	if (run_check_schema(release, release->chart->input_schema, input, "input", err) < 0) {
 		release_unref(release);
 		return err->code;
 	}

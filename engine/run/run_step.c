@@ -278,6 +278,22 @@ static int step_machine(struct run *run, const struct input *input, json_t *body
 	return status;
 }
 
+/* A result that is not what the graph promises (gw:output) is no result: the run blocks. */
+static int check_result(const struct run *run, const struct effects *effects, struct err *err)
+{
+	const char *file = run->release->chart->output_schema;
+	for (size_t i = 0; file && i < effects->len; i++) {
+		const struct effect *effect = &effects->at[i];
+		if (effect->kind != EFFECT_DONE || run->is_cancelled || !effect->data)
+			continue;
+		if (run_check_schema(run->release, file, effect->data, "result", err) < 0) {
+			err->code = ERR_BLOCKED;
+			return err->code;
+		}
+	}
+	return 0;
+}
+
 static void file_late(struct run *run, struct intake *intake, struct call *call)
 {
 	json_t *body = json_object();
@@ -318,7 +334,8 @@ static void decide_input(struct run *run, struct intake *intake)
 	}
 	if (input->kind == INPUT_CANCEL)
 		run->is_cancelled = true;
-	if (step_machine(run, input, body, &effects, &err) < 0) {
+	if (step_machine(run, input, body, &effects, &err) < 0 ||
+	    check_result(run, &effects, &err) < 0) {
 		block(run, intake, &err);
 		goto out;
 	}
