@@ -15,12 +15,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "run/run_int.h"
 
-enum { CLIENTS_MAX = 64 };
+enum { CLIENTS_MAX = 64, REPLY_SECONDS = 2 };
 
 struct run_door {
 	struct engine *engine;
@@ -40,6 +41,7 @@ struct client {
 	int fd, slot;
 	pthread_mutex_t lock;
 	int refs;
+	bool is_gone; /* it does not read any more: nothing is sent to it */
 };
 
 static void client_unref(struct client *client)
@@ -79,9 +81,10 @@ static void client_reply(void *arg, const json_t *reply, bool is_last)
 	struct client *client = arg;
 	char *text = json_canon(reply);
 	pthread_mutex_lock(&client->lock);
-	if (send_all(client->fd, text, strlen(text)))
-		(void)send_all(client->fd, "\n",
-		               1); /* a client that left misses its answer, nothing else */
+	/* A client that left, or reads too slowly, misses its answers and harms nobody else. */
+	if (!client->is_gone)
+		client->is_gone = !send_all(client->fd, text, strlen(text)) ||
+		                  !send_all(client->fd, "\n", 1);
 	pthread_mutex_unlock(&client->lock);
 	free(text);
 	if (is_last)
@@ -151,6 +154,9 @@ static void accept_client(struct run_door *door)
 		close(fd);
 		return;
 	}
+	/* Replies are sent on the engine's threads: none of them waits longer than this. */
+	const struct timeval patience = { .tv_sec = REPLY_SECONDS };
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	struct client *client = mem_alloc(sizeof(*client));
 	client->door = door;
 	client->fd = fd;
