@@ -129,6 +129,9 @@ check_LTLIBRARIES += \
 	%D%/plugins/contract/small_twin.la
 
 # --- running them ---------------------------------------------------------------------------
+# Programs that a script drives.
+driven_programs = %D%/crash/crash
+
 CRASH_FLAGS = --quick
 test_scripts = \
 	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' \
@@ -163,7 +166,7 @@ check-build: all $(check_PROGRAMS) $(check_LIBRARIES) $(check_LTLIBRARIES)
 # TEST_FLAGS passes options on (--jobs N), TEST_ONLY=WORD runs those whose command has the word.
 check-local: all
 	@$(test_environment) $(BASH) $(srcdir)/%D%/run-tests --logs $(abs_builddir)/%D%/logs --only '$(TEST_ONLY)' $(TEST_FLAGS) \
-		$(test_scripts) $(house_checks) $(check_PROGRAMS)
+		$(test_scripts) $(house_checks) $(filter-out $(driven_programs),$(check_PROGRAMS))
 
 clean-local:
 	rm -rf %D%/logs %D%/sandbox/work

@@ -18,6 +18,7 @@ noinst_LIBRARIES += %D%/libgw_script.a
 	%D%/script_math.c \
 	%D%/script_out.c \
 	%D%/script_rule.c \
+	%D%/script_rule_cache.c \
 	%D%/script_rule_check.c \
 	%D%/script_rule_int.h \
 	%D%/script_ruleset.c \
