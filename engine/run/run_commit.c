@@ -130,6 +130,11 @@ static void fill_row(struct commit *commit, struct store_op *op, int status, int
 	json_decref(summary);
 	run->status = status;
 	run->wake_ms = wake_ms;
+	if (is_final && run->exclusive) {
+		/* Given up for good: another run may have it when this one's last send is repeated. */
+		*vec_add(&commit->owned) = run->exclusive;
+		run->exclusive = NULL;
+	}
 }
 
 /* The run's data; of a run that was blocked at its start, what it was given. */

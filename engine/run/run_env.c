@@ -128,9 +128,17 @@ static int advise_refused(struct run *run, const struct effect *effect, struct e
 	return why->code;
 }
 
+/* Verify asks the pinned rules and templates again: a record cannot say that they were not asked. */
+static bool is_asked_anew(const struct run *run, const struct effect *effect)
+{
+	return run->verify_findings && (is_rules(effect) || is_template(effect));
+}
+
 static int env_check(void *ctx, const struct effect *effect, struct err *err)
 {
 	struct run *run = ctx;
+	if (run->is_replaying && is_asked_anew(run, effect))
+		return check_now(run, effect, err);
 	if (run->is_replaying) {
 		const json_t *refused = find_refusal(run, effect->number);
 		if (!refused)
@@ -152,6 +160,8 @@ static int env_check(void *ctx, const struct effect *effect, struct err *err)
 static bool env_is_inline(void *ctx, const struct effect *effect)
 {
 	struct run *run = ctx;
+	if (is_rules(effect) || is_template(effect))
+		return true;
 	if (run->is_replaying) {
 		const json_t *made = json_at(run->replay, "inline");
 		for (size_t i = 0; i < json_array_size(made); i++)
@@ -160,8 +170,6 @@ static bool env_is_inline(void *ctx, const struct effect *effect)
 				return true;
 		return false;
 	}
-	if (is_rules(effect) || is_template(effect))
-		return true;
 	const struct plugin_action *action = effect->kind == EFFECT_CALL ? find_action(run, effect)
 	                                                                 : NULL;
 	return action && plugin_action_is_pure(action);

@@ -187,11 +187,13 @@ struct run {
 	json_t *signals;              /* {id: true} of signals taken, for at-most-once */
 	json_t *artifacts;            /* [name] */
 	json_t *reason;               /* why it is blocked: {"id","text"}; NULL */
-	json_t *blocked_input;        /* to be retried after a repin; NULL */
+	json_t *blocked;              /* {"input","call"?} to be tried again after a repin; NULL.
+	                           * Without a reason: the repin is on record, the retry is not yet */
 	json_t *result;               /* of the ended run; NULL */
 	struct intake *first, **last; /* what waits to be decided */
 	size_t intake_count;
 	bool is_committing;
+	bool is_deciding; /* what arrives now waits for the record of this step */
 	bool is_replaying;
 	const json_t *replay;   /* the record being replayed: refusals come from it */
 	json_t *step_advice;    /* of the step being decided: {name: advice} */
@@ -201,6 +203,7 @@ struct run {
 	int64_t timer_due_ms;
 	int64_t last_step_ms;
 	bool is_evicting;
+	bool is_parked;          /* blocked, and not counted as resident: only a person moves it */
 	bool is_detached;        /* made for verify: in no map, acts on nothing */
 	json_t *verify_findings; /* of verify: inline answers are made anew and compared; borrowed */
 	int64_t verify_seq;
@@ -322,7 +325,12 @@ void run_apply(struct run *run, const json_t *record);
 /* run_replay.c: a run from its journal. */
 int run_replay_record(struct run *run, const json_t *record, struct err *err) ATTR_MUST_USE;
 int run_repin_machine(struct run *run, struct release *release, struct err *err) ATTR_MUST_USE;
-void run_retry(struct run *run, const json_t *input);
+/* What a blocked record keeps for the retry; new. */
+json_t *run_blocked_of(const json_t *record);
+void run_unblock(struct run *run);
+void run_retry(struct run *run);
+/* A blocked run that was parked is being looked at again: it counts as resident. */
+void run_unpark(struct run *run);
 
 /* run_call.c: calls of plugin actions. */
 void call_begin(struct call *call); /* builds; nothing leaves */

@@ -89,9 +89,9 @@ static void forget_state(struct run *run)
 	json_object_clear(run->signals);
 	json_array_clear(run->artifacts);
 	json_decref(run->reason);
-	json_decref(run->blocked_input);
+	json_decref(run->blocked);
 	json_decref(run->result);
-	run->reason = run->blocked_input = run->result = NULL;
+	run->reason = run->blocked = run->result = NULL;
 	release_unref(run->release);
 	run->release = NULL;
 	run->head = (struct journal_head){ 0 };
@@ -104,7 +104,8 @@ void run_free(struct run *run)
 		char key[24];
 		map_key(run->no, key);
 		map_remove(&run->worker->runs, key);
-		engine_count(run->worker->engine, -1);
+		if (!run->is_parked)
+			engine_count(run->worker->engine, -1);
 	}
 	if (run->timer)
 		run->worker->loop.base.ops->timer_stop(&run->worker->loop.base, run->timer);
@@ -202,8 +203,11 @@ json_t *run_state_save(const struct run *run)
 	                        run->advice, "checklists", run->checklists, "tasks", run->tasks,
 	                        "signals", run->signals, "artifacts", run->artifacts, "release",
 	                        run->release->sha256, "at", (json_int_t)run->last_step_ms);
-	if (run->result)
-		json_put(ret, "result", json_incref(run->result));
+	json_put(ret, "result", json_incref(run->result));
+	json_put(ret, "reason", json_incref(run->reason));
+	json_put(ret, "blocked", json_incref(run->blocked));
+	if (run->is_cancelled)
+		json_put(ret, "is_cancelled", json_true());
 	return ret;
 }
 
@@ -218,6 +222,9 @@ int run_state_restore(struct run *run, const json_t *saved, struct err *err)
 	json_object_update(run->signals, json_at(saved, "signals"));
 	json_array_extend(run->artifacts, json_at(saved, "artifacts"));
 	run->result = json_incref(json_at(saved, "result"));
+	run->reason = json_incref(json_at(saved, "reason"));
+	run->blocked = json_incref(json_at(saved, "blocked"));
+	run->is_cancelled = json_truth(saved, "is_cancelled", false);
 	run->last_step_ms = json_int(saved, "at", 0);
 	const json_t *calls = json_at(saved, "calls");
 	for (size_t i = 0; i < json_array_size(calls); i++) {
@@ -322,6 +329,8 @@ int run_load(struct worker *worker, int64_t no, struct run **ret, struct err *er
 		if (run->calls.at[i]->state == CALL_HELD)
 			run->calls.at[i]->state =
 				CALL_OPEN; /* its record is durable: that is why it is here */
+	if (run->blocked && !run->reason)
+		run_retry(run); /* the repin is on record, what it was for is not */
 	*ret = run;
 	return 0;
 }
@@ -349,6 +358,14 @@ int run_rebuild(struct run *run, struct err *err)
 		}
 	}
 	vec_release(&kept);
+	if (status < 0) {
+		/* Half built is worse than none: blocked, with the reason. */
+		machine_free(run->machine);
+		run->machine = NULL;
+		json_decref(run->reason);
+		run->reason = json_pack("{s:s,s:s}", "id", err->id[0] ? err->id : "run.broken",
+		                        "text", err->text);
+	}
 	return status;
 }
 

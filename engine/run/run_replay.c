@@ -32,35 +32,61 @@ int run_repin_machine(struct run *run, struct release *release, struct err *err)
 	return 0;
 }
 
-/* The input that could not be taken goes first. */
-void run_retry(struct run *run, const json_t *input)
+/* --- blocked, and tried again ---------------------------------------------- */
+
+json_t *run_blocked_of(const json_t *record)
 {
-	struct intake *intake = intake_new(INTAKE_INPUT);
+	json_t *ret = json_object();
+	json_put(ret, "input", json_incref(json_at(record, "input")));
+	json_put(ret, "call", json_incref(json_at(record, "call")));
+	return ret;
+}
+
+void run_unblock(struct run *run)
+{
+	json_decref(run->reason);
+	json_decref(run->blocked);
+	run->reason = run->blocked = NULL;
+}
+
+static struct intake *read_blocked(const struct run *run, struct arena *arena)
+{
+	const json_t *input = json_at(run->blocked, "input"), *call = json_at(run->blocked, "call");
+	struct err ignored = { 0 }; /* we wrote it */
+	struct input read;
+	if (!input || input_from_json(input, arena, &read, &ignored) < 0 ||
+	    read.kind == INPUT_QUEUED || read.kind == INPUT_TIMER)
+		return NULL;
+	struct intake *ret = intake_new(INTAKE_INPUT);
+	ret->input = read;
+	ret->input.data = json_incref(read.data);
+	ret->input.failure = json_incref(read.failure);
+	ret->input.session = NULL;
+	ret->input.at_ms = 0; /* tried again now: now() must not go back */
+	memset(&ret->input.event, 0, sizeof(ret->input.event));
+	if (read.kind == INPUT_EVENT)
+		event_copy(&ret->input.event, &read.event);
+	ret->extra = json_incref((json_t *)(uintptr_t)call);
+	ret->by = json_str(call, "by", NULL);
+	ret->task = json_str(call, "task", NULL);
+	return ret;
+}
+
+/*
+ * The input that could not be taken goes first.  What came from the machine's
+ * own queue or timers stands there still, in the state before the step.
+ */
+void run_retry(struct run *run)
+{
 	struct arena arena;
 	arena_init(&arena);
-	struct err err = { 0 };
-	struct input read;
-	if (input_from_json(input, &arena, &read, &err) == 0) {
-		intake->input = read;
-		intake->input.data = json_incref(read.data);
-		intake->input.failure = json_incref(read.failure);
-		intake->input.session = NULL;
-		intake->input.at_ms = 0; /* tried again now: now() must not go back */
-		memset(&intake->input.event, 0, sizeof(intake->input.event));
-		if (read.kind == INPUT_EVENT)
-			event_copy(&intake->input.event, &read.event);
-		if (read.kind == INPUT_RESULT) {
-			struct call *call = run_call(run, read.number, read.element);
-			if (call)
-				call->state = CALL_OPEN;
-		}
+	struct intake *intake = read_blocked(run, &arena);
+	if (intake) {
 		intake->next = run->first;
 		run->first = intake;
 		if (run->last == &run->first)
 			run->last = &intake->next;
 		run->intake_count++;
-	} else {
-		intake_free(intake);
 	}
 	arena_release(&arena);
 }
@@ -79,22 +105,34 @@ static void attach_requests(struct run *run, const json_t *record)
 	}
 }
 
+static bool is_dropped(const json_t *dropped, const struct call *call)
+{
+	for (size_t i = 0; i < json_array_size(dropped); i++) {
+		const json_t *row = json_array_get(dropped, i);
+		if ((uint64_t)json_integer_value(json_array_get(row, 0)) == call->number &&
+		    (uint32_t)json_integer_value(json_array_get(row, 1)) == call->element)
+			return true;
+	}
+	return false;
+}
+
 static void drop_cancelled(struct run *run, const json_t *record)
 {
+	const json_t *dropped = json_at(record, "dropped");
 	for (size_t j = run->calls.len; j-- > 0;) {
 		struct call *call = run->calls.at[j];
 		/* READ calls and built-ins are forgotten; a KEYED or ONCE one may still answer. */
 		if (call->is_cancelled &&
-		    (call->is_built_in || json_array_size(call->requests) == 0))
+		    (call->is_built_in || json_array_size(call->requests) == 0 ||
+		     is_dropped(dropped, call)))
 			run_call_drop(run, call);
 	}
-	(void)record;
 }
 
 /* Rules and templates of the pinned versions against what is recorded of them. */
 static void compare_inline(struct run *run, const json_t *recorded, const json_t *made)
 {
-	char *a = json_canon(recorded), *b = json_canon(made ? made : recorded);
+	char *a = json_canon(recorded), *b = json_canon(made);
 	if (strcmp(a, b) != 0)
 		json_push(
 			run->verify_findings,
@@ -185,21 +223,20 @@ static int replay_repin(struct run *run, const json_t *record, struct err *err)
 	int status = run_repin_machine(run, release, err);
 	release_unref(release);
 	json_decref(run->reason);
-	json_decref(run->blocked_input);
-	run->reason = run->blocked_input = NULL;
+	run->reason = NULL; /* what was blocked stays until its retry is on record */
 	return status;
 }
 
 static void replay_blocked(struct run *run, const json_t *record)
 {
-	json_decref(run->reason);
-	json_decref(run->blocked_input);
+	const json_t *input = json_at(record, "input");
+	run_unblock(run);
 	run->reason = json_incref(json_at(record, "reason"));
-	run->blocked_input = json_incref(json_at(record, "input"));
-	if (strcmp(json_str(run->blocked_input, "kind", ""), "result") == 0) {
-		struct call *call = run_call(run,
-		                             (uint64_t)json_int(run->blocked_input, "number", 0),
-		                             (uint32_t)json_int(run->blocked_input, "element", 0));
+	run->blocked = run_blocked_of(record);
+	run_apply(run, record);
+	if (strcmp(json_str(input, "kind", ""), "result") == 0) {
+		struct call *call = run_call(run, (uint64_t)json_int(input, "number", 0),
+		                             (uint32_t)json_int(input, "element", 0));
 		if (call)
 			call->state = CALL_ENDED;
 	}
@@ -232,10 +269,7 @@ int run_replay_record(struct run *run, const json_t *record, struct err *err)
 	if (status < 0)
 		return status;
 	if (strcmp(kind, "start") == 0 || strcmp(kind, "step") == 0) {
-		/* What was blocked is being retried, or something else came first. */
-		json_decref(run->reason);
-		json_decref(run->blocked_input);
-		run->reason = run->blocked_input = NULL;
+		run_unblock(run); /* tried again here, or cancelled */
 		status = replay_step(run, record, err);
 	} else if (strcmp(kind, "blocked") == 0) {
 		replay_blocked(run, record);

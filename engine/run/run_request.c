@@ -281,11 +281,8 @@ static void request_wait(struct run *run, const json_t *request, const struct as
 	run->watchers = watcher;
 }
 
-static int signal_intake(struct run *run, const json_t *request, struct intake **ret,
-                         struct err *err)
+static int check_signal(const struct run *run, const char *name, struct err *err)
 {
-	const char *name = json_str(request, "event", "");
-	const char *id = json_str(request, "id", NULL);
 	if (!*name || strlen(name) > LIMIT_EVENT_NAME_BYTES || strpbrk(name, " \t\r\n*"))
 		return err_set_id(err, ERR_INPUT, "signal.name", "'%.60s' is no event name", name);
 	if (str_begins(name, "done.") || str_begins(name, "error.") || strcmp(name, "done") == 0 ||
@@ -300,16 +297,21 @@ static int signal_intake(struct run *run, const json_t *request, struct intake *
 	if (run->intake_count + machine_queue_length(run->machine) >= LIMIT_QUEUE_EVENTS)
 		return err_set_id(err, ERR_LIMIT, "run.queue",
 		                  "more than %d events wait in this run", LIMIT_QUEUE_EVENTS);
-	*ret = intake_new(INTAKE_INPUT);
-	(*ret)->input.kind = INPUT_EVENT;
-	(*ret)->input.event.type = EVENT_EXTERNAL;
-	(*ret)->input.event.name = mem_dup_str(name);
-	(*ret)->input.event.data = json_incref(json_at(request, "data"));
-	(*ret)->label = mem_dup_str(id);
-	(*ret)->extra = json_object();
-	json_put_str((*ret)->extra, "by", json_str(request, "by", NULL));
-	(*ret)->by = json_str((*ret)->extra, "by", NULL);
 	return 0;
+}
+
+static struct intake *signal_intake(const json_t *request)
+{
+	struct intake *ret = intake_new(INTAKE_INPUT);
+	ret->input.kind = INPUT_EVENT;
+	ret->input.event.type = EVENT_EXTERNAL;
+	ret->input.event.name = mem_dup_str(json_str(request, "event", ""));
+	ret->input.event.data = json_incref(json_at(request, "data"));
+	ret->label = mem_dup_str(json_str(request, "id", NULL));
+	ret->extra = json_object();
+	json_put_str(ret->extra, "by", json_str(request, "by", NULL));
+	ret->by = json_str(ret->extra, "by", NULL);
+	return ret;
 }
 
 static struct intake *plain_intake(enum intake_kind kind, const json_t *request)
@@ -325,34 +327,27 @@ static struct intake *plain_intake(enum intake_kind kind, const json_t *request)
 static void request_signal(struct run *run, const json_t *request, const struct asker *asker)
 {
 	struct err err = { 0 };
-	struct intake *intake = NULL;
 	const char *id = json_str(request, "id", NULL);
-	if (id && json_at(run->signals, id)) {
+	bool is_taken = id && json_at(run->signals, id);
+	if (is_taken && !run->is_committing) {
 		reply_last(asker, json_pack("{s:o,s:b}", "run", run_json(run), "is_new", 0));
-	} else if (signal_intake(run, request, &intake, &err) < 0) {
-		reply_error(asker, &err);
-	} else {
-		intake->asker = *asker;
-		run_intake(run, intake);
+		return;
 	}
+	/* Taken, but perhaps not on record yet: it waits its turn, and is told then. */
+	if (!is_taken && check_signal(run, json_str(request, "event", ""), &err) < 0) {
+		reply_error(asker, &err);
+		return;
+	}
+	struct intake *intake = signal_intake(request);
+	intake->asker = *asker;
+	run_intake(run, intake);
 }
 
 static void request_cancel(struct run *run, const json_t *request, const struct asker *asker)
 {
-	struct err err = { 0 };
 	if (run->status >= STORE_ENDED) {
 		reply_last(asker, json_pack("{s:o}", "run", run_json(run)));
 		return;
-	}
-	/* A blocked run's machine is spoiled; it is rebuilt so that the onexit handlers can run. */
-	if (!run->machine && run_rebuild(run, &err) < 0) {
-		reply_error(asker, &err);
-		return;
-	}
-	if (run->reason) {
-		json_decref(run->reason);
-		json_decref(run->blocked_input);
-		run->reason = run->blocked_input = NULL;
 	}
 	struct intake *intake = plain_intake(INTAKE_INPUT, request);
 	intake->input.kind = INPUT_CANCEL;
@@ -378,6 +373,12 @@ static void request_task(struct run *run, const json_t *request, const struct as
 	struct err err = { 0 };
 	struct intake *intake;
 	if (task_answer(run, request, &intake, &err) < 0) {
+		reply_error(asker, &err);
+		return;
+	}
+	if (run->reason && intake->kind == INTAKE_INPUT) {
+		intake_free(intake);
+		err_set_id(&err, ERR_CONFLICT, "run.blocked", "the run is blocked; repin it first");
 		reply_error(asker, &err);
 		return;
 	}
@@ -423,6 +424,7 @@ static void about_run(struct worker *worker, struct message *message)
 		reply_error(&message->asker, &err);
 		return;
 	}
+	run_unpark(run);
 	/* Calls that were open when it left memory, or when the process died. */
 	for (size_t i = was_resident ? 0 : run->calls.len; i-- > 0;)
 		call_recover(run->calls.at[i]);

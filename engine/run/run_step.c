@@ -35,6 +35,24 @@ void intake_free(struct intake *intake)
 	free(intake);
 }
 
+/* Calls under way; also those that only finish for the record. */
+static bool has_live_call(const struct run *run)
+{
+	for (size_t i = 0; i < run->calls.len; i++)
+		if (run->calls.at[i]->plugin && run->calls.at[i]->state != CALL_ENDED)
+			return true;
+	return false;
+}
+
+/* Blocked, it keeps answers that cannot be taken: in memory, but nobody waits for it to leave. */
+static void park(struct run *run)
+{
+	if (run->is_parked || has_live_call(run))
+		return;
+	run->is_parked = true;
+	engine_count(run->worker->engine, -1);
+}
+
 void run_intake(struct run *run, struct intake *intake_taken)
 {
 	intake_taken->next = NULL;
@@ -42,6 +60,8 @@ void run_intake(struct run *run, struct intake *intake_taken)
 	run->last = &intake_taken->next;
 	run->intake_count++;
 	run_turn(run);
+	if (run->reason && run->intake_count > 0 && !run->is_committing && !run->is_deciding)
+		park(run);
 }
 
 /* A blocked run takes no input of its machine, but people and plugins go on around it. */
@@ -149,14 +169,6 @@ void run_apply(struct run *run, const json_t *record)
 	json_object_update(run->checklists, json_at(record, "checklists"));
 }
 
-/* Somebody else was faster: whoever waits for this answer is told so. */
-static void answer_too_late(struct intake *intake)
-{
-	struct err err = { 0 };
-	err_set_id(&err, ERR_CONFLICT, "call.closed", "this has been answered already");
-	reply_error(&intake->asker, &err);
-}
-
 /* --- deciding an input ---------------------------------------------------------------- */
 
 /* The end of an advisory call is filed before the step, so that its templates see it (DESIGN 3). */
@@ -196,6 +208,29 @@ static void begin_calls(struct run *run, struct commit *commit, json_t *body)
 	json_decref(calls);
 }
 
+/* Nothing of it has left that anybody must wait for, or ask about. */
+static bool may_drop(const struct call *call)
+{
+	if (call->state == CALL_UNSURE)
+		return false;
+	return call->state == CALL_HELD || !call->plugin || !plugin_call_has_left(call->plugin);
+}
+
+/* Replay cannot know what had left: a call with requests on record is dropped there by name. */
+static void drop_on_record(struct run *run, struct call *call, json_t *body)
+{
+	if (json_array_size(call->requests) > 0) {
+		json_t *dropped = json_at(body, "dropped");
+		if (!dropped) {
+			dropped = json_array();
+			json_put(body, "dropped", dropped);
+		}
+		json_push(dropped,
+		          json_pack("[I,I]", (json_int_t)call->number, (json_int_t)call->element));
+	}
+	run_call_drop(run, call);
+}
+
 static void cancel_calls(struct run *run, const struct effects *effects, struct commit *commit,
                          json_t *body)
 {
@@ -208,12 +243,18 @@ static void cancel_calls(struct run *run, const struct effects *effects, struct 
 				continue;
 			if (call->is_built_in)
 				built_in_withdraw(call, commit, body);
-			else if (call->state == CALL_HELD || !call->plugin ||
-			         !plugin_call_has_left(call->plugin))
-				run_call_drop(run,
-				              call); /* nothing left that anybody must wait for */
+			else if (may_drop(call))
+				drop_on_record(run, call, body);
 		}
 	}
+}
+
+/* It has its answer; the plugin's side is gone, also when we are inside its callback. */
+static void end_call(struct call *call)
+{
+	call->state = CALL_ENDED;
+	plugin_call_free(call->plugin);
+	call->plugin = NULL;
 }
 
 /* The machine could not decide: the step is discarded and the run waits for a mended version. */
@@ -237,14 +278,16 @@ static void block(struct run *run, struct intake *intake, const struct err *why)
 		commit->start_input = json_incref(intake->input.data);
 	}
 	run->reason = reason;
-	run->blocked_input = json_incref(json_at(body, "input"));
+	json_decref(run->blocked);
+	run->blocked = run_blocked_of(body);
 	machine_free(run->machine); /* spoiled (machine.h) */
 	run->machine = NULL;
 	if (intake->input.kind == INPUT_RESULT) {
 		struct call *call = run_call(run, intake->input.number, intake->input.element);
 		if (call)
-			call->state = CALL_ENDED;
+			end_call(call);
 	}
+	run_apply(run, body); /* a signal's id is taken, though the signal waits */
 	commit_record(commit, "blocked", intake->input.at_ms, body);
 	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
@@ -301,21 +344,55 @@ static void file_late(struct run *run, struct intake *intake, struct call *call)
 	if (intake->extra)
 		json_put(body, "call", json_incref(intake->extra));
 	struct commit *commit = commit_new(run);
+	commit->asker = intake->asker;
+	if (intake->task)
+		task_close(commit, body, intake->task);
 	run_call_drop(run, call);
+	run_apply(run, body);
 	commit_record(commit, "late", intake->input.at_ms, body);
 	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
 }
 
+/* Taken from the queue and not decided: whoever waits for it is told. */
+static void refuse(const struct intake *intake, const char *id, const char *text)
+{
+	struct err err = { 0 };
+	err_set_id(&err, ERR_CONFLICT, id, "%s", text);
+	reply_error(&intake->asker, &err);
+}
+
+/* Since it was asked for, the run may have come to an end, or taken the same signal. */
+static bool is_overtaken(struct run *run, const struct intake *intake)
+{
+	if (intake->label && json_at(run->signals, intake->label)) {
+		reply_last(&intake->asker,
+		           json_pack("{s:o,s:b}", "run", run_json(run), "is_new", 0));
+		return true;
+	}
+	bool is_from_outside = intake->input.kind == INPUT_EVENT ||
+	                       intake->input.kind == INPUT_CANCEL;
+	if (!is_from_outside || !machine_is_done(run->machine))
+		return false;
+	if (intake->input.kind == INPUT_CANCEL)
+		reply_last(&intake->asker, json_pack("{s:o}", "run", run_json(run)));
+	else
+		refuse(intake, "run.ended", "the run has ended");
+	return true;
+}
+
 static void decide_input(struct run *run, struct intake *intake)
 {
 	struct input *input = &intake->input;
 	struct call *call = NULL;
+	if (is_overtaken(run, intake))
+		return;
 	if (input->kind == INPUT_RESULT) {
 		call = run_call(run, input->number, input->element);
 		if (!call) {
-			answer_too_late(intake);
+			refuse(intake, "call.closed",
+			       "this call was answered already, or is no longer wanted");
 			return;
 		}
 		if (call->is_cancelled && !machine_is_done(run->machine)) {
@@ -351,6 +428,7 @@ static void decide_input(struct run *run, struct intake *intake)
 		json_put(body, "start", run_start_json(run));
 		commit->start_input = json_incref(input->data);
 	}
+	run_unblock(run);
 	if (intake->task)
 		task_close(commit, body, intake->task);
 	if (call)
@@ -389,6 +467,7 @@ static void decide_request(struct run *run, struct intake *intake)
 	struct call *call = run_call(run, intake->number, intake->element);
 	if (!call)
 		return;
+	must(!intake->asker.cb);
 	json_push(call->requests, json_incref(intake->extra));
 	call->state = CALL_HELD;
 	json_t *body = json_pack("{s:I,s:I,s:O}", "n", (json_int_t)intake->number, "e",
@@ -402,6 +481,7 @@ static void decide_unsure(struct run *run, struct intake *intake)
 	struct call *call = run_call(run, intake->number, intake->element);
 	if (!call)
 		return;
+	end_call(call);
 	call->state = CALL_UNSURE;
 	json_t *body = json_pack("{s:I,s:I}", "n", (json_int_t)intake->number, "e",
 	                         (json_int_t)intake->element);
@@ -418,10 +498,7 @@ static void decide_unsure(struct run *run, struct intake *intake)
 static void decide_repeat(struct run *run, struct intake *intake)
 {
 	struct call *call = run_call(run, intake->number, intake->element);
-	if (!call) {
-		answer_too_late(intake);
-		return;
-	}
+	must(call); /* its task is open */
 	json_t *body = json_pack("{s:I,s:I}", "n", (json_int_t)intake->number, "e",
 	                         (json_int_t)intake->element);
 	json_put_str(body, "by", intake->by);
@@ -429,8 +506,6 @@ static void decide_repeat(struct run *run, struct intake *intake)
 	commit->asker = intake->asker;
 	task_close(commit, body, intake->task);
 	run_apply(run, body);
-	plugin_call_free(call->plugin);
-	call->plugin = NULL;
 	call_begin_again(call);
 	commit_record(commit, "repeat", intake->input.at_ms, body);
 	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
@@ -461,11 +536,9 @@ static void decide_repin(struct run *run, struct intake *intake)
 	    run_repin_machine(run, release, &err) < 0) {
 		reply_error(&intake->asker, &err);
 		release_unref(release);
-		/* Rebuilding forgot why it is blocked only if it succeeded; read it back either way. */
 		return;
 	}
-	json_t *retry = run->blocked_input;
-	run->blocked_input = NULL;
+	/* What was blocked stays until its retry is on record. */
 	json_decref(run->reason);
 	run->reason = NULL;
 	json_t *body = json_pack("{s:s,s:O}", "release", release->sha256, "pins", release->pins);
@@ -474,19 +547,39 @@ static void decide_repin(struct run *run, struct intake *intake)
 	struct commit *commit = commit_new(run);
 	commit->asker = intake->asker;
 	commit_pins(commit);
-	if (retry)
-		run_retry(run, retry);
+	run_retry(run);
 	commit_record(commit, "repin", intake->input.at_ms, body);
 	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
 	commit_submit(commit);
 	json_decref(body);
-	json_decref(retry);
 	release_unref(release);
+}
+
+/* A blocked run's machine is spoiled: it is built anew so that the onexit handlers can run. */
+static bool may_cancel(struct run *run, const struct intake *intake)
+{
+	struct err err = { 0 };
+	if (!run->reason)
+		return true;
+	if (!run->machine && run_rebuild(run, &err) < 0) {
+		reply_error(&intake->asker, &err);
+		return false;
+	}
+	run_unblock(run);
+	return true;
 }
 
 static void decide(struct run *run, struct intake *intake)
 {
 	int64_t now = engine_now(run->worker->engine);
+	/* Two people may have answered the same task; the first one counts. */
+	if (intake->task && !json_at(run->tasks, intake->task)) {
+		refuse(intake, "task.closed", "this task has been answered already");
+		return;
+	}
+	if (intake->kind == INTAKE_INPUT && intake->input.kind == INPUT_CANCEL &&
+	    !may_cancel(run, intake))
+		return;
 	if (intake->input.at_ms == 0)
 		intake->input.at_ms = now > run->last_step_ms ? now : run->last_step_ms;
 	run->last_step_ms = intake->input.at_ms;
@@ -503,11 +596,16 @@ static void decide(struct run *run, struct intake *intake)
 
 void run_turn(struct run *run)
 {
+	/* An answer may come while the step that asks is being made: it waits for the record. */
+	if (run->is_deciding)
+		return;
 	while (!run->is_committing && !run->is_evicting && !run->worker->is_stopping) {
 		struct intake *intake = next_intake(run);
 		if (!intake)
 			return;
+		run->is_deciding = true;
 		decide(run, intake);
+		run->is_deciding = false;
 		intake_free(intake);
 	}
 }
@@ -575,26 +673,61 @@ static void end_watchers(struct run *run)
 	json_decref(row);
 }
 
+/* What nobody but a repin can let in: whoever waits for it is told, answers of calls are kept. */
+static void refuse_waiting(struct run *run)
+{
+	for (struct intake **at = &run->first; *at;) {
+		if (!(*at)->asker.cb) {
+			at = &(*at)->next;
+			continue;
+		}
+		struct intake *intake = unlink_intake(run, at);
+		refuse(intake, "run.blocked", "the run is blocked; repin it first");
+		intake_free(intake);
+	}
+}
+
+void run_unpark(struct run *run)
+{
+	if (!run->is_parked)
+		return;
+	run->is_parked = false;
+	engine_count(run->worker->engine, 1);
+}
+
+/* The row said that something is under way, and then nothing was to be done. */
+static void submit_row(struct run *run)
+{
+	commit_submit(commit_new(run));
+}
+
 /* A run that waits only for people, time or a repin leaves memory; the store will bring it back. */
 void run_settle(struct run *run)
 {
-	if (run->is_committing || run->intake_count > 0 || run->is_evicting)
+	if (run->is_committing || run->is_deciding || run->is_evicting || run->worker->is_stopping)
 		return;
+	int64_t wake_ms;
+	if (run->status == STORE_RUNNING && run_status_now(run, &wake_ms) != STORE_RUNNING) {
+		submit_row(run);
+		return;
+	}
 	if (run->status == STORE_RUNNING) {
 		arm_timer(run);
 		return;
 	}
 	end_watchers(run);
-	bool has_late = false; /* calls that still finish, for the record only */
-	for (size_t i = 0; i < run->calls.len; i++)
-		has_late = has_late ||
-		           (run->calls.at[i]->plugin && run->calls.at[i]->state == CALL_OPEN);
-	if (run->watchers || has_late) {
+	if (run->reason)
+		refuse_waiting(run);
+	if (run->intake_count > 0) {
+		park(run);
+		return;
+	}
+	if (run->watchers || has_live_call(run)) {
 		arm_timer(run);
 		return;
 	}
 	struct worker *worker = run->worker;
-	int64_t wake_ms = run->status < STORE_ENDED ? run->wake_ms : -1;
+	wake_ms = run->status < STORE_ENDED ? run->wake_ms : -1;
 	run_evict(run);
 	worker_mind(worker, wake_ms);
 }
@@ -651,8 +784,8 @@ void run_committed(struct commit *commit)
 		return;
 	}
 	commit_blobs_known(commit);
-	tell_watchers(run, commit);
 	answer_asker(run, commit);
+	tell_watchers(run, commit);
 	write_artifacts(run, commit->artifacts);
 	for (size_t i = 0; i < run->calls.len; i++)
 		if (run->calls.at[i]->state == CALL_HELD)
