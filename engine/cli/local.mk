@@ -9,7 +9,9 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_demo.c \
 	%D%/cli_doctor.c \
 	%D%/cli_engine.c \
+	%D%/cli_exec.c \
 	%D%/cli_graph.c \
+	%D%/cli_graph.h \
 	%D%/cli_int.h \
 	%D%/cli_live.c \
 	%D%/cli_plugin.c \
@@ -18,6 +20,7 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_run.c \
 	%D%/cli_serve.c \
 	%D%/cli_table.c \
-	%D%/cli_task.c
+	%D%/cli_task.c \
+	%D%/cli_world.c
 
 use_cli = %D%/libgw_cli.a $(use_run) $(use_script) $(use_report)

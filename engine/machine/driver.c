@@ -40,7 +40,7 @@ struct driver {
 	struct {
 		struct reply *at;
 		size_t len, size;
-	} replies; /* in the order they were asked for */
+	} replies;                     /* in the order they were asked for */
 	int64_t steps_now, steps_free; /* since time moved, since the script's last event */
 };
 
@@ -150,8 +150,8 @@ static void tell_stable(struct driver *driver)
 		return;
 	json_t *line = json_object();
 	json_put_int(line, "at_ms", driver->now_ms - options->start_ms);
-	json_put(line, "event", machine->last_event ? json_string(machine->last_event)
-	                                            : json_null());
+	json_put(line, "event",
+	         machine->last_event ? json_string(machine->last_event) : json_null());
 	json_put(line, "configuration", machine_states(machine, false));
 	json_put(line, "atomic", machine_states(machine, true));
 	json_put(line, "final", json_boolean(machine_is_done(machine)));
@@ -191,7 +191,8 @@ static int step(struct driver *driver, struct input *input, struct err *err)
 
 static int step_result(struct driver *driver, const struct reply *reply, struct err *err)
 {
-	json_t *failure = json_at(reply->answer, "error"), *result = json_at(reply->answer, "result");
+	json_t *failure = json_at(reply->answer, "error"),
+	       *result = json_at(reply->answer, "result");
 	const struct driver_options *options = driver->options;
 	json_t *effect = close_call(driver, reply->number, &reply->element);
 	struct input input = {
@@ -272,8 +273,9 @@ static int step_script(struct driver *driver, struct err *err)
 	driver->script_ms = driver->now_ms;
 	if (driver_event(driver, event, err) == 0)
 		return 0;
-	return err->code == ERR_INPUT ? err_wrap(err, "event %zu of the script", driver->script_next)
-	                              : err->code;
+	return err->code == ERR_INPUT
+	               ? err_wrap(err, "event %zu of the script", driver->script_next)
+	               : err->code;
 }
 
 /* The first of the replies that are due at the earliest time. */
@@ -314,7 +316,8 @@ static bool pass_time(struct driver *driver, int64_t due_ms, int64_t end_ms)
 static int check_end(const struct driver *driver, struct err *err)
 {
 	bool has_end = driver->options->until_ms >= 0;
-	if (driver->steps_now < STEPS_WITHOUT_TIME && (has_end || driver->steps_free < STEPS_WITHOUT_EVENT))
+	if (driver->steps_now < STEPS_WITHOUT_TIME &&
+	    (has_end || driver->steps_free < STEPS_WITHOUT_EVENT))
 		return 0;
 	if (driver->steps_now >= STEPS_WITHOUT_TIME)
 		return err_set_id(err, ERR_LIMIT, "driver.endless",
@@ -470,13 +473,11 @@ int driver_start(struct driver *driver, struct err *err)
 	return step(driver, &start, err);
 }
 
-int driver_run(const struct driver_options *options, bool *is_final, struct err *err)
+int driver_go(struct driver *driver, struct err *err)
 {
-	struct driver *driver;
+	const struct driver_options *options = driver->options;
 	int64_t end_ms = options->until_ms < 0 ? INT64_MAX : options->start_ms + options->until_ms;
 	bool did = true;
-	if (driver_new(options, &driver, err) < 0)
-		return err->code;
 	int status = driver_start(driver, err);
 	while (status == 0 && did) {
 		status = driver_settle(driver, err);
@@ -490,6 +491,15 @@ int driver_run(const struct driver_options *options, bool *is_final, struct err 
 		if (status == 0)
 			status = check_end(driver, err);
 	}
+	return status;
+}
+
+int driver_run(const struct driver_options *options, bool *is_final, struct err *err)
+{
+	struct driver *driver;
+	if (driver_new(options, &driver, err) < 0)
+		return err->code;
+	int status = driver_go(driver, err);
 	*is_final = machine_is_done(driver->machine);
 	driver_free(driver);
 	return status;

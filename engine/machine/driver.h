@@ -18,8 +18,8 @@ struct driver;
 
 struct driver_options {
 	const struct chart *chart;
-	const struct machine_env *env;      /* check, is_inline, answer ... */
-	const json_t *input;                /* START's data, or NULL */
+	const struct machine_env *env; /* check, is_inline, answer ... */
+	const json_t *input;           /* START's data, or NULL */
 	/*
 	 * For driver_run: [{"event":{"name","data"},"after":ms}] or NULL.  after counts from the event
 	 * before it; without it the event comes when the chart is stable, before any timer.
@@ -31,10 +31,10 @@ struct driver_options {
 	 * an id looks for "plugin.action#id" first; a type without action is "type".
 	 */
 	const json_t *answers;
-	int64_t until_ms;                   /* for driver_run: virtual, from the start; -1: no end */
-	int64_t start_ms;                   /* what the clock shows at the start, since the epoch */
-	const char *run_id;                 /* NULL: "exec" */
-	bool restarts;                      /* save and restore after every step: tests */
+	int64_t until_ms;   /* for driver_run: virtual, from the start; -1: no end */
+	int64_t start_ms;   /* what the clock shows at the start, since the epoch */
+	const char *run_id; /* NULL: "exec" */
+	bool restarts;      /* save and restore after every step: tests */
 	/*
 	 * Called for each stable configuration with
 	 * {"at_ms","event","configuration","atomic","final","data"}; borrowed; may be NULL.  event is
@@ -44,7 +44,8 @@ struct driver_options {
 	/* Each effect, as effect_to_json; may be NULL. */
 	void (*on_effect)(void *ctx, const json_t *effect);
 	/* Before the end of a call is taken, with the call's effect; a failure fails the step. */
-	int (*on_result)(void *ctx, const json_t *effect, bool ok, const json_t *value, struct err *err);
+	int (*on_result)(void *ctx, const json_t *effect, bool ok, const json_t *value,
+	                 struct err *err);
 	void *ctx;
 };
 
@@ -56,7 +57,8 @@ struct driver_options {
 int driver_run(const struct driver_options *options, bool *is_final, struct err *err) ATTR_MUST_USE;
 
 /* options is borrowed and stays until driver_free. */
-int driver_new(const struct driver_options *options, struct driver **ret, struct err *err) ATTR_MUST_USE;
+int driver_new(const struct driver_options *options, struct driver **ret,
+               struct err *err) ATTR_MUST_USE;
 void driver_free(struct driver *driver); /* NULL is fine */
 /* After a failure of any of these the driver is good for looking at and for driver_free only. */
 int driver_start(struct driver *driver, struct err *err) ATTR_MUST_USE;
@@ -69,6 +71,8 @@ int driver_event(struct driver *driver, const json_t *event, struct err *err) AT
 /* Ends an open call; value is borrowed, NULL is none. */
 int driver_end_call(struct driver *driver, uint64_t number, uint32_t element, bool ok,
                     const json_t *value, struct err *err) ATTR_MUST_USE;
+/* From the start through script until until_ms: what driver_run does between driver_new and driver_free. */
+int driver_go(struct driver *driver, struct err *err) ATTR_MUST_USE;
 int driver_cancel(struct driver *driver, struct err *err) ATTR_MUST_USE;
 
 /* Calls that have no end yet, with those whose answer is on its way: their effects; borrowed. */

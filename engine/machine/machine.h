@@ -75,11 +75,11 @@ struct machine_env {
 };
 
 struct machine_options {
-	const struct chart *chart;      /* a reference is taken */
-	const struct machine_env *env;  /* outlives the machine */
-	const char *run_id;             /* sessions are named after it: deterministic */
+	const struct chart *chart;     /* a reference is taken */
+	const struct machine_env *env; /* outlives the machine */
+	const char *run_id;            /* sessions are named after it: deterministic */
 	uint64_t seed;
-	const char *http_location;      /* of the BasicHTTP event processor; NULL: none */
+	const char *http_location; /* of the BasicHTTP event processor; NULL: none */
 };
 
 enum input_kind {
@@ -93,23 +93,23 @@ enum input_kind {
 
 struct input {
 	enum input_kind kind;
-	int64_t at_ms;           /* wall clock; the machine never lets now() go back */
-	uint64_t number;         /* RESULT, TIMER */
-	uint32_t element;        /* RESULT of a gw:each */
-	bool ok;                 /* RESULT */
-	json_t *data;            /* START, RESULT when ok (NULL: no data); borrowed */
-	json_t *failure;         /* RESULT when not ok; borrowed */
-	int64_t took_ms;         /* RESULT of a gw:each element */
-	const char *session;     /* EVENT */
-	struct event event;      /* EVENT; borrowed */
+	int64_t at_ms;       /* wall clock; the machine never lets now() go back */
+	uint64_t number;     /* RESULT, TIMER */
+	uint32_t element;    /* RESULT of a gw:each */
+	bool ok;             /* RESULT */
+	json_t *data;        /* START, RESULT when ok (NULL: no data); borrowed */
+	json_t *failure;     /* RESULT when not ok; borrowed */
+	int64_t took_ms;     /* RESULT of a gw:each element */
+	const char *session; /* EVENT */
+	struct event event;  /* EVENT; borrowed */
 };
 
 /* Stable JSON of an input, as it stands in records; and back (*arena owns what ret points to). */
 json_t *input_to_json(const struct input *input);
 int input_from_json(const json_t *json, struct arena *arena, struct input *ret, struct err *err);
 
-int machine_new(const struct machine_options *options, struct machine **ret, struct err *err)
-	ATTR_MUST_USE;
+int machine_new(const struct machine_options *options, struct machine **ret,
+                struct err *err) ATTR_MUST_USE;
 void machine_free(struct machine *machine); /* NULL is fine */
 
 /*
@@ -126,7 +126,8 @@ void machine_free(struct machine *machine); /* NULL is fine */
 int machine_step(struct machine *machine, const struct input *input, const json_t *inline_answers,
                  json_t **inline_made, struct effects *effects, struct err *err) ATTR_MUST_USE;
 
-bool machine_is_done(const struct machine *machine);  /* the root session reached a final state or was cancelled */
+bool machine_is_done(const struct machine *
+                             machine); /* the root session reached a final state or was cancelled */
 bool machine_has_queued(const struct machine *machine);
 size_t machine_queue_length(const struct machine *machine);
 /* The next due delayed send, INT64_MAX when none is armed. */
@@ -139,12 +140,12 @@ bool machine_listens(const struct machine *machine, const char *event_name);
 /* Active states of the root session in document order (atomic only, or all), ids; new array.
  * Once it is done: those in which it ended. */
 json_t *machine_states(const struct machine *machine, bool atomic_only);
-json_t *machine_data(const struct machine *machine);   /* the root's data model snapshot; new */
+json_t *machine_data(const struct machine *machine); /* the root's data model snapshot; new */
 const struct chart *machine_chart(const struct machine *machine);
 
 /* State to JSON and back: everything a restart needs.  Stable bytes for equal states. */
 json_t *machine_save(const struct machine *machine);
-int machine_restore(const struct machine_options *options, const json_t *saved, struct machine **ret,
-                    struct err *err) ATTR_MUST_USE;
+int machine_restore(const struct machine_options *options, const json_t *saved,
+                    struct machine **ret, struct err *err) ATTR_MUST_USE;
 
 #endif

@@ -90,8 +90,8 @@ static int drop_error(struct session *s, const struct event *event, bool may_blo
 		const char *id = json_str(event->data, "error_code", "");
 		const char *text = json_str(event->data, "message", NULL);
 		return err_set_id(s->machine->err, ERR_BLOCKED,
-		                  id[0] ? id : "graph.unhandled_error", "%s: %s",
-		                  event->name, text ? text : "no transition takes this error");
+		                  id[0] ? id : "graph.unhandled_error", "%s: %s", event->name,
+		                  text ? text : "no transition takes this error");
 	}
 	drop_event(s, event->name, event_to_json(event));
 	return 0;
@@ -484,18 +484,13 @@ static int take_input(struct machine *machine, const struct input *input)
 {
 	struct session *root = machine->sessions.at[0], *to = root;
 	switch (input->kind) {
-	case INPUT_START:
-		machine->is_started = true;
-		return session_start(root, input->data);
+	case INPUT_START: machine->is_started = true; return session_start(root, input->data);
 	case INPUT_EVENT:
 		to = input->session ? session_by_id(machine, input->session) : root;
 		return to ? take_external(to, &input->event) : 0;
-	case INPUT_RESULT:
-		return take_result(machine, input);
-	case INPUT_TIMER:
-		return fire_delayed(machine, input->number);
-	case INPUT_QUEUED:
-		return take_queued(machine);
+	case INPUT_RESULT: return take_result(machine, input);
+	case INPUT_TIMER: return fire_delayed(machine, input->number);
+	case INPUT_QUEUED: return take_queued(machine);
 	case INPUT_CANCEL:
 		if (root->is_done)
 			return 0;
@@ -521,8 +516,9 @@ int machine_step(struct machine *machine, const struct input *input, const json_
 	if (machine->is_spoiled)
 		return err_set(err, ERR_BLOCKED, "the machine is spoiled by a step that failed");
 	if (machine->is_started == (input->kind == INPUT_START) && input->kind != INPUT_CANCEL)
-		return err_set(err, ERR_INPUT, machine->is_started ? "the run has started already"
-		                                                   : "the run has not started yet");
+		return err_set(err, ERR_INPUT,
+		               machine->is_started ? "the run has started already"
+		                                   : "the run has not started yet");
 	machine->effects = effects;
 	machine->err = err;
 	machine->answers = inline_answers;

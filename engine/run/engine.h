@@ -89,6 +89,14 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
 /* Returns when no run is in memory: what is open waits for people, time or a repin. */
 void engine_wait_rest(struct engine *engine);
 
+/*
+ * What the engine would say of the parameters of a built-in action (approval, checklist, tasks,
+ * gw:run), for those who try a graph without an engine.
+ */
+bool engine_is_built_in(const char *type);
+struct effect;
+int engine_check_built_in(const struct effect *effect, struct err *err) ATTR_MUST_USE;
+
 /* The owner's door: a Unix socket beside the store; one JSON object per line each way. */
 int engine_listen(struct engine *engine, const char *socket_path, struct err *err) ATTR_MUST_USE;
 /* Client side, blocking: sends one request, gives each reply to cb until the last.  ERR_ABSENT: nobody listens. */

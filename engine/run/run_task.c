@@ -76,9 +76,8 @@ static int check_item(const json_t *items, size_t at, struct err *err)
 	return 0;
 }
 
-int built_in_check(struct run *run, const struct effect *effect, struct err *err)
+int engine_check_built_in(const struct effect *effect, struct err *err)
 {
-	(void)run;
 	const json_t *data = effect->data;
 	if (strcmp(effect->type, "approval") == 0) {
 		if (!*json_str(data, "role", ""))
@@ -106,6 +105,17 @@ int built_in_check(struct run *run, const struct effect *effect, struct err *err
 	if (!effect->action)
 		return bad(err, "gw:run: '%s' must name the graph", "event");
 	return 0;
+}
+
+int built_in_check(struct run *run, const struct effect *effect, struct err *err)
+{
+	(void)run;
+	return engine_check_built_in(effect, err);
+}
+
+bool engine_is_built_in(const char *type)
+{
+	return built_in_is(type);
 }
 
 /* --- opening tasks ---------------------------------------------------------------------- */
@@ -526,8 +536,10 @@ static int answer_item(const json_t *task, const json_t *request, struct intake 
 		return refuse(err, ERR_CONFLICT, "task.waiting",
 		              "this item waits for others to be done first");
 	*ret = intake_new(INTAKE_TASK);
-	(*ret)->extra = json_pack("{s:O,s:O,s:O}", "number", json_at(task, "number"), "item",
-	                          json_at(task, "item"), "by", json_at(request, "by"));
+	(*ret)->extra = json_pack("{s:O,s:O,s:O,s:O}", "task", json_at(task, "id"), "number",
+	                          json_at(task, "number"), "item", json_at(task, "item"), "by",
+	                          json_at(request, "by"));
+	(*ret)->task = json_str((*ret)->extra, "task", NULL);
 	json_put_str((*ret)->extra, "comment", json_str(request, "comment", NULL));
 	return 0;
 }

@@ -13,7 +13,7 @@
 /* What was told: "at:event:atomic states" for each stable configuration. */
 struct story {
 	char text[4096];
-	json_t *data;  /* of the last line */
+	json_t *data; /* of the last line */
 	char logs[1024];
 };
 
@@ -86,8 +86,8 @@ static void test_order(void)
 	     "<state id='b'><transition event='now' target='c'/></state>"
 	     "<state id='c'><transition event='late' target='d'/></state>"
 	     "<state id='d'><transition event='then' target='e'/></state><final id='e'/>",
-	     "[{\"event\":{\"name\":\"now\"}},{\"event\":{\"name\":\"then\"},\"after\":100}]", NULL, -1,
-	     true, &story);
+	     "[{\"event\":{\"name\":\"now\"}},{\"event\":{\"name\":\"then\"},\"after\":100}]", NULL,
+	     -1, true, &story);
 	CHECK_STR(story.text, "0:-:[\"a\"] 0:self:[\"b\"] 0:now:[\"c\"] 100:late:[\"d\"] "
 	                      "100:then:[\"e\"]");
 	json_decref(story.data);
@@ -104,8 +104,10 @@ static void test_answers(void)
 	     "<transition event='error.communication.j' target='c'><assign location='got.second' "
 	     "expr='_event.data.message'/></transition></state>"
 	     "<state id='c'><invoke id='k' type='t' src='none'/></state>",
-	     NULL, "{\"t.x\":[{\"result\":1,\"after\":20},{\"error\":\"down\"}]}", -1, false, &story);
-	CHECK_STR(story.text, "0:-:[\"a\"] 20:done.invoke.i:[\"b\"] 20:error.communication.j:[\"c\"]");
+	     NULL, "{\"t.x\":[{\"result\":1,\"after\":20},{\"error\":\"down\"}]}", -1, false,
+	     &story);
+	CHECK_STR(story.text,
+	          "0:-:[\"a\"] 20:done.invoke.i:[\"b\"] 20:error.communication.j:[\"c\"]");
 	CHECK_STR(rig_json(json_at(story.data, "got")), "{\"first\":1,\"second\":\"down\"}");
 	CHECK_STR(story.logs, "call call call");
 	json_decref(story.data);
@@ -113,8 +115,9 @@ static void test_answers(void)
 
 static void test_until(void)
 {
-	static const char body[] = "<state id='a'><onentry><send event='tick' delay='1s'/></onentry>"
-	                           "<transition event='tick' target='a'/></state>";
+	static const char body[] =
+		"<state id='a'><onentry><send event='tick' delay='1s'/></onentry>"
+		"<transition event='tick' target='a'/></state>";
 	struct story story;
 	tell(body, NULL, NULL, 2500, false, &story);
 	CHECK_STR(story.text, "0:-:[\"a\"] 1000:tick:[\"a\"] 2000:tick:[\"a\"]");
@@ -162,9 +165,10 @@ static void test_failures(void)
 static void test_endless(void)
 {
 	static const char at_once[] = "<state id='a'><onentry><send event='e'/></onentry>"
-	                              "<transition event='e' target='a'/></state>";
-	static const char in_time[] = "<state id='a'><onentry><send event='e' delay='1ms'/></onentry>"
-	                              "<transition event='e' target='a'/></state>";
+				      "<transition event='e' target='a'/></state>";
+	static const char in_time[] =
+		"<state id='a'><onentry><send event='e' delay='1ms'/></onentry>"
+		"<transition event='e' target='a'/></state>";
 	struct rig rig;
 	struct err err = { 0 };
 	bool is_final = true;
@@ -182,13 +186,14 @@ static void test_endless(void)
 	rig_release(&rig);
 }
 
-static int note_result(void *ctx, const json_t *effect, bool ok, const json_t *value, struct err *err)
+static int note_result(void *ctx, const json_t *effect, bool ok, const json_t *value,
+                       struct err *err)
 {
 	struct story *story = ctx;
 	size_t len = strlen(story->logs);
 	(void)err;
-	snprintf(story->logs + len, sizeof(story->logs) - len, "[%s %s %s]", json_str(effect, "id", "?"),
-	         ok ? "ok" : "failed", rig_json(value));
+	snprintf(story->logs + len, sizeof(story->logs) - len, "[%s %s %s]",
+	         json_str(effect, "id", "?"), ok ? "ok" : "failed", rig_json(value));
 	return 0;
 }
 
@@ -206,7 +211,8 @@ static void test_by_hand(void)
 	         "<invoke id='k' type='people'/>"
 	         "<transition event='late' target='c'/></state>"
 	         "<state id='c'><transition event='go' target='d'/></state><final id='d'/>");
-	json_t *answers = parsed("{\"t.x#j\":[{\"result\":1,\"after\":5}],\"people\":{\"error\":\"no\"}}");
+	json_t *answers =
+		parsed("{\"t.x#j\":[{\"result\":1,\"after\":5}],\"people\":{\"error\":\"no\"}}");
 	const struct driver_options options = { .chart = rig.chart,
 		                                .env = &rig.env,
 		                                .answers = answers,
@@ -220,7 +226,8 @@ static void test_by_hand(void)
 	const json_t *first = json_array_get(driver_calls(driver), 0);
 	CHECK_STR(json_str(first, "id", ""), "i");
 	json_t *result = parsed("7");
-	CHECK(driver_end_call(driver, (uint64_t)json_int(first, "number", 0), 0, true, result, &err) == 0);
+	CHECK(driver_end_call(driver, (uint64_t)json_int(first, "number", 0), 0, true, result,
+	                      &err) == 0);
 	CHECK_MSG(json_array_size(driver_calls(driver)) == 1, "j was withdrawn, k is open");
 	CHECK(driver_settle(driver, &err) == 0 && driver_pass(driver, 9, &err) == 0);
 	CHECK(driver_now(driver) == 1009);
@@ -244,7 +251,8 @@ static void note_trace(void *ctx, const struct chart *chart, int32_t state, int3
 	struct story *story = ctx;
 	size_t len = strlen(story->logs);
 	if (state != CHART_NONE)
-		snprintf(story->logs + len, sizeof(story->logs) - len, " %s", chart->states[state].id);
+		snprintf(story->logs + len, sizeof(story->logs) - len, " %s",
+		         chart->states[state].id);
 	else if (chart->transitions[transition].source != 0)
 		snprintf(story->logs + len, sizeof(story->logs) - len, " >%s",
 		         chart->states[chart->transitions[transition].source].id);
@@ -278,7 +286,9 @@ static void test_trace(void)
 	         "<state id='y'><transition event='e'/></state><transition target='b' event='f'/>"
 	         "</parallel><final id='b'/>");
 	json_t *script = parsed("[{\"event\":\"e\"},{\"event\":\"f\"}]");
-	const struct machine_env env = { .ctx = &traced, .datamodel = traced_datamodel, .trace = trace_story };
+	const struct machine_env env = { .ctx = &traced,
+		                         .datamodel = traced_datamodel,
+		                         .trace = trace_story };
 	const struct driver_options options = {
 		.chart = traced.rig.chart, .env = &env, .script = script, .until_ms = -1
 	};
