@@ -321,24 +321,36 @@ static int print_table(struct demo *demo, const json_t *runs, int64_t took_ms)
 	return wrong;
 }
 
+/* A path as one would type it from here. */
+static const char *from_here(const char *path)
+{
+	char here[PATH_MAX];
+	size_t len = getcwd(here, sizeof(here)) ? strlen(here) : 0;
+	bool is_below = len > 0 && strncmp(path, here, len) == 0 && path[len] == '/';
+	return is_below ? path + len + 1 : path;
+}
+
 static void print_next(const struct demo *demo, const json_t *runs, int64_t took_ms)
 {
 	const json_t *escalated = find_run(runs, "GAMMA-003"), *first = find_run(runs, "ACME-001");
+	const char *gangway = from_here(demo->self), *sandbox = from_here(demo->sandbox_path);
 	printf("\nfive accounts in %.1f s, over real HTTP to the sandbox.\n",
 	       (double)took_ms / 1000.0);
 	printf("reports, mails and audits lie in %s/out\n", demo->folder);
-	printf("\ntry next (from here):\n");
-	printf("  gangway audit verify %s --config %s/gangway.json\n", json_str(first, "id", "RUN"),
-	       demo->folder);
-	printf("  gangway run show %s --config %s/gangway.json\n", json_str(escalated, "id", "RUN"),
-	       demo->folder);
-	printf("  gangway task list --config %s/gangway.json\n", demo->folder);
-	printf("  change a threshold in %s/onboarding/invoice.lua, then: gangway rules test onboarding\n",
-	       demo->cli->config.rules);
-	printf("\nTo go on against a sandbox that stays up:\n"
-	       "  gangway-sandbox --port 41000 &\n"
-	       "  eval \"$(gangway-sandbox --env --port 41000)\"\n"
-	       "  gangway run start onboarding --input '{\"account_id\":\"ACME-001\"}' --wait\n");
+	printf("\ntry next:\n");
+	printf("  %s audit verify %s --config %s/gangway.json\n", gangway,
+	       json_str(first, "id", "RUN"), demo->folder);
+	printf("  %s run show %s --config %s/gangway.json\n", gangway,
+	       json_str(escalated, "id", "RUN"), demo->folder);
+	printf("  %s task list --config %s/gangway.json\n", gangway, demo->folder);
+	printf("  change a threshold in %s/onboarding/invoice.lua, then:\n"
+	       "  %s rules test onboarding\n",
+	       from_here(demo->cli->config.rules), gangway);
+	printf("\nto go on against a sandbox that stays up:\n"
+	       "  %s --port 41000 &\n"
+	       "  eval \"$(%s --env --port 41000)\"\n"
+	       "  %s run start onboarding --input '{\"account_id\":\"ACME-001\"}' --wait\n",
+	       sandbox, sandbox, gangway);
 }
 
 static int demo(struct cli *cli)
