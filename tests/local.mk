@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
 # `make check` builds and runs all of them; tests/README.md tells more.
-EXTRA_DIST += %D%/README.md %D%/run-tests %D%/cases %D%/crash %D%/house %D%/plugins %D%/sandbox %D%/w3c
+EXTRA_DIST += %D%/README.md %D%/run-tests %D%/cases %D%/crash %D%/graph %D%/house %D%/plugins %D%/sandbox %D%/w3c
 
 # The absolute place of the sources, where tests find their data.
 tests/%.$(OBJEXT): AM_CPPFLAGS += -I$(top_srcdir)/tests/lib -DSRCDIR='"$(abs_top_srcdir)"'
@@ -135,6 +135,7 @@ driven_programs = %D%/crash/crash
 CRASH_FLAGS = --quick
 test_scripts = \
 	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' \
+	'$(abs_top_srcdir)/%D%/graph/run.sh' \
 	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox'
 
 # The sources are the same in every build: checks of the house go with the plain one.

@@ -227,7 +227,7 @@ static int run_graph(struct cli *cli, const struct graph *graph, struct err *err
 	int status = read_given(cli, &given, err);
 	if (status == 0) {
 		struct world world;
-		if (cli_plugins(cli, &ignored) < 0 && !cli->is_json)
+		if (cli_plugins(cli, &ignored) < 0 && cli->config.file && !cli->is_json)
 			fprintf(stderr, "gangway: going on without plugins: %s\n", ignored.text);
 		world_init(&world, cli, graph);
 		world.answers = given.answers;

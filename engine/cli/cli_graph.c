@@ -47,7 +47,7 @@ static int read_beside(void *ctx, const char *name, struct buf *ret, struct err 
 static char *find_path(struct cli *cli, const char *name)
 {
 	struct err ignored = { 0 };
-	if (access(name, R_OK) == 0 && strchr(name, '.'))
+	if (*name == '/' || (access(name, R_OK) == 0 && strchr(name, '.')))
 		return mem_dup_str(name);
 	if (str_ends(name, ".scxml") || cli_config(cli, &ignored) < 0)
 		return mem_dup_str(name);

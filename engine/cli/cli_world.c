@@ -94,8 +94,7 @@ static int ask_rules(struct world *world, const char *src, const json_t *params,
 		status = script_rules_evaluate(world->script, set, &in, ret, err);
 	if (status == 0)
 		return 0;
-	err->code = ERR_BLOCKED; /* rules that err never decide */
-	return err_wrap(err, "rule set '%.*s'", (int)strcspn(src, "#"), src);
+	return err->code = ERR_BLOCKED; /* rules that err never decide */
 }
 
 /* --- advice --------------------------------------------------------------------------------------- */
