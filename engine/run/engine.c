@@ -270,12 +270,14 @@ static void keep_open(void *arg, const struct store_run *row)
 	*vec_add(&open->nos) = row->no;
 }
 
-/* Every run that was under way is taken up again on its own worker. */
+/* Every run that was under way, or owes files, is taken up again on its own worker. */
 static int recover(struct engine *engine, struct err *err)
 {
 	struct open_runs open = { .engine = engine };
 	struct store_filter filter = { .status = STORE_RUNNING };
 	int status = engine->store->ops->runs(engine->store, &filter, keep_open, &open, err);
+	if (status == 0)
+		status = engine->store->ops->owing(engine->store, keep_open, &open, err);
 	for (size_t i = open.nos.len; status == 0 && i-- > 0;) {
 		struct message *message = mem_alloc(sizeof(*message));
 		message->kind = MESSAGE_REQUEST;

@@ -3,6 +3,11 @@
  * Artifacts as files.  A file is written beside its place and renamed, so that
  * a reader sees it whole or not at all; it can always be made again from the
  * journal, so it needs no sync of its own.
+ *
+ * Files are written after the commit that names them.  So that a crash in
+ * between leaves none of them out, a run that has come to rest owes them: its
+ * row says so until they are written (store.h, owing), and a run under way is
+ * taken up again anyway.  Both have their files written anew then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +40,7 @@ void run_write_file(struct engine *engine, const char *name, struct str text)
 		return;
 	(void)mkdir(folder, 0755); /* there already: fine; refused: open says so */
 	char *path = mem_format("%s/%s", folder, name);
-	char *beside = mem_format("%s/.%s.%ld", folder, name, (long)getpid());
+	char *beside = mem_format("%s/.%s.part", folder, name);
 	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	bool is_written = fd >= 0 && write_all(fd, text);
 	if (fd >= 0)
@@ -47,4 +52,38 @@ void run_write_file(struct engine *engine, const char *name, struct str text)
 	}
 	free(path);
 	free(beside);
+}
+
+/* The last text of each name counts. */
+static int keep_artifacts(void *arg, const json_t *record, struct err *err)
+{
+	const json_t *artifacts = json_at(record, "artifacts");
+	(void)err;
+	for (size_t i = 0; i < json_array_size(artifacts); i++) {
+		const json_t *row = json_array_get(artifacts, i);
+		json_put(arg, json_str(row, "name", "artifact"), json_incref(json_at(row, "text")));
+	}
+	return 0;
+}
+
+void run_restore_files(struct run *run)
+{
+	struct engine *engine = run->worker->engine;
+	struct journal_head head = { 0 };
+	struct err err = { 0 };
+	if (!engine->options.artifacts)
+		return;
+	json_t *texts = json_object();
+	const char *name;
+	json_t *text;
+	if (json_array_size(run->artifacts) > 0 &&
+	    journal_read(engine->store, run->no, &head, keep_artifacts, texts, &err) < 0)
+		engine_log(engine, "error", "artifact.unreadable",
+		           json_pack("{s:s,s:s}", "run", run->id, "text", err.text));
+	json_object_foreach(texts, name, text)
+		run_write_file(engine, name,
+		               (struct str){ json_string_value(text), json_string_length(text) });
+	json_decref(texts);
+	if (run->status >= STORE_ENDED)
+		run_write_audit(run);
 }

@@ -96,6 +96,7 @@ struct commit {
 	bool is_start;
 	json_t *start_input; /* of a start, for the case that it is refused */
 	bool ends_run;       /* status is final in this commit */
+	bool is_filed;       /* only says that the files are written: the row owes nothing now */
 };
 
 struct writer {
@@ -203,8 +204,9 @@ struct run {
 	int64_t timer_due_ms;
 	int64_t last_step_ms;
 	bool is_evicting;
-	bool is_parked;          /* blocked, and not counted as resident: only a person moves it */
-	bool is_detached;        /* made for verify: in no map, acts on nothing */
+	bool owes_files;  /* its row says that files of the last record are still to be written */
+	bool is_parked;   /* blocked, and not counted as resident: only a person moves it */
+	bool is_detached; /* made for verify: in no map, acts on nothing */
 	json_t *verify_findings; /* of verify: inline answers are made anew and compared; borrowed */
 	int64_t verify_seq;
 	/* For verify: sees each step as it is replayed. */
@@ -381,5 +383,7 @@ void run_write_audit(struct run *run);
 json_t *run_verify(struct worker *worker, int64_t no, const json_t *file, struct err *err);
 /* run_file.c: artifacts; written whole or not at all. */
 void run_write_file(struct engine *engine, const char *name, struct str text);
+/* All of a run's files again, from its journal: the process may have died before it wrote them. */
+void run_restore_files(struct run *run);
 
 #endif

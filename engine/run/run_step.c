@@ -701,6 +701,14 @@ static void submit_row(struct run *run)
 	commit_submit(commit_new(run));
 }
 
+/* The files of the last record are written: the row need not say any more that they are owed. */
+static void submit_filed(struct run *run)
+{
+	struct commit *commit = commit_new(run);
+	commit->is_filed = true;
+	commit_submit(commit);
+}
+
 /* A run that waits only for people, time or a repin leaves memory; the store will bring it back. */
 void run_settle(struct run *run)
 {
@@ -716,6 +724,10 @@ void run_settle(struct run *run)
 		return;
 	}
 	end_watchers(run);
+	if (run->owes_files) {
+		submit_filed(run);
+		return;
+	}
 	if (run->reason)
 		refuse_waiting(run);
 	if (run->intake_count > 0) {

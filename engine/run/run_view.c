@@ -52,7 +52,7 @@ json_t *run_row_json(const struct store_run *row)
 	json_put_str(ret, "status", status_name(row->status));
 	put_time(ret, "created_at", row->created_ms);
 	put_time(ret, "updated_at", row->updated_ms);
-	put_time(ret, "wake_at", row->wake_ms);
+	put_time(ret, "wake_at", row->wake_ms > 0 ? row->wake_ms : -1);
 	json_put_int(ret, "took_ms", row->updated_ms - row->created_ms);
 	return ret;
 }

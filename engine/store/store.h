@@ -38,7 +38,7 @@ enum store_op_kind {
 	STORE_OP_TASK,     /* task: inserted or replaced */
 	STORE_OP_BLOB,     /* sha256, body; kept once */
 	STORE_OP_META,     /* name, body */
-	STORE_OP_SEARCH    /* no, name, text: a value the run can be found by */
+	STORE_OP_SEARCH    /* no, name, text: what the run is found by now; text NULL: by nothing */
 };
 
 /* A row of the run table.  Texts are borrowed from the reader's arena or the caller. */
@@ -48,7 +48,7 @@ struct store_run {
 	const char *graph, *correlation_id;
 	int status; /* enum store_status */
 	int64_t created_ms, updated_ms;
-	int64_t wake_ms;       /* when it wants to run again; -1: never by itself */
+	int64_t wake_ms;       /* when it wants to run again; -1: never by itself; 0: it owes */
 	const char *exclusive; /* unique among unended runs; NULL: none */
 	const char *summary;   /* JSON for lists: decision, waits for, reason ... */
 };
@@ -118,10 +118,13 @@ struct store_ops {
 	/* Newest first. */
 	int (*runs)(struct store *store, const struct store_filter *filter, store_run_cb *cb,
 	            void *arg, struct err *err);
-	/* Those with wake_ms <= until_ms, earliest first, at most limit. */
+	/* Those with 0 < wake_ms <= until_ms, earliest first, at most limit. */
 	int (*due)(struct store *store, int64_t until_ms, int limit, store_run_cb *cb, void *arg,
 	           struct err *err);
-	/* The earliest wake_ms of a run that is not STORE_RUNNING; INT64_MAX: none. */
+	/* Those with wake_ms 0: idle or ended, and something of their last record was still to be
+	 * done outside the store (run/ writes files).  After a crash they are looked at again. */
+	int (*owing)(struct store *store, store_run_cb *cb, void *arg, struct err *err);
+	/* The earliest wake_ms above 0 of any run; INT64_MAX: none. */
 	int (*next_wake)(struct store *store, int64_t *ret, struct err *err);
 	int (*records)(struct store *store, int64_t no, int64_t from_seq, store_record_cb *cb,
 	               void *arg, struct err *err);

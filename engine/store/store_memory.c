@@ -229,13 +229,17 @@ static void put_blob(struct memory_store *s, const struct store_op *op)
 
 static void put_search(struct memory_store *s, const struct store_op *op)
 {
+	struct memory_search *at = NULL;
 	for (size_t i = 0; i < s->searches.len; i++)
-		if (s->searches.at[i].run == op->no &&
-		    same_text(s->searches.at[i].name, op->name) &&
-		    same_text(s->searches.at[i].value, op->text))
-			return;
-	*vec_add(&s->searches) = (struct memory_search){ mem_dup_str(op->name),
-		                                         mem_dup_str(op->text), op->no };
+		if (s->searches.at[i].run == op->no && same_text(s->searches.at[i].name, op->name))
+			at = &s->searches.at[i];
+	if (!at) {
+		at = vec_add(&s->searches);
+		at->run = op->no;
+		at->name = mem_dup_str(op->name);
+	}
+	free(at->value);
+	at->value = mem_dup_str(op->text); /* NULL: found by nothing, for names are never NULL */
 }
 
 static void write_op(struct memory_store *s, const struct store_op *op)
@@ -414,13 +418,25 @@ static int memory_due(struct store *store, int64_t until_ms, int limit, store_ru
 	(void)err;
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < s->runs.len; i++)
-		if (s->runs.at[i].row.wake_ms >= 0 && s->runs.at[i].row.wake_ms <= until_ms)
+		if (s->runs.at[i].row.wake_ms > 0 && s->runs.at[i].row.wake_ms <= until_ms)
 			*vec_add(&due) = &s->runs.at[i].row;
 	if (due.len > 0)
 		qsort(due.at, due.len, sizeof(*due.at), compare_wake);
 	for (size_t i = 0; i < due.len && (limit < 0 || i < (size_t)limit); i++)
 		cb(arg, due.at[i]);
 	vec_release(&due);
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+static int memory_owing(struct store *store, store_run_cb *cb, void *arg, struct err *err)
+{
+	struct memory_store *s = self(store);
+	(void)err;
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->runs.len; i++)
+		if (s->runs.at[i].row.wake_ms == 0)
+			cb(arg, &s->runs.at[i].row);
 	pthread_mutex_unlock(&s->lock);
 	return 0;
 }
@@ -432,7 +448,7 @@ static int memory_next_wake(struct store *store, int64_t *ret, struct err *err)
 	pthread_mutex_lock(&s->lock);
 	*ret = INT64_MAX;
 	for (size_t i = 0; i < s->runs.len; i++)
-		if (s->runs.at[i].row.wake_ms >= 0 && s->runs.at[i].row.wake_ms < *ret)
+		if (s->runs.at[i].row.wake_ms > 0 && s->runs.at[i].row.wake_ms < *ret)
 			*ret = s->runs.at[i].row.wake_ms;
 	pthread_mutex_unlock(&s->lock);
 	return 0;
@@ -584,6 +600,7 @@ struct store *store_memory_new(void)
 		.run_by_key = memory_run_by_key,
 		.runs = memory_runs,
 		.due = memory_due,
+		.owing = memory_owing,
 		.next_wake = memory_next_wake,
 		.records = memory_records,
 		.snapshot = memory_snapshot,

@@ -34,6 +34,7 @@ enum statement {
 	ST_BLOB,
 	ST_META,
 	ST_SEARCH,
+	ST_UNSEARCH,
 	ST_KEY_TAKEN,
 	ST_EXCLUSIVE_TAKEN,
 	ST_RECORD_THERE,
@@ -46,6 +47,7 @@ enum statement {
 	ST_LIST,
 	ST_LIST_SEARCH,
 	ST_DUE,
+	ST_OWING,
 	ST_NEXT_WAKE,
 	ST_RECORDS,
 	ST_GET_SNAPSHOT,
@@ -75,7 +77,8 @@ static const char *const statements[ST_COUNT] = {
 	[ST_TASK] = "INSERT OR REPLACE INTO task VALUES(?,?,?,?,?,?,?)",
 	[ST_BLOB] = "INSERT OR IGNORE INTO blob VALUES(?,?)",
 	[ST_META] = "INSERT OR REPLACE INTO meta VALUES(?,?)",
-	[ST_SEARCH] = "INSERT OR IGNORE INTO search VALUES(?,?,?)",
+	[ST_SEARCH] = "INSERT OR REPLACE INTO search(name,value,run) VALUES(?,?,?)",
+	[ST_UNSEARCH] = "DELETE FROM search WHERE name=?1 AND run=?3",
 	[ST_KEY_TAKEN] = "SELECT no FROM run WHERE graph=? AND correlation_id=?",
 	[ST_EXCLUSIVE_TAKEN] = "SELECT no FROM run WHERE exclusive=?",
 	[ST_RECORD_THERE] = "SELECT 1 FROM record WHERE run=? AND seq=?",
@@ -87,8 +90,10 @@ static const char *const statements[ST_COUNT] = {
 	[ST_LIST_SEARCH] = "SELECT " RUN_COLUMNS " FROM run WHERE no IN (SELECT run FROM search"
 			   " WHERE name=?7 AND value=?8) AND" RUN_FILTER
 			   " ORDER BY no DESC LIMIT ?6",
-	[ST_DUE] = "SELECT " RUN_COLUMNS " FROM run WHERE wake_ms<=? ORDER BY wake_ms,no LIMIT ?",
-	[ST_NEXT_WAKE] = "SELECT min(wake_ms) FROM run WHERE wake_ms IS NOT NULL",
+	[ST_DUE] = "SELECT " RUN_COLUMNS " FROM run WHERE wake_ms>0 AND wake_ms<=?"
+		   " ORDER BY wake_ms,no LIMIT ?",
+	[ST_OWING] = "SELECT " RUN_COLUMNS " FROM run WHERE wake_ms=0 ORDER BY no",
+	[ST_NEXT_WAKE] = "SELECT min(wake_ms) FROM run WHERE wake_ms>0",
 	[ST_RECORDS] = "SELECT seq,hash,body FROM record WHERE run=? AND seq>=? ORDER BY seq",
 	[ST_GET_SNAPSHOT] = "SELECT seq,body FROM snapshot WHERE run=?",
 	[ST_TASKS] = "SELECT " TASK_COLUMNS
@@ -265,12 +270,15 @@ static int write_op(struct sqlite_store *s, const struct store_op *op, struct er
 		sqlite3_bind_blob64(st, 2, op->body.ptr ? op->body.ptr : "", op->body.len,
 		                    SQLITE_STATIC);
 		return run_once(s, ST_META, err);
-	case STORE_OP_SEARCH:
-		st = s->st[ST_SEARCH];
+	case STORE_OP_SEARCH: {
+		enum statement which = op->text ? ST_SEARCH : ST_UNSEARCH;
+		st = s->st[which];
 		bind_text(st, 1, op->name);
-		bind_text(st, 2, op->text);
+		if (op->text)
+			bind_text(st, 2, op->text);
 		sqlite3_bind_int64(st, 3, op->no);
-		return run_once(s, ST_SEARCH, err);
+		return run_once(s, which, err);
+	}
 	}
 	must_not_reach();
 }
@@ -423,6 +431,12 @@ static int sqlite_due(struct store *store, int64_t until_ms, int limit, store_ru
 	sqlite3_bind_int64(st, 1, until_ms);
 	sqlite3_bind_int(st, 2, limit);
 	return read_runs(s, st, false, cb, arg, err);
+}
+
+static int sqlite_owing(struct store *store, store_run_cb *cb, void *arg, struct err *err)
+{
+	struct sqlite_store *s = (struct sqlite_store *)store;
+	return read_runs(s, read_begin(s, ST_OWING), false, cb, arg, err);
 }
 
 static int sqlite_next_wake(struct store *store, int64_t *ret, struct err *err)
@@ -711,6 +725,7 @@ int store_sqlite_open(const char *path, struct store **ret, struct err *err)
 		.run_by_key = sqlite_run_by_key,
 		.runs = sqlite_runs,
 		.due = sqlite_due,
+		.owing = sqlite_owing,
 		.next_wake = sqlite_next_wake,
 		.records = sqlite_records,
 		.snapshot = sqlite_snapshot,

@@ -29,7 +29,8 @@
 	"CREATE INDEX task_run ON task(run);"                                                      \
 	"CREATE INDEX task_open ON task(status, due_ms) WHERE status < 3;"                         \
 	"CREATE TABLE blob(sha256 BLOB PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;"    \
-	"CREATE TABLE search(name TEXT NOT NULL, value TEXT NOT NULL, run INTEGER NOT NULL,"       \
-	" PRIMARY KEY(name, value, run)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE search(run INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL,"       \
+	" PRIMARY KEY(run, name)) STRICT, WITHOUT ROWID;"                                          \
+	"CREATE INDEX search_value ON search(name, value, run);"
 
 #endif
