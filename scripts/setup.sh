@@ -53,17 +53,19 @@ set_up() {
 	if ! command -v apt-get >/dev/null; then
 		die "These Debian packages, or what your system calls them, are missing:" "    $packages"
 	fi
+	local as_root=
 	if [ "$(id -u)" -ne 0 ]; then
-		die "Some packages are missing. An administrator must run this once:" "" \
+		as_root="sudo -n" # which a CI may have; a person is asked
+		{ [ "${CI-}" = true ] && $as_root true 2>/dev/null; } ||
+			die "Some packages are missing. An administrator must run this once:" "" \
 			"    sudo apt-get update && sudo apt-get install -y --no-install-recommends $packages" "" \
 			"Then run this script again."
 	fi
 	say "installing $packages"
 	log=$(mktemp)
 	# shellcheck disable=SC2086
-	if ! (export DEBIAN_FRONTEND=noninteractive
-		apt-get update && apt-get install -y --no-install-recommends $packages) \
-		</dev/null >"$log" 2>&1; then
+	if ! { $as_root apt-get update && $as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends $packages; } </dev/null >"$log" 2>&1; then
 		tail -n 20 "$log" >&2
 		die "The packages could not be installed; all of it: $log"
 	fi

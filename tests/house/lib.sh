@@ -45,7 +45,7 @@ files() {
 	for ending in "$@"; do
 		names+=(-o -name "*.$ending")
 	done
-	find . \( -path './build*' -o -path ./.git -o -path ./autom4te.cache -o -name node_modules -o -name .libs \
+	find . \( -path './build*' -o -path './_*' -o -path ./.git -o -path ./autom4te.cache -o -name node_modules -o -name .libs \
 		-o -name .deps -o -path './gangway-[0-9]*' \) -prune -o -type f \( "${names[@]:1}" \) -print |
 		sed 's|^\./||' | grep -vE '^(aclocal\.m4|m4/l.*)$' | sort
 }
