@@ -4,7 +4,10 @@
  * second with so many in flight, at which CPU per run.  The store is a real
  * SQLite file, every commit durable.
  *
- *   engine_bench GRAPHS_FOLDER GRAPH RUNS IN_FLIGHT STORE [INPUT_JSON]
+ *   engine_bench FOLDER GRAPH RUNS IN_FLIGHT STORE [INPUT_JSON]
+ *
+ * FOLDER holds graphs/ and rules/ (bench/ of the source tree).  $STUB_URL is
+ * where the connection "stub" goes, $GANGWAY_PLUGIN_DIR where plugins are.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -102,20 +105,36 @@ int main(int argc, char **argv)
 {
 	mem_install();
 	if (argc < 6) {
-		fprintf(stderr, "usage: engine_bench GRAPHS GRAPH RUNS IN_FLIGHT STORE [INPUT]\n");
+		fprintf(stderr, "usage: engine_bench FOLDER GRAPH RUNS IN_FLIGHT STORE [INPUT]\n");
 		return 2;
 	}
 	struct bench bench = { .graph = argv[2], .runs = strtol(argv[3], NULL, 10) };
 	struct err err = { 0 };
 	long in_flight = strtol(argv[4], NULL, 10);
 	bench.input = argc > 6 ? json_loads(argv[6], 0, NULL) : json_object();
+	char *graphs = mem_format("%s/graphs", argv[1]), *rules = mem_format("%s/rules", argv[1]);
+	json_t *connections = getenv("STUB_URL") ? json_pack("{s:{s:s,s:s,s:b,s:i}}", "stub", "url",
+	                                                     getenv("STUB_URL"), "plugin", "http",
+	                                                     "private", 1, "concurrency", 256)
+	                                         : json_object();
+	struct plugins *plugins = plugins_new();
+	json_t *findings = json_array();
+	if (getenv("GANGWAY_PLUGIN_DIR") &&
+	    plugins_load_folder(plugins, getenv("GANGWAY_PLUGIN_DIR"), findings, &err) < 0) {
+		fprintf(stderr, "engine_bench: %s\n", err.text);
+		return 1;
+	}
+	if (json_array_size(findings) > 0)
+		json_dumpf(findings, stderr, 0);
+	json_decref(findings);
 	struct engine_options options = {
 		.store_path = argv[5],
-		.graphs = argv[1],
-		.rules = argv[1],
+		.graphs = graphs,
+		.rules = rules,
+		.connections = connections,
 		.version = "bench",
 		.clock = clock_system(),
-		.plugins = plugins_new(),
+		.plugins = plugins,
 		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops,
 		           hook_ruleset_new, hook_ruleset_unref, hook_evaluate, hook_call },
 	};
@@ -143,7 +162,10 @@ int main(int argc, char **argv)
 	       bench.graph, bench.runs, bench.failed, in_flight, (double)bench.runs / seconds,
 	       cpu * 1e6 / (double)bench.runs, (double)usage.ru_maxrss / 1024);
 	engine_close(bench.engine);
-	plugins_free(options.plugins);
+	plugins_free(plugins);
+	json_decref(connections);
 	json_decref(bench.input);
+	free(graphs);
+	free(rules);
 	return bench.failed != 0;
 }

@@ -4,6 +4,7 @@
  * sandbox, runs the five accounts, kills one of them half way with -9 and
  * starts it again, and shows the decisions and where the reports lie.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -155,6 +156,24 @@ static void forget(const struct demo *demo, const char *name)
 	free(path);
 }
 
+/* What an earlier demo wrote about runs that are no more. */
+static void forget_artifacts(const struct demo *demo)
+{
+	char *path = mem_format("%s/out", demo->folder);
+	DIR *dir = opendir(path);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		if (!str_begins(entry->d_name, "run_report_") &&
+		    !str_begins(entry->d_name, "email_") && !str_begins(entry->d_name, "audit_"))
+			continue;
+		char *name = mem_format("out/%s", entry->d_name);
+		forget(demo, name);
+		free(name);
+	}
+	if (dir)
+		closedir(dir);
+	free(path);
+}
+
 static int prepare(struct demo *demo, struct err *err)
 {
 	ssize_t len = readlink("/proc/self/exe", demo->self, sizeof(demo->self) - 1);
@@ -178,6 +197,7 @@ static int prepare(struct demo *demo, struct err *err)
 		                           "gangway.db.sock" };
 	for (size_t i = 0; i < sizeof(old) / sizeof(*old); i++)
 		forget(demo, old[i]);
+	forget_artifacts(demo);
 	return write_config(demo, err);
 }
 

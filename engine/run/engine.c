@@ -152,8 +152,11 @@ static void on_wake(uv_async_t *async)
 	while (message) {
 		struct message *next = message->next;
 		switch (message->kind) {
-		case MESSAGE_COMMITTED:
-			run_committed(message->commit); /* the message is part of the commit */
+		case MESSAGE_COMMITTED: /* the message is part of the commit */
+			if (message->commit->done)
+				message->commit->done(message->commit);
+			else
+				run_committed(message->commit);
 			break;
 		case MESSAGE_REQUEST:
 			worker_request(worker, message);
@@ -210,6 +213,7 @@ static void worker_release(struct worker *worker)
 	struct message *message = message_queue_take_all(&worker->inbox, false);
 	while (message) {
 		struct message *next = message->next;
+		reply_stopping(&message->asker);
 		json_decref(message->request);
 		free(message);
 		message = next;
@@ -329,7 +333,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		                           options->version, pins };
 	engine->releases = releases_new(&folders);
 	json_decref(pins);
-	if (make_connections(engine, err) < 0 || open_store(engine, err) < 0) {
+	if (make_connections(engine, err) < 0 || open_store(engine, err) < 0 ||
+	    tokens_open(engine, err) < 0) {
 		engine_close(engine);
 		return err->code;
 	}
@@ -387,6 +392,7 @@ void engine_close(struct engine *engine)
 	map_release(&engine->connections);
 	map_release(&engine->rulesets);
 	map_release(&engine->known_blobs);
+	tokens_close(engine);
 	releases_free(engine->releases);
 	if (engine->store)
 		engine->store->ops->close(engine->store);
@@ -468,6 +474,8 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
 		if (!json_at(request, "correlation_id"))
 			hash = (uint32_t)atomic_fetch_add(&engine->round_robin, 1);
 		worker = &engine->workers[hash % (uint32_t)engine->worker_count];
+	} else if (token_is_op(op)) {
+		worker = &engine->workers[0];
 	} else if (is_about_run(op)) {
 		if (find_run(engine, request, &no, &err) < 0) {
 			reply_error(&asker, &err);
@@ -485,4 +493,27 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
 	message->asker = asker;
 	message->run_no = no;
 	worker_post(worker, message);
+}
+
+void engine_leave(struct engine *engine, const char *run_id, engine_reply_cb *cb, void *arg)
+{
+	struct err err = { 0 };
+	int64_t no;
+	json_t *request = json_pack("{s:s,s:s}", "op", "run.leave", "run", run_id);
+	if (find_run(engine, request, &no, &err) < 0) {
+		json_decref(request); /* nobody can be waiting for it */
+		return;
+	}
+	struct message *message = mem_alloc(sizeof(*message));
+	message->kind = MESSAGE_REQUEST;
+	message->request = request;
+	message->asker = (struct asker){ cb, arg };
+	message->run_no = no;
+	worker_post(engine_worker(engine, no), message);
+}
+
+void engine_on_record(struct engine *engine, engine_record_cb *cb, void *arg)
+{
+	engine->on_record_arg = arg;
+	atomic_store(&engine->on_record, cb);
 }

@@ -24,9 +24,16 @@
  *   {"op":"task.answer","task":ID,"outcome":"approved"|"rejected"|"done"|"happened"|"repeat"|"failed","by","comment"?}
  *   {"op":"audit.show","run":ID}          -> {"audit":{...}}
  *   {"op":"audit.verify","run":ID,"file"?:{...}} -> {"verify":{"ok","findings":[{"seq","text"}]}}
+ *   {"op":"token.new","sha256":HEX,"owner","roles":[...],"data"?:bool,"expires_ms"?,"by"} -> {"token":TOKEN}
+ *   {"op":"token.list"}                   -> {"tokens":[TOKEN]}
+ *   {"op":"token.revoke","id","by"}       -> {"token":TOKEN}
+ *   {"op":"figures"}                      -> {"figures":{name:number}}
  *   {"op":"doctor"}                       -> {"doctor":{...}}
  *   {"op":"stop"}                         ends the owner (serve)
  *
+ * run.start takes "delivery" too: a name by which run.list finds the run ("where":{"gw:delivery":...}).
+ *
+ * TOKEN: {"id","sha256","owner","roles","data","created_at","expires_ms"?,"by"}: who may ask over HTTP.
  * RUN: {"id","no","graph","correlation_id","status","created_at","updated_at","wake_at","states",
  *       "search":{"decision":...},"reason","waits_for","result","took_ms","artifacts":[path]}
  */
@@ -86,6 +93,19 @@ void engine_close(struct engine *engine);
 typedef void engine_reply_cb(void *arg, const json_t *reply, bool is_last);
 /* Thread-safe.  request is borrowed. */
 void engine_request(struct engine *engine, const json_t *request, engine_reply_cb *cb, void *arg);
+/*
+ * Who waits for a run with this cb and arg no longer does: its last reply comes now, with the run as
+ * it is, unless it is on its way already.
+ */
+void engine_leave(struct engine *engine, const char *run_id, engine_reply_cb *cb, void *arg);
+/* The token with this hash while it is valid, new; NULL: none.  Any thread. */
+json_t *engine_token_find(struct engine *engine, const char *sha256);
+/*
+ * From now on cb is told of each durable record, on the run's own thread: it must not block.  Once,
+ * before any request; arg lives until engine_close() has returned.
+ */
+typedef void engine_record_cb(void *arg, const char *run_id, int64_t seq);
+void engine_on_record(struct engine *engine, engine_record_cb *cb, void *arg);
 /* Returns when no run is in memory: what is open waits for people, time or a repin. */
 void engine_wait_rest(struct engine *engine);
 

@@ -171,7 +171,6 @@ static void tell_record(struct telling *telling, const json_t *record)
 	const json_t *start = json_at(record, "start");
 	if (start) {
 		json_put(telling->audit, "release", json_incref(json_at(start, "release")));
-		json_put(telling->audit, "pins", json_incref(json_at(start, "pins")));
 		json_put(telling->audit, "input", json_incref(json_path(record, "input.data")));
 		iso_put(telling->audit, "started_at", json_int(record, "at", 0));
 	}
@@ -237,6 +236,18 @@ static void put_decision(json_t *audit, const struct telling *telling)
 	json_put(audit, "decision", decision);
 }
 
+/* The record names the release by its hash; what it pins stands in the store under that hash. */
+static int put_pins(struct engine *engine, json_t *audit, struct err *err)
+{
+	struct release *release;
+	if (release_load(engine->releases, engine->store, json_str(audit, "release", ""), &release,
+	                 err) < 0)
+		return err->code;
+	json_put(audit, "pins", json_incref(release->pins));
+	release_unref(release);
+	return 0;
+}
+
 json_t *run_audit(struct engine *engine, int64_t no, struct err *err)
 {
 	json_t *audit = json_object();
@@ -256,6 +267,8 @@ json_t *run_audit(struct engine *engine, int64_t no, struct err *err)
 	int status = engine->store->ops->records(engine->store, no, 1, tell_stored, &reading, err);
 	if (status == 0)
 		status = reading.status;
+	if (status == 0)
+		status = put_pins(engine, audit, err);
 	json_put(audit, "format", json_string("gangway-audit-1"));
 	json_put(audit, "engine", json_pack("{s:s}", "version", engine->options.version));
 	put_decision(audit, &telling);

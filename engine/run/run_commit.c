@@ -123,7 +123,7 @@ static void fill_row(struct commit *commit, struct store_op *op, int status, int
 		.status = status,
 		.created_ms = run->created_ms,
 		.updated_ms = run->updated_ms,
-		.wake_ms = wake_ms,
+		.wake_ms = run->owes_files ? 0 : wake_ms,
 		.exclusive = is_final ? NULL : run->exclusive,
 		.summary = commit_keep(commit, json_canon(summary)),
 	};
@@ -150,17 +150,21 @@ static void add_search(struct commit *commit)
 {
 	struct run *run = commit->run;
 	const struct chart_state *root = &run->release->chart->states[0];
-	json_t *data = known_data(commit);
+	json_t *data = run_has_search(run) ? known_data(commit) : NULL;
 	for (size_t i = 0; i < root->data_count; i++) {
 		const json_t *value = root->data[i].is_search ? json_at(data, root->data[i].id)
 		                                              : NULL;
-		if (!value || json_is_null(value) || json_is_object(value) || json_is_array(value))
+		bool is_found = value && !json_is_null(value) && !json_is_object(value) &&
+		                !json_is_array(value);
+		if (!root->data[i].is_search || (!is_found && commit->is_start))
 			continue;
 		struct store_op *op = commit_op(commit, STORE_OP_SEARCH);
 		op->name = root->data[i].id;
-		op->text = commit_keep(commit, json_is_string(value)
-		                                       ? mem_dup_str(json_string_value(value))
-		                                       : json_canon(value));
+		if (is_found)
+			op->text = commit_keep(commit,
+			                       json_is_string(value)
+			                               ? mem_dup_str(json_string_value(value))
+			                               : json_canon(value));
 	}
 	json_decref(data);
 }
@@ -232,19 +236,30 @@ void commit_pins(struct commit *commit)
 		release_blobs(commit->run->release, add_blob, commit);
 }
 
+/* Comes to rest with this commit, and its files are written only after it (run_file.c). */
+static bool owes_files(const struct commit *commit, int status)
+{
+	return !commit->is_filed && commit->worker->engine->options.artifacts &&
+	       status != STORE_RUNNING && (commit->artifacts || status >= STORE_ENDED);
+}
+
 /* Completes the item: row, snapshot, search keys; and hands it to the writer. */
 void commit_submit(struct commit *commit)
 {
 	struct run *run = commit->run;
 	int64_t wake_ms;
 	int status = run_status_now(run, &wake_ms);
-	run->updated_ms = engine_now(run->worker->engine);
+	bool owed_files = run->owes_files;
+	run->owes_files = owes_files(commit, status);
+	if (!commit->is_filed)
+		run->updated_ms = engine_now(run->worker->engine);
 	if (commit->is_start) {
 		take_exclusive(commit);
 		commit_pins(commit);
 		fill_row(commit, commit_op(commit, STORE_OP_RUN_NEW), status, wake_ms);
 		add_search(commit);
-	} else if (status != run->status || wake_ms != run->wake_ms) {
+	} else if (status != run->status || wake_ms != run->wake_ms || run->owes_files ||
+	           owed_files) {
 		fill_row(commit, commit_op(commit, STORE_OP_RUN_SET), status, wake_ms);
 		if (run->machine)
 			add_search(commit);
@@ -253,7 +268,7 @@ void commit_submit(struct commit *commit)
 	if (run->machine &&
 	    (is_idle || run->head.seq - run->snapshot_seq >= LIMIT_SNAPSHOT_RECORDS))
 		add_snapshot(commit);
-	commit->ends_run = status >= STORE_ENDED;
+	commit->ends_run = status >= STORE_ENDED && !commit->is_filed;
 	commit->item = (struct store_item){ .ops = commit->ops.at, .count = commit->ops.len };
 	run->is_committing = true;
 	run->worker->commits_open++;

@@ -90,6 +90,8 @@ struct commit {
 	VEC(json_t *) owned_json;
 	struct store_item item;
 	struct asker asker; /* told once it is durable; cb NULL: nobody */
+	/* Instead of what a run does then; NULL: the usual.  Such a commit has no run. */
+	void (*done)(struct commit *commit);
 	/* What to do once it is durable, decided when it was made. */
 	json_t *artifacts; /* [{"name","text"}] to write, or NULL */
 	json_t *line;      /* what watchers are shown, or NULL */
@@ -170,6 +172,7 @@ struct run {
 	struct worker *worker;
 	int64_t no;
 	char *id, *graph, *correlation_id, *exclusive;
+	char *delivery; /* the name it was delivered under, to be found by; NULL */
 	int status;        /* enum store_status as stored */
 	int64_t wake_ms;   /* as stored; -1: none */
 	bool is_cancelled; /* somebody cancelled it: it ends as STORE_CANCELLED */
@@ -251,6 +254,12 @@ struct engine {
 	bool is_running;
 	struct run_door *door;   /* the Unix socket, or NULL */
 	struct run_crumb *crumb; /* mapped; NULL: none */
+	struct tokens *tokens;  /* run_token.c */
+	_Atomic(engine_record_cb *) on_record;
+	void *on_record_arg;
+	struct {
+		atomic_ullong commits, items, commit_us, starts, ends, blocks;
+	} figures;
 };
 
 int64_t engine_now(const struct engine *engine);
@@ -271,6 +280,17 @@ void crumb_enter(struct worker *worker, const char *plugin);
 /* run_view.c: what needs no worker: lists, doctor. */
 void engine_query(struct engine *engine, const json_t *request, const struct asker *asker);
 
+/* run_token.c: who may ask over HTTP; kept in the store, changed on the first worker. */
+int tokens_open(struct engine *engine, struct err *err) ATTR_MUST_USE;
+void tokens_close(struct engine *engine);
+bool token_is_op(const char *op);
+void token_request(struct worker *worker, const json_t *request, const struct asker *asker);
+/* run_figures.c */
+json_t *engine_figures(struct engine *engine);
+json_t *engine_plugins(const struct engine *engine);
+/* An asker that will never be told otherwise: the engine is stopping. */
+void reply_stopping(const struct asker *asker);
+
 /* Replies; each makes one JSON object and calls back. */
 void reply_last(const struct asker *asker, json_t *reply_taken);
 void reply_error(const struct asker *asker, const struct err *err);
@@ -282,6 +302,7 @@ struct run *run_new(struct worker *worker, int64_t no, const char *id, const cha
 struct run *run_new_detached(struct worker *worker, int64_t no, const char *id, const char *graph,
                              const char *correlation_id);
 void run_free(struct run *run);
+void run_forget_watchers(struct run *run);
 int run_rebuild(struct run *run,
                 struct err *err) ATTR_MUST_USE;              /* after a block or before a repin */
 struct run *run_resident(struct worker *worker, int64_t no); /* NULL: not in memory */
@@ -291,7 +312,8 @@ struct call *run_call(struct run *run, uint64_t number, uint32_t element);
 void run_call_drop(struct run *run, struct call *call); /* it is freed a little later */
 void call_free(struct call *call);
 struct call *run_call_add(struct run *run, json_t *effect_taken);
-json_t *run_summary(const struct run *run);    /* new */
+bool run_has_search(const struct run *run); /* has the graph a datum marked gw:search? */
+json_t *run_summary(const struct run *run); /* new */
 json_t *run_state_save(const struct run *run); /* for snapshots; new */
 int run_state_restore(struct run *run, const json_t *saved, struct err *err) ATTR_MUST_USE;
 

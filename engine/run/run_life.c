@@ -98,6 +98,32 @@ static void forget_state(struct run *run)
 	run->snapshot_seq = 0;
 }
 
+void run_forget_watchers(struct run *run)
+{
+	while (run->watchers) {
+		struct watcher *watcher = run->watchers;
+		run->watchers = watcher->next;
+		free(watcher);
+	}
+}
+
+/* Whoever still waits for this run is told that nothing will come; each once. */
+static void tell_stopping(const struct run *run)
+{
+	if (!run->worker->is_stopping)
+		return;
+	for (const struct intake *intake = run->first; intake; intake = intake->next) {
+		bool waits = false; /* as a watcher it is told below */
+		for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)
+			waits = waits || (watcher->asker.cb == intake->asker.cb &&
+			                  watcher->asker.arg == intake->asker.arg);
+		if (!waits)
+			reply_stopping(&intake->asker);
+	}
+	for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)
+		reply_stopping(&watcher->asker);
+}
+
 void run_free(struct run *run)
 {
 	if (!run->is_detached) {
@@ -109,16 +135,13 @@ void run_free(struct run *run)
 	}
 	if (run->timer)
 		run->worker->loop.base.ops->timer_stop(&run->worker->loop.base, run->timer);
+	tell_stopping(run);
 	while (run->first) {
 		struct intake *intake = run->first;
 		run->first = intake->next;
 		intake_free(intake);
 	}
-	while (run->watchers) {
-		struct watcher *watcher = run->watchers;
-		run->watchers = watcher->next;
-		free(watcher);
-	}
+	run_forget_watchers(run);
 	forget_state(run);
 	vec_release(&run->calls);
 	json_decref(run->advice);
@@ -131,6 +154,7 @@ void run_free(struct run *run)
 	free(run->graph);
 	free(run->correlation_id);
 	free(run->exclusive);
+	free(run->delivery);
 	free(run);
 }
 
@@ -304,6 +328,8 @@ static void take_row(void *arg, const struct store_run *row)
 	run->status = row->status;
 	run->created_ms = row->created_ms;
 	run->updated_ms = row->updated_ms;
+	run->wake_ms = row->wake_ms;
+	run->owes_files = row->wake_ms == 0;
 	run->exclusive = mem_dup_str(row->exclusive);
 	copy->run = run;
 }
@@ -371,15 +397,24 @@ int run_rebuild(struct run *run, struct err *err)
 
 /* --- the row for lists --------------------------------------------------------------- */
 
+bool run_has_search(const struct run *run)
+{
+	const struct chart_state *root = &run->release->chart->states[0];
+	for (size_t i = 0; i < root->data_count; i++)
+		if (root->data[i].is_search)
+			return true;
+	return false;
+}
+
+/* Copying all data out of Lua is dear: not for a graph that nobody can search. */
 static json_t *search_values(const struct run *run)
 {
 	json_t *ret = json_object();
 	const struct chart_state *root = &run->release->chart->states[0];
-	json_t *data = run->machine ? machine_data(run->machine) : NULL;
+	json_t *data = run->machine && run_has_search(run) ? machine_data(run->machine) : NULL;
 	for (size_t i = 0; i < root->data_count; i++)
 		if (root->data[i].is_search && json_at(data, root->data[i].id))
-			json_put(ret, root->data[i].id,
-			         json_incref(json_at(data, root->data[i].id)));
+			json_put(ret, root->data[i].id, json_incref(json_at(data, root->data[i].id)));
 	json_decref(data);
 	return ret;
 }

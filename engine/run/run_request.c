@@ -21,6 +21,13 @@ void reply_last(const struct asker *asker, json_t *reply_taken)
 	json_decref(reply_taken);
 }
 
+void reply_stopping(const struct asker *asker)
+{
+	struct err err = { 0 };
+	err_set_id(&err, ERR_BUSY, "engine.stopping", "the engine is stopping");
+	reply_error(asker, &err);
+}
+
 void reply_error(const struct asker *asker, const struct err *err)
 {
 	if (!asker->cb)
@@ -46,9 +53,10 @@ static void watch(struct run *run, const struct asker *asker, const json_t *requ
 
 json_t *run_start_json(const struct run *run)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:o}", "run", run->id, "graph", run->graph,
-	                 "correlation_id", run->correlation_id, "release", run->release->sha256,
-	                 "pins", json_incref(run->release->pins));
+	json_t *ret = json_pack("{s:s,s:s,s:s,s:s}", "run", run->id, "graph", run->graph, "correlation_id",
+	                 run->correlation_id, "release", run->release->sha256);
+	json_put_str(ret, "delivery", run->delivery);
+	return ret;
 }
 
 /* Time first, so that names sort as runs came; 80 random bits, so that two stores never agree. */
@@ -204,6 +212,7 @@ static void start_run(struct worker *worker, const json_t *request, const struct
 		reply_error(asker, &err);
 		goto out;
 	}
+	run->delivery = mem_dup_str(json_str(request, "delivery", NULL));
 	watch(run, asker, request);
 	struct intake *intake = intake_new(INTAKE_INPUT);
 	intake->input.kind = INPUT_START;
@@ -229,6 +238,7 @@ void run_refused(struct commit *commit)
 	int64_t other_no = commit->item.conflict_no;
 	bool is_exclusive = commit->item.is_exclusive_conflict;
 	commit_free(commit);
+	run_forget_watchers(run); /* the asker itself, which is answered below */
 	run_free(run);
 	struct found_run found = { 0 };
 	struct err err = { 0 };
@@ -425,6 +435,8 @@ static void about_run(struct worker *worker, struct message *message)
 		return;
 	}
 	run_unpark(run);
+	if (!was_resident && (run->owes_files || strcmp(op, "internal.recover") == 0))
+		run_restore_files(run);
 	/* Calls that were open when it left memory, or when the process died. */
 	for (size_t i = was_resident ? 0 : run->calls.len; i-- > 0;)
 		call_recover(run->calls.at[i]);
@@ -444,10 +456,34 @@ static void about_run(struct worker *worker, struct message *message)
 	run_settle(run);
 }
 
+/* Who waits no longer gets the last reply now, unless it has had it. */
+static void request_leave(struct worker *worker, int64_t no, const struct asker *asker)
+{
+	struct run *run = run_resident(worker, no);
+	for (struct watcher **at = run ? &run->watchers : NULL; at && *at; at = &(*at)->next) {
+		struct watcher *watcher = *at;
+		if (watcher->asker.cb != asker->cb || watcher->asker.arg != asker->arg)
+			continue;
+		*at = watcher->next;
+		free(watcher);
+		reply_last(asker, json_pack("{s:o,s:b}", "run", run_json(run), "left", 1));
+		run_settle(run);
+		return;
+	}
+}
+
 void worker_request(struct worker *worker, struct message *message)
 {
 	const char *op = json_str(message->request, "op", "");
 	struct err err = { 0 };
+	if (token_is_op(op)) {
+		token_request(worker, message->request, &message->asker);
+		return;
+	}
+	if (strcmp(op, "run.leave") == 0) {
+		request_leave(worker, message->run_no, &message->asker);
+		return;
+	}
 	if (strcmp(op, "run.start") == 0) {
 		start_run(worker, message->request, &message->asker);
 		return;
