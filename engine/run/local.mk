@@ -12,6 +12,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_commit.h \
 	%D%/run_crumb.c \
 	%D%/run_env.c \
+	%D%/run_figures.c \
 	%D%/run_file.c \
 	%D%/run_int.h \
 	%D%/run_life.c \
@@ -24,6 +25,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_socket.h \
 	%D%/run_step.c \
 	%D%/run_task.c \
+	%D%/run_token.c \
 	%D%/run_view.c
 
 use_run = %D%/libgw_run.a $(use_plugin) $(use_journal) $(use_release) $(use_wire) $(UV_LIBS)

@@ -150,6 +150,11 @@ static void add_search(struct commit *commit)
 {
 	struct run *run = commit->run;
 	const struct chart_state *root = &run->release->chart->states[0];
+	if (commit->is_start && run->delivery) {
+		struct store_op *op = commit_op(commit, STORE_OP_SEARCH);
+		op->name = "gw:delivery";
+		op->text = commit_keep(commit, mem_dup_str(run->delivery));
+	}
 	json_t *data = run_has_search(run) ? known_data(commit) : NULL;
 	for (size_t i = 0; i < root->data_count; i++) {
 		const json_t *value = root->data[i].is_search ? json_at(data, root->data[i].id)

@@ -286,6 +286,7 @@ void tokens_close(struct engine *engine);
 bool token_is_op(const char *op);
 void token_request(struct worker *worker, const json_t *request, const struct asker *asker);
 /* run_figures.c */
+void run_count(const struct run *run, const struct commit *commit);
 json_t *engine_figures(struct engine *engine);
 json_t *engine_plugins(const struct engine *engine);
 /* An asker that will never be told otherwise: the engine is stopping. */

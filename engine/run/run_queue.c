@@ -77,9 +77,14 @@ static void commit_batch(struct writer *writer, struct message *first)
 		for (; end && count < BATCH_ITEMS_MAX; end = end->next)
 			items[count++] = end->commit->item;
 		struct err err = { 0 };
-		if (writer->engine->store->ops->apply(writer->engine->store, items, count, &err) <
-		    0)
+		struct engine *engine = writer->engine;
+		int64_t began_ns = clock_monotonic_ns(&engine->options.clock);
+		if (engine->store->ops->apply(engine->store, items, count, &err) < 0)
 			stop_process(&err);
+		int64_t took_us = (clock_monotonic_ns(&engine->options.clock) - began_ns) / 1000;
+		atomic_fetch_add(&engine->figures.commits, 1);
+		atomic_fetch_add(&engine->figures.items, count);
+		atomic_fetch_add(&engine->figures.commit_us, (unsigned long long)took_us);
 		for (size_t i = 0; i < count; i++) {
 			struct message *next = first->next;
 			first->commit->item = items[i];

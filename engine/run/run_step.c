@@ -796,6 +796,7 @@ void run_committed(struct commit *commit)
 		return;
 	}
 	commit_blobs_known(commit);
+	run_count(run, commit);
 	answer_asker(run, commit);
 	tell_watchers(run, commit);
 	write_artifacts(run, commit->artifacts);

@@ -350,11 +350,13 @@ static json_t *doctor(struct engine *engine)
 	struct map_entry *entry;
 	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
 		json_push(connections, wire_connection_describe(entry->value));
-	return json_pack("{s:{s:s,s:i,s:s,s:I,s:o,s:o}}", "doctor", "engine",
+	json_t *ret = json_pack("{s:{s:s,s:i,s:s,s:I,s:o,s:o}}", "doctor", "engine",
 	                 engine->options.version, "workers", engine->worker_count, "store",
 	                 engine->options.store_path, "resident",
 	                 (json_int_t)atomic_load(&engine->resident), "connections", connections,
 	                 "graphs", release_graphs(engine->releases));
+	json_put(json_at(ret, "doctor"), "plugins", engine_plugins(engine));
+	return ret;
 }
 
 void engine_query(struct engine *engine, const json_t *request, const struct asker *asker)
@@ -370,6 +372,8 @@ void engine_query(struct engine *engine, const json_t *request, const struct ask
 		(void)show_events(engine, request, &reply, &err);
 	else if (strcmp(op, "audit.show") == 0)
 		(void)show_audit(engine, request, &reply, &err);
+	else if (strcmp(op, "figures") == 0)
+		reply = json_pack("{s:o}", "figures", engine_figures(engine));
 	else if (strcmp(op, "doctor") == 0)
 		reply = doctor(engine);
 	else
