@@ -50,9 +50,8 @@ extern "C" {
 #endif
 
 /* Does the table at ptr reach as far as this field, and is it filled in? */
-#define GW_HAS(type, ptr, field)                                        \
-	((ptr)->size >= offsetof(type, field) + sizeof((ptr)->field) && \
-	 (ptr)->field)
+#define GW_HAS(type, ptr, field) \
+	((ptr)->size >= offsetof(type, field) + sizeof((ptr)->field) && (ptr)->field)
 
 /* Borrowed bytes, not NUL-terminated.  Frozen: this struct never grows. */
 struct gw_str {
@@ -89,7 +88,7 @@ enum gw_effect {
 enum gw_verdict {
 	GW_REPLY_DEFAULT = 0, /* by its HTTP status */
 	GW_REPLY_OK,          /* give it to the callback as GW_OK, whatever the status */
-	GW_REPLY_RETRY,       /* transient, and the other side surely did nothing: ONCE too may be repeated */
+	GW_REPLY_RETRY,       /* transient, surely nothing was done: ONCE too may be repeated */
 	GW_REPLY_PERMANENT,   /* do not repeat */
 	GW_REPLY_REAUTH       /* credentials: drop the token, log in once, repeat once */
 };
@@ -105,26 +104,26 @@ struct gw_header {
 
 struct gw_http_req {
 	uint32_t size;
-	uint32_t timeout_ms;             /* of one attempt; 0: the connection's own */
-	const char *method;              /* "GET", "POST", ... */
-	const char *content_type;        /* NULL: application/json when there is a body */
-	struct gw_str path;              /* below the connection's base URL; begins with '/'; with query */
+	uint32_t timeout_ms;      /* of one attempt; 0: the connection's own */
+	const char *method;       /* "GET", "POST", ... */
+	const char *content_type; /* NULL: application/json when there is a body */
+	struct gw_str path;       /* below the connection's URL; begins with '/'; with query */
 	struct gw_str body;
 	const struct gw_header *headers; /* copied during send */
 	size_t header_count;
-	int32_t effect;                  /* enum gw_effect of this request; 0: the action's.  May be
-	                                  * milder than the action's, never stricter */
+	/* enum gw_effect of this request; 0: the action's.  May be milder, never stricter. */
+	int32_t effect;
 };
 
 struct gw_http_reply {
 	uint32_t size;
-	int32_t code;                    /* HTTP status; 0: no reply was had */
-	struct gw_str body;              /* valid until the callback returns */
-	struct gw_str content_type;      /* "" when absent */
-	int32_t attempts;                /* how many it took */
-	/* A reply header by name (any case); empty when absent.  Valid until the callback returns. */
+	int32_t code;               /* HTTP status; 0: no reply was had */
+	struct gw_str body;         /* valid until the callback returns */
+	struct gw_str content_type; /* "" when absent */
+	int32_t attempts;           /* how many it took */
+	/* A reply header by name (any case); empty when absent.  Valid until the callback ends. */
 	struct gw_str (*header)(const struct gw_http_reply *reply, const char *name);
-	const void *own;                 /* the engine's */
+	const void *own; /* the engine's */
 };
 
 /*
@@ -141,21 +140,21 @@ typedef void gw_call_cb(const struct gw_host *host, struct gw_call *call);
  * table by error_code, else by http_status, else from the status. */
 struct gw_failure {
 	uint32_t size;
-	int32_t status;                  /* enum gw_status */
-	int32_t http_status;             /* 0: none */
-	struct gw_str error_code;        /* the service's own, such as INVALID_SESSION_ID */
-	struct gw_str message;           /* what happened, for people; no secrets */
+	int32_t status;           /* enum gw_status */
+	int32_t http_status;      /* 0: none */
+	struct gw_str error_code; /* the service's own, such as INVALID_SESSION_ID */
+	struct gw_str message;    /* what happened, for people; no secrets */
 	const char *error_type, *resolution, *owner;
 };
 
 /* One row of a plugin's error table; data, shown by `gangway plugin describe`. */
 struct gw_error_row {
 	uint32_t size;
-	int32_t http_status;             /* 0: any */
-	const char *error_code;          /* NULL: any with this status */
-	const char *error_type;          /* "authentication", "rate_limit", ... */
-	const char *resolution;          /* what to do, one sentence */
-	const char *owner;               /* who does it */
+	int32_t http_status;    /* 0: any */
+	const char *error_code; /* NULL: any with this status */
+	const char *error_type; /* "authentication", "rate_limit", ... */
+	const char *resolution; /* what to do, one sentence */
+	const char *owner;      /* who does it */
 };
 
 /* Reading the call and ending it. */
@@ -165,7 +164,7 @@ struct gw_call_ops {
 	const struct gw_json *(*params)(const struct gw_call *call);
 	/* A parameter's text, "" when absent; a number's digits.  Borrowed until the call ends. */
 	struct gw_str (*str)(struct gw_call *call, const char *path);
-	/* A setting of the connection (gangway.lua), such as "api_version"; fallback when absent. */
+	/* A setting of the connection (gangway.lua) like "api_version"; fallback when absent. */
 	struct gw_str (*setting)(struct gw_call *call, const char *name, const char *fallback);
 	/* The idempotency key of the next request of this call (64 hex digits). */
 	struct gw_str (*key)(struct gw_call *call);
@@ -214,13 +213,14 @@ struct gw_http_ops {
  * are the engine's: the Message-ID comes from the idempotency key, so a repeat is recognisable. */
 struct gw_mail {
 	uint32_t size;
-	struct gw_str from;              /* empty: the connection's own */
-	struct gw_str to;                /* one address, or several separated by commas */
+	struct gw_str from; /* empty: the connection's own */
+	struct gw_str to;   /* one address, or several separated by commas */
 	struct gw_str cc;
 	struct gw_str reply_to;
 	struct gw_str subject;
 	struct gw_str text, html;
-	const struct gw_header *headers; /* further ones; X-... or Auto-Submitted, List-...; CR/LF refused */
+	/* Further ones: X-..., Auto-Submitted, List-...; CR and LF are refused. */
+	const struct gw_header *headers;
 	size_t header_count;
 };
 
@@ -251,18 +251,21 @@ struct gw_json_ops {
 	const struct gw_json *(*get)(const struct gw_json *value, const char *path);
 	/* The member of exactly this name, dots and all ("o:errorDetails", "a.b"). */
 	const struct gw_json *(*member)(const struct gw_json *value, struct gw_str name);
-	struct gw_str (*str)(const struct gw_json *value);     /* "" when it is no string */
-	int64_t (*integer)(const struct gw_json *value, int64_t fallback); /* also of a numeric string */
-	double (*number)(const struct gw_json *value, double fallback);    /* also of a numeric string */
-	int32_t (*truth)(const struct gw_json *value);         /* true, "true", "T" are 1; else 0 */
-	size_t (*count)(const struct gw_json *value);          /* of a list or object */
+	struct gw_str (*str)(const struct gw_json *value); /* "" when it is no string */
+	/* A number; also of a string that is one. */
+	int64_t (*integer)(const struct gw_json *value, int64_t fallback);
+	double (*number)(const struct gw_json *value, double fallback);
+	int32_t (*truth)(const struct gw_json *value); /* true, "true", "T" are 1; else 0 */
+	size_t (*count)(const struct gw_json *value);  /* of a list or object */
 	const struct gw_json *(*at)(const struct gw_json *value, size_t index);
-	struct gw_str (*key)(const struct gw_json *value, size_t index); /* of an object, in order */
+	/* A member's name, in order. */
+	struct gw_str (*key)(const struct gw_json *value, size_t index);
 
 	struct gw_json *(*object)(struct gw_call *call);
 	struct gw_json *(*list)(struct gw_call *call);
-	/* Setting an absent (NULL) value sets nothing; a set member replaces.  The value is shared, not
-	 * copied: what is added to it later is seen in both.  No value may come to contain itself. */
+	/* Setting an absent (NULL) value sets nothing; a set member replaces.  The value is shared,
+	 * not copied: what is added to it later is seen in both.  No value may come to contain
+	 * itself. */
 	void (*set)(struct gw_json *object, const char *key, const struct gw_json *value);
 	void (*set_str)(struct gw_json *object, const char *key, struct gw_str value);
 	void (*set_int)(struct gw_json *object, const char *key, int64_t value);
@@ -289,11 +292,11 @@ struct gw_json_ops {
 struct gw_prompt {
 	uint32_t size;
 	struct gw_str name, version, sha256;
-	struct gw_str model;             /* "" : the connection's own */
-	struct gw_str system, user;      /* rendered and masked */
-	const struct gw_json *schema;    /* of the answer; NULL: plain text */
-	int64_t max_tokens;              /* 0: not said */
-	double temperature;              /* below 0: not said */
+	struct gw_str model;          /* "" : the connection's own */
+	struct gw_str system, user;   /* rendered and masked */
+	const struct gw_json *schema; /* of the answer; NULL: plain text */
+	int64_t max_tokens;           /* 0: not said */
+	double temperature;           /* below 0: not said */
 };
 
 struct gw_prompt_ops {
@@ -313,20 +316,20 @@ struct gw_host {
 	const struct gw_json_ops *json;
 	const struct gw_mail_ops *mail;
 	const struct gw_prompt_ops *prompt;
-	/* Calls back after so many milliseconds (polling); at least 1, at most 1 hour.  Not while a
-	 * request that is not READ is open. */
+	/* Calls back after so many milliseconds (polling); at least 1, at most 1 hour.  Not while
+	 * a request that is not READ is open. */
 	void (*later)(struct gw_call *call, int64_t delay_ms, gw_call_cb *then);
 };
 
 struct gw_action {
 	uint32_t size;
-	int32_t effect;             /* enum gw_effect */
-	const char *name;           /* "create_tenant": graphs say type="provision" src="create_tenant" */
-	const char *summary;        /* one sentence */
-	const char *params;         /* JSON Schema of the parameters; checked before start */
-	const char *result;         /* JSON Schema of the result; checked before the graph sees it */
-	const char *secret;         /* space-separated parameter paths never shown; NULL: none */
-	const char *personal;       /* space-separated paths (params.x, result.y) that are personal data */
+	int32_t effect;       /* enum gw_effect */
+	const char *name;     /* "create_tenant": type="provision" src="create_tenant" in graphs */
+	const char *summary;  /* one sentence */
+	const char *params;   /* JSON Schema of the parameters; checked before start */
+	const char *result;   /* JSON Schema of the result; checked before the graph sees it */
+	const char *secret;   /* space-separated parameter paths never shown; NULL: none */
+	const char *personal; /* space-separated paths (params.x, result.y) of personal data */
 	size_t state_size;
 	/* Begin.  Returns at once; the call may still be open. */
 	void (*start)(const struct gw_host *host, struct gw_call *call);
@@ -341,7 +344,7 @@ struct gw_plugin {
 	const char *summary;
 	const struct gw_action *const *actions;   /* ends with NULL */
 	const struct gw_error_row *const *errors; /* ends with NULL; may be NULL */
-	/* What a reply means for repeating it; NULL: by HTTP status.  Must only look at the reply. */
+	/* What a reply means for repeating it; NULL: by HTTP status.  Looks at the reply alone. */
 	int32_t (*classify)(const struct gw_host *host, struct gw_call *call,
 	                    const struct gw_http_reply *reply);
 	/* JSON Schema of the connection's settings beyond the engine's own; NULL: none. */

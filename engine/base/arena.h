@@ -21,8 +21,8 @@ struct arena {
 };
 
 void arena_init(struct arena *arena);
-void arena_clear(struct arena *arena);   /* runs the cleanups, keeps one block */
-void arena_release(struct arena *arena); /* runs the cleanups, frees all */
+void arena_clear(struct arena *arena);                /* runs the cleanups, keeps one block */
+void arena_release(struct arena *arena);              /* runs the cleanups, frees all */
 void *arena_alloc(struct arena *arena, size_t bytes); /* zeroed, aligned */
 char *arena_dup(struct arena *arena, const char *bytes, size_t len); /* NUL behind it */
 char *arena_dup_str(struct arena *arena, const char *text);          /* NULL gives NULL */

@@ -12,7 +12,7 @@
 
 #include "base/attr.h"
 
-void *mem_alloc(size_t bytes);                             /* zeroed */
+void *mem_alloc(size_t bytes);                              /* zeroed */
 void *mem_grow(void *old, size_t count, size_t item_bytes); /* realloc, overflow-checked */
 char *mem_dup(const char *bytes, size_t len);               /* copy with a NUL behind it */
 char *mem_dup_str(const char *text);                        /* NULL gives NULL */

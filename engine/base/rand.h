@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct rand {
-	void *ctx;                 /* NULL: the operating system's */
+	void *ctx; /* NULL: the operating system's */
 	uint64_t (*next)(void *ctx);
 };
 

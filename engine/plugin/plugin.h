@@ -24,7 +24,7 @@
 #include "base/loop.h"
 #include "wire/wire.h"
 
-struct plugins;      /* the registry */
+struct plugins; /* the registry */
 struct plugin;
 struct plugin_action;
 struct plugin_call;
@@ -37,8 +37,8 @@ void plugins_free(struct plugins *plugins);
  * explained in words.  sha256 (hex) when pinned, or NULL.  The bytes that were
  * hashed are the bytes that are loaded.
  */
-int plugins_load(struct plugins *plugins, const char *path, const char *sha256, struct err *err)
-	ATTR_MUST_USE;
+int plugins_load(struct plugins *plugins, const char *path, const char *sha256,
+                 struct err *err) ATTR_MUST_USE;
 /* All *.so of a folder, by name; one bad file does not keep the others out: its error goes to
  * findings as {"file","text","hint"}. */
 int plugins_load_folder(struct plugins *plugins, const char *folder, json_t *findings,
@@ -58,8 +58,8 @@ size_t plugins_names(const struct plugins *plugins, const char **ret, size_t max
 const char *plugin_name(const struct plugin *plugin);
 const char *plugin_version(const struct plugin *plugin);
 const char *plugin_sha256(const struct plugin *plugin);
-/* {"name","version","sha256","file","summary","actions":[{"name","summary","effect","params","result",
- *  "secret","personal"}],"errors":[...]}; new. */
+/* {"name","version","sha256","file","summary","actions":[{"name","summary","effect","params",
+ *  "result","secret","personal"}],"errors":[...]}; new. */
 json_t *plugin_describe(const struct plugin *plugin);
 /* NULL when there is none. */
 const struct plugin_action *plugin_action_find(const struct plugin *plugin, const char *name);
@@ -68,20 +68,20 @@ const json_t *plugin_action_describe(const struct plugin_action *action);
 bool plugin_action_is_pure(const struct plugin_action *action);
 enum wire_effect plugin_action_effect(const struct plugin_action *action); /* not for PURE */
 /* 0, or ERR_INPUT with what the schema says. */
-int plugin_action_check(const struct plugin_action *action, const json_t *params, struct err *err)
-	ATTR_MUST_USE;
+int plugin_action_check(const struct plugin_action *action, const json_t *params,
+                        struct err *err) ATTR_MUST_USE;
 /* 0, or ERR_INPUT with what the plugin's schema says of a connection's settings (NULL: none). */
-int plugin_settings_check(const struct plugin *plugin, const json_t *settings, struct err *err)
-	ATTR_MUST_USE;
+int plugin_settings_check(const struct plugin *plugin, const json_t *settings,
+                          struct err *err) ATTR_MUST_USE;
 
 /* A request as it is recorded and sent: stable JSON
  * {"ordinal","effect","method","path","content_type","headers":[[n,v]],"body","timeout_ms"} or
  * {"ordinal","effect","mail":{"message_id","from","to","cc","reply_to","subject","text","html",
  * "headers":[[n,v]],"date_ms"}}; what is empty is absent; a body that is JSON stays text. */
 struct plugin_request {
-	uint32_t ordinal;       /* within the call, from 0 */
+	uint32_t ordinal; /* within the call, from 0 */
 	enum wire_effect effect;
-	const json_t *json;     /* borrowed */
+	const json_t *json; /* borrowed */
 	bool is_released;
 };
 
@@ -91,7 +91,8 @@ struct plugin_call_hooks {
 	 * A request was asked for outside plugin_call_start (so: from a callback).
 	 * READ ones have been sent already; others wait for plugin_call_release.
 	 */
-	void (*on_request)(void *ctx, struct plugin_call *call, const struct plugin_request *request);
+	void (*on_request)(void *ctx, struct plugin_call *call,
+	                   const struct plugin_request *request);
 	/* An attempt or answer of a request is known; log as in wire_reply. */
 	void (*on_answer)(void *ctx, struct plugin_call *call, uint32_t ordinal,
 	                  const struct wire_reply *reply);
@@ -100,11 +101,12 @@ struct plugin_call_hooks {
 	 * http_status 0: no reply was had.  May free the call. */
 	void (*on_end)(void *ctx, struct plugin_call *call, bool ok, json_t *result_or_failure);
 	/*
-	 * Prompts: returns {"name","version","sha256","model","system","user","schema","max_tokens",
-	 * "temperature","masks":{"token":"text"}} new, rendered from values and masked, or NULL with err.
+	 * Prompts: returns {"name","version","sha256","model","system","user","schema",
+	 * "max_tokens","temperature","masks":{"token":"text"}} new, rendered from values and
+	 * masked, or NULL with err.
 	 */
-	json_t *(*prompt)(void *ctx, struct plugin_call *call, const char *name, const json_t *values,
-	                  struct err *err);
+	json_t *(*prompt)(void *ctx, struct plugin_call *call, const char *name,
+	                  const json_t *values, struct err *err);
 	/* May be NULL.  The plugin's code is about to run (its name), or has returned (NULL): the
 	 * breadcrumb that names the culprit when the process dies in between. */
 	void (*on_enter)(void *ctx, const char *plugin);
@@ -116,18 +118,18 @@ struct plugin_call_options {
 	struct wire_connection *connection; /* NULL: the action needs none */
 	const json_t *params;               /* referenced */
 	const char *run_id, *correlation_id;
-	const char *traceparent;            /* NULL: none */
-	uint64_t number;                    /* effect number */
+	const char *traceparent; /* NULL: none */
+	uint64_t number;         /* effect number */
 	uint32_t element;
-	int64_t now_ms;                     /* recorded time of the step */
-	int64_t timeout_ms;                 /* -1: the connection's */
+	int64_t now_ms;     /* recorded time of the step */
+	int64_t timeout_ms; /* -1: the connection's */
 	int32_t retries;
 	int64_t backoff_min_ms, backoff_max_ms;
 	/* Requests on record of an earlier life of this call, by ordinal (array of plugin_request
 	 * JSON, or NULL): they go out as recorded, whatever the plugin builds now. */
 	const json_t *recorded;
 	const struct plugin_call_hooks *hooks; /* NULL: none; outlives the call */
-	struct loop *loop;                  /* for later(); NULL: later() fails the call */
+	struct loop *loop;                     /* for later(); NULL: later() fails the call */
 };
 
 /* ERR_INPUT when the parameters do not satisfy the schema. */
@@ -150,17 +152,20 @@ void plugin_call_release(struct plugin_call *call, uint32_t ordinal);
  * comes from inside this function.
  */
 void plugin_call_cancel(struct plugin_call *call);
-bool plugin_call_has_left(const struct plugin_call *call); /* has anything but READ been released? */
+/* Has anything but READ been released? */
+bool plugin_call_has_left(const struct plugin_call *call);
 /* Facts and notes of this call so far: {"facts":{...},"notes":[...]}; new. */
 json_t *plugin_call_facts(const struct plugin_call *call);
 /* At any time, also inside on_end; requests in flight are aborted and not reported. */
 void plugin_call_free(struct plugin_call *call);
 
 /* SHA-256 hex of (run, effect number, element, ordinal): DESIGN.md 4. */
-void plugin_key(const char *run_id, uint64_t number, uint32_t element, uint32_t ordinal, char ret[65]);
+void plugin_key(const char *run_id, uint64_t number, uint32_t element, uint32_t ordinal,
+                char ret[65]);
 
 /* Runs a PURE action to its end in place. */
 int plugin_pure(const struct plugin_action *action, const json_t *params, const char *run_id,
-                int64_t now_ms, bool *ok, json_t **result_or_failure, struct err *err) ATTR_MUST_USE;
+                int64_t now_ms, bool *ok, json_t **result_or_failure,
+                struct err *err) ATTR_MUST_USE;
 
 #endif

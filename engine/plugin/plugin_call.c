@@ -249,7 +249,7 @@ static void check_end(struct plugin_call *call)
 	call->end = NULL;
 	call->is_ended = false;
 	plugin_bug(call, "the plugin said done while its own request had no answer; the request "
-	           "was not sent");
+	                 "was not sent");
 }
 
 /* What the plugin waited for does not matter any more. */
@@ -315,8 +315,7 @@ static void begin_turn(struct plugin_call *call)
 /* A READ request asked for in a callback leaves at once; the others are told and wait. */
 static void announce(struct plugin_call *call)
 {
-	while (call->announced < call->requests.len && !call->is_ended &&
-	       !call->is_freed) {
+	while (call->announced < call->requests.len && !call->is_ended && !call->is_freed) {
 		struct plugin_sending *sending = call->requests.at[call->announced++];
 		if (sending->phase == PLUGIN_HELD && sending->effect == WIRE_READ)
 			plugin_request_send(sending, on_wire_done, on_wire_classify);
@@ -394,8 +393,10 @@ struct plugin_request plugin_call_request(const struct plugin_call *call, size_t
 {
 	must(i < call->requests.len);
 	const struct plugin_sending *sending = call->requests.at[i];
-	return (struct plugin_request){ .ordinal = sending->ordinal, .effect = sending->effect,
-		                        .json = sending->json, .is_released = sending->is_released };
+	return (struct plugin_request){ .ordinal = sending->ordinal,
+		                        .effect = sending->effect,
+		                        .json = sending->json,
+		                        .is_released = sending->is_released };
 }
 
 void plugin_call_release(struct plugin_call *call, uint32_t ordinal)
@@ -430,7 +431,6 @@ json_t *plugin_call_facts(const struct plugin_call *call)
 }
 
 /* --- answers ------------------------------------------------------------ */
-
 
 static struct gw_str find_header(const struct gw_http_reply *reply, const char *name)
 {
@@ -571,7 +571,8 @@ void plugin_call_cancel(struct plugin_call *call)
 
 /* --- keys and PURE actions ---------------------------------------------- */
 
-void plugin_key(const char *run_id, uint64_t number, uint32_t element, uint32_t ordinal, char ret[65])
+void plugin_key(const char *run_id, uint64_t number, uint32_t element, uint32_t ordinal,
+                char ret[65])
 {
 	char *text = mem_format("gangway-key-1\n%s\n%llu\n%u\n%u\n", run_id,
 	                        (unsigned long long)number, element, ordinal);

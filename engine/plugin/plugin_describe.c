@@ -39,7 +39,8 @@ static bool is_name(const char *text)
 static bool is_version(const char *text)
 {
 	size_t len = text ? strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	                                 "0123456789.+-_") : 0;
+	                                 "0123456789.+-_")
+	                  : 0;
 	return len > 0 && len <= NAME_BYTES && text[len] == '\0';
 }
 
@@ -57,8 +58,8 @@ static int check_text(const char *text, const char *what, struct err *err)
 	return 0;
 }
 
-static int check_schema(const char *text, const char *what, json_t **ret_json,
-                        struct schema **ret, struct err *err)
+static int check_schema(const char *text, const char *what, json_t **ret_json, struct schema **ret,
+                        struct err *err)
 {
 	if (check_text(text, what, err) < 0)
 		return err->code;
@@ -177,9 +178,11 @@ static int add_actions(struct plugin *plugin, struct err *err)
 		return err_set_id(err, ERR_INPUT, "plugin.actions", "it offers no action");
 	for (size_t i = 0; plugin->own.actions[i]; i++) {
 		if (i >= LIMIT_PLUGIN_ACTIONS)
-			return err_set_id(err, ERR_LIMIT, "plugin.actions",
-			                  "it offers more than %d actions, or its list does not end "
-			                  "with NULL", LIMIT_PLUGIN_ACTIONS);
+			return err_set_id(
+				err, ERR_LIMIT, "plugin.actions",
+				"it offers more than %d actions, or its list does not end "
+				"with NULL",
+				LIMIT_PLUGIN_ACTIONS);
 		if (add_action(plugin, plugin->own.actions[i], err) < 0)
 			return err->code;
 	}
@@ -209,10 +212,12 @@ static int add_errors(struct plugin *plugin, struct err *err)
 		if (i >= LIMIT_PLUGIN_ERRORS)
 			return err_set_id(err, ERR_LIMIT, "plugin.errors",
 			                  "its error table has more than %d rows, or does not end "
-			                  "with NULL", LIMIT_PLUGIN_ERRORS);
+			                  "with NULL",
+			                  LIMIT_PLUGIN_ERRORS);
 		if (!plugin_sized(&row, sizeof(row), rows[i], rows[i]->size))
 			return err_set_id(err, ERR_INPUT, "plugin.size",
-			                  "row %zu of its error table does not say its size", i + 1);
+			                  "row %zu of its error table does not say its size",
+			                  i + 1);
 		if (check_row(&row, err) < 0)
 			return err_wrap(err, "row %zu of its error table", i + 1);
 		*vec_add(&plugin->errors) = row;
@@ -246,16 +251,18 @@ static int check_abi(const struct gw_plugin *given, struct err *err)
 		return 0;
 	err_set_id(err, ERR_INPUT, "plugin.abi",
 	           "it was built for version %u of the plugin interface; this engine speaks "
-	           "version %d", (unsigned)given->abi_major, GW_ABI_MAJOR);
-	return err_hint(err, given->abi_major > GW_ABI_MAJOR
-	                ? "Update the engine, or build the plugin with this engine's gw_plugin.h."
-	                : "Build the plugin anew with this engine's gw_plugin.h.");
+	           "version %d",
+	           (unsigned)given->abi_major, GW_ABI_MAJOR);
+	if (given->abi_major > GW_ABI_MAJOR)
+		return err_hint(err, "Update the engine, or build the plugin with this engine's "
+		                     "gw_plugin.h.");
+	return err_hint(err, "Build the plugin anew with this engine's gw_plugin.h.");
 }
 
 static int check_name(const char *name, struct err *err)
 {
-	static const char *const taken[] = { "scxml", "rules", "template", "approval",
-	                                     "checklist", "tasks", "run" };
+	static const char *const taken[] = { "scxml",     "rules", "template", "approval",
+		                             "checklist", "tasks", "run" };
 	if (!is_name(name))
 		return err_set_id(err, ERR_INPUT, "plugin.name",
 		                  "its name is not of the form [a-z][a-z0-9_]*, at most %d bytes",
@@ -264,18 +271,20 @@ static int check_name(const char *name, struct err *err)
 		if (strcmp(name, taken[i]) == 0)
 			return err_set_id(err, ERR_CONFLICT, "plugin.name",
 			                  "'%s' is a type of the engine's own; no plugin may be "
-			                  "called so", name);
+			                  "called so",
+			                  name);
 	return 0;
 }
 
 static int fill(struct plugin *plugin, const struct gw_plugin *given, struct err *err)
 {
 	size_t least = offsetof(struct gw_plugin, actions) + sizeof(given->actions);
-	if (given->size < least || !plugin_sized(&plugin->own, sizeof(plugin->own), given,
-	                                         given->size))
+	if (given->size < least ||
+	    !plugin_sized(&plugin->own, sizeof(plugin->own), given, given->size))
 		return err_set_id(err, ERR_INPUT, "plugin.size",
 		                  "its descriptor says it has %u bytes; that cannot be (.size = "
-		                  "sizeof(struct gw_plugin))", (unsigned)given->size);
+		                  "sizeof(struct gw_plugin))",
+		                  (unsigned)given->size);
 	const struct gw_plugin *own = &plugin->own;
 	json_t *settings = NULL;
 	if (check_name(own->name, err) < 0)
@@ -378,12 +387,9 @@ enum wire_effect plugin_action_effect(const struct plugin_action *action)
 {
 	switch ((enum gw_effect)action->own.effect) {
 	case GW_EFFECT_READ:
-	case GW_EFFECT_PURE:
-		return WIRE_READ;
-	case GW_EFFECT_KEYED:
-		return WIRE_KEYED;
-	case GW_EFFECT_ONCE:
-		return WIRE_ONCE;
+	case GW_EFFECT_PURE: return WIRE_READ;
+	case GW_EFFECT_KEYED: return WIRE_KEYED;
+	case GW_EFFECT_ONCE: return WIRE_ONCE;
 	}
 	return WIRE_ONCE;
 }

@@ -20,12 +20,26 @@ struct failure_class {
 };
 
 enum class_index {
-	CLASS_AUTHENTICATION, CLASS_AUTHORIZATION, CLASS_VALIDATION, CLASS_NOT_FOUND,
-	CLASS_CONFLICT, CLASS_RATE_LIMIT, CLASS_SERVER, CLASS_TIMEOUT, CLASS_NETWORK,
-	CLASS_MALFORMED, CLASS_CIRCUIT, CLASS_POLICY, CLASS_CANCELLED, CLASS_UNSURE, CLASS_LOST,
-	CLASS_BUG, CLASS_COUNT
+	CLASS_AUTHENTICATION,
+	CLASS_AUTHORIZATION,
+	CLASS_VALIDATION,
+	CLASS_NOT_FOUND,
+	CLASS_CONFLICT,
+	CLASS_RATE_LIMIT,
+	CLASS_SERVER,
+	CLASS_TIMEOUT,
+	CLASS_NETWORK,
+	CLASS_MALFORMED,
+	CLASS_CIRCUIT,
+	CLASS_POLICY,
+	CLASS_CANCELLED,
+	CLASS_UNSURE,
+	CLASS_LOST,
+	CLASS_BUG,
+	CLASS_COUNT
 };
 
+/* clang-format off */
 static const struct failure_class classes[CLASS_COUNT] = {
 	[CLASS_AUTHENTICATION] = { "authentication", "AUTHENTICATION",
 		"Check the connection's credentials and renew them if they have expired.",
@@ -76,6 +90,7 @@ static const struct failure_class classes[CLASS_COUNT] = {
 		"Report it to the plugin's author: the plugin broke its contract.",
 		"Plugin Author", false },
 };
+/* clang-format on */
 
 /* --- which class -------------------------------------------------------- */
 
@@ -83,20 +98,14 @@ static enum class_index class_of_http(int http_status)
 {
 	switch (http_status) {
 	case 401:
-	case 407:
-		return CLASS_AUTHENTICATION;
-	case 403:
-		return CLASS_AUTHORIZATION;
+	case 407: return CLASS_AUTHENTICATION;
+	case 403: return CLASS_AUTHORIZATION;
 	case 404:
-	case 410:
-		return CLASS_NOT_FOUND;
-	case 408:
-		return CLASS_TIMEOUT;
+	case 410: return CLASS_NOT_FOUND;
+	case 408: return CLASS_TIMEOUT;
 	case 409:
-	case 412:
-		return CLASS_CONFLICT;
-	case 429:
-		return CLASS_RATE_LIMIT;
+	case 412: return CLASS_CONFLICT;
+	case 429: return CLASS_RATE_LIMIT;
 	}
 	if (http_status >= 500)
 		return CLASS_SERVER;
@@ -107,28 +116,17 @@ static enum class_index class_of_status(int status)
 {
 	switch ((enum gw_status)status) {
 	case GW_OK:
-	case GW_E_BUG:
-		return CLASS_BUG;
-	case GW_E_INPUT:
-		return CLASS_VALIDATION;
-	case GW_E_DENIED:
-		return CLASS_AUTHORIZATION;
-	case GW_E_ABSENT:
-		return CLASS_NOT_FOUND;
-	case GW_E_CONFLICT:
-		return CLASS_CONFLICT;
-	case GW_E_BUSY:
-		return CLASS_SERVER;
-	case GW_E_UNSURE:
-		return CLASS_UNSURE;
-	case GW_E_CANCELLED:
-		return CLASS_CANCELLED;
-	case GW_E_REPLY:
-		return CLASS_MALFORMED;
-	case GW_E_TIMEOUT:
-		return CLASS_TIMEOUT;
-	case GW_E_NETWORK:
-		return CLASS_NETWORK;
+	case GW_E_BUG: return CLASS_BUG;
+	case GW_E_INPUT: return CLASS_VALIDATION;
+	case GW_E_DENIED: return CLASS_AUTHORIZATION;
+	case GW_E_ABSENT: return CLASS_NOT_FOUND;
+	case GW_E_CONFLICT: return CLASS_CONFLICT;
+	case GW_E_BUSY: return CLASS_SERVER;
+	case GW_E_UNSURE: return CLASS_UNSURE;
+	case GW_E_CANCELLED: return CLASS_CANCELLED;
+	case GW_E_REPLY: return CLASS_MALFORMED;
+	case GW_E_TIMEOUT: return CLASS_TIMEOUT;
+	case GW_E_NETWORK: return CLASS_NETWORK;
 	}
 	return CLASS_BUG; /* a number that is no status */
 }
@@ -139,26 +137,13 @@ static bool class_of_wire(enum wire_status status, enum class_index *ret)
 	switch (status) {
 	case WIRE_OK:
 	case WIRE_STATUS:
-	case WIRE_CANCELLED:
-		return false;
-	case WIRE_TIMEOUT:
-		*ret = CLASS_TIMEOUT;
-		return true;
-	case WIRE_NETWORK:
-		*ret = CLASS_NETWORK;
-		return true;
-	case WIRE_CIRCUIT_OPEN:
-		*ret = CLASS_CIRCUIT;
-		return true;
-	case WIRE_AUTH:
-		*ret = CLASS_AUTHENTICATION;
-		return true;
-	case WIRE_REFUSED:
-		*ret = CLASS_POLICY;
-		return true;
-	case WIRE_TOO_LARGE:
-		*ret = CLASS_MALFORMED;
-		return true;
+	case WIRE_CANCELLED: return false;
+	case WIRE_TIMEOUT: *ret = CLASS_TIMEOUT; return true;
+	case WIRE_NETWORK: *ret = CLASS_NETWORK; return true;
+	case WIRE_CIRCUIT_OPEN: *ret = CLASS_CIRCUIT; return true;
+	case WIRE_AUTH: *ret = CLASS_AUTHENTICATION; return true;
+	case WIRE_REFUSED: *ret = CLASS_POLICY; return true;
+	case WIRE_TOO_LARGE: *ret = CLASS_MALFORMED; return true;
 	}
 	return false;
 }
@@ -242,7 +227,8 @@ json_t *plugin_failure_json(const struct plugin *plugin, const struct plugin_fai
 	const struct failure_class *own_class = &classes[class_of(failure)];
 	struct buf own_code;
 	buf_init(&own_code, ERROR_CODE_BYTES);
-	if (failure->http_status >= 300 && own_class == &classes[class_of_http(failure->http_status)])
+	if (failure->http_status >= 300 &&
+	    own_class == &classes[class_of_http(failure->http_status)])
 		buf_printf(&own_code, "HTTP_%d", failure->http_status);
 	else
 		buf_put(&own_code, own_class->code);
@@ -252,16 +238,17 @@ json_t *plugin_failure_json(const struct plugin *plugin, const struct plugin_fai
 	row = row ? row : &no_row;
 	const char *type = first_of(failure->error_type, row->error_type, own_class->type);
 	/* A type named by the plugin brings its own resolution, owner and patience. */
-	const struct failure_class *by_type =
-		strcmp(type, own_class->type) == 0 ? own_class : class_named(type);
+	const struct failure_class *by_type = strcmp(type, own_class->type) == 0
+	                                              ? own_class
+	                                              : class_named(type);
 	const struct failure_class *about = by_type ? by_type : own_class;
 	json_t *json = json_object();
 	json_put_str(json, "error_type", type);
 	json_put(json, "error_code", json_text(code));
 	json_put_int(json, "http_status", failure->http_status > 0 ? failure->http_status : 0);
 	json_put(json, "message", json_text(cut(failure->message, MESSAGE_BYTES)));
-	json_put_str(json, "resolution", first_of(failure->resolution, row->resolution,
-	                                          about->resolution));
+	json_put_str(json, "resolution",
+	             first_of(failure->resolution, row->resolution, about->resolution));
 	json_put_str(json, "owner", first_of(failure->owner, row->owner, about->owner));
 	json_put_int(json, "attempts", failure->attempts);
 	/* A server that failed over a ONCE request may have done it all the same. */

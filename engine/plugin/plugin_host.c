@@ -88,8 +88,7 @@ static void *call_alloc(struct gw_call *call, size_t bytes)
 	return arena_alloc(&call->own->arena, bytes > 0 ? bytes : 1);
 }
 
-static struct gw_str call_format(struct gw_call *call, const char *format, ...)
-	ATTR_PRINTF(2, 3);
+static struct gw_str call_format(struct gw_call *call, const char *format, ...) ATTR_PRINTF(2, 3);
 static struct gw_str call_format(struct gw_call *call, const char *format, ...)
 {
 	va_list args, again;
@@ -112,7 +111,8 @@ static struct gw_str call_url(struct gw_call *call, struct gw_str given)
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.ptr[i];
 		bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		                (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+		                (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+		                c == '~';
 		if (is_plain) {
 			*to++ = (char)c;
 		} else {
@@ -178,9 +178,10 @@ static void end_failure(struct plugin_call *call, struct plugin_failure *failure
 	failure->is_once = call->current && call->current->effect == WIRE_ONCE;
 	if (failure->message.len == 0) {
 		text = call->reply && call->reply->text[0]
-			? arena_format(&call->arena, "%s: %s: %s", plugin_call_name(call),
-			               plugin_request_name(call, call->current), call->reply->text)
-			: arena_format(&call->arena, "%s failed", plugin_call_name(call));
+		               ? arena_format(&call->arena, "%s: %s: %s", plugin_call_name(call),
+		                              plugin_request_name(call, call->current),
+		                              call->reply->text)
+		               : arena_format(&call->arena, "%s failed", plugin_call_name(call));
 		failure->message = str_of(text);
 	}
 	plugin_end(call, false, plugin_failure_json(call->action->plugin, failure));
@@ -215,7 +216,7 @@ static void call_fail_reply(struct gw_call *call, int status, const struct gw_ht
 	struct plugin_call *own = call->own;
 	if (!plugin_may_act(own, "call->fail_reply"))
 		return;
-	/* The plugin may hand over any reply; only the one it was just given says how it was had. */
+	/* The plugin may hand over any reply; only the one just given says how it was had. */
 	bool is_current = reply && own->reply && reply->own == own->reply;
 	bool is_mail = is_current && plugin_request_is_mail(own->current);
 	/* A reply that is fine in form: either it says no in its own words, or it is nonsense. */
@@ -291,9 +292,9 @@ static void host_later(struct gw_call *call, int64_t delay_ms, gw_call_cb *then)
 static struct gw_str text_at(const json_t *json, const char *key)
 {
 	const json_t *value = json_at(json, key);
-	return json_is_string(value) ? (struct gw_str){ json_string_value(value),
-		                                        json_string_length(value) }
-	                             : lit("");
+	return json_is_string(value)
+	               ? (struct gw_str){ json_string_value(value), json_string_length(value) }
+	               : lit("");
 }
 
 static const struct gw_prompt *show_prompt(struct plugin_call *call, json_t *json)

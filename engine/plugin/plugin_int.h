@@ -29,16 +29,16 @@
 /* Texts point into the plugin's own constants: a plugin is never unloaded. */
 struct plugin_action {
 	const struct plugin *plugin;
-	struct gw_action own;          /* as large as we know it, the rest zero */
+	struct gw_action own;           /* as large as we know it, the rest zero */
 	struct schema *params, *result; /* NULL: anything */
 	json_t *describe;
 };
 
 struct plugin {
-	char *file;                    /* as shown */
+	char *file; /* as shown */
 	char sha256[SHA256_HEX];
 	struct gw_plugin own;
-	struct schema *settings;       /* NULL: none */
+	struct schema *settings; /* NULL: none */
 	VEC(struct plugin_action *) actions;
 	VEC(struct gw_error_row) errors;
 	json_t *describe;
@@ -66,16 +66,16 @@ struct gw_call {
 };
 
 struct gw_json {
-	json_t *json;             /* lives as long as the call */
+	json_t *json; /* lives as long as the call */
 	struct plugin_call *call;
-	bool is_built;            /* made by the plugin: it may be changed */
+	bool is_built; /* made by the plugin: it may be changed */
 };
 
 enum plugin_phase {
-	PLUGIN_HELD,     /* not on record yet, or not released */
+	PLUGIN_HELD, /* not on record yet, or not released */
 	PLUGIN_SENT,
 	PLUGIN_ANSWERED,
-	PLUGIN_DROPPED   /* its call has ended before the answer */
+	PLUGIN_DROPPED /* its call has ended before the answer */
 };
 
 struct plugin_sending {
@@ -84,10 +84,10 @@ struct plugin_sending {
 	enum wire_effect effect;
 	enum plugin_phase phase;
 	bool is_released;
-	json_t *json;             /* as recorded */
+	json_t *json; /* as recorded */
 	gw_http_cb *then;
 	struct wire_request *wire; /* in flight */
-	int verdict;              /* what classify said last: enum gw_verdict */
+	int verdict;               /* what classify said last: enum gw_verdict */
 };
 
 struct plugin_timer {
@@ -114,22 +114,22 @@ struct plugin_call {
 
 	VEC(struct plugin_sending *) requests;
 	VEC(struct plugin_timer *) timers;
-	size_t announced;         /* requests before it are known to the caller */
+	size_t announced;                     /* requests before it are known to the caller */
 	const struct plugin_sending *current; /* whose answer the plugin is looking at */
 	const struct wire_reply *reply;
 	void *state;
 	json_t *facts, *notes, *masks;
 
 	bool is_started;
-	bool is_armed;            /* the first release has been */
+	bool is_armed; /* the first release has been */
 	bool is_cancelled;
-	bool is_inside;           /* in a turn */
-	bool is_looking;          /* in classify, which may only look */
+	bool is_inside;                  /* in a turn */
+	bool is_looking;                 /* in classify, which may only look */
 	bool is_ended, is_told, is_kept; /* kept: for plugin_call_take_end */
-	bool is_freed;            /* as soon as depth is 0 */
+	bool is_freed;                   /* as soon as depth is 0 */
 	unsigned depth;
 	bool end_ok;
-	json_t *end;              /* result or failure */
+	json_t *end; /* result or failure */
 };
 
 /* Ends the call; the first end counts.  Steals value. */
@@ -161,10 +161,10 @@ int plugin_status(const struct plugin_sending *sending, const struct wire_reply 
 /* plugin_failure.c */
 struct plugin_failure {
 	int status, http_status;
-	enum wire_status wire;    /* WIRE_OK: it says nothing */
+	enum wire_status wire; /* WIRE_OK: it says nothing */
 	bool is_lost, is_malformed;
-	bool is_once;             /* the request must not happen twice */
-	struct str error_code, message; /* may be empty */
+	bool is_once;                                /* the request must not happen twice */
+	struct str error_code, message;              /* may be empty */
 	const char *error_type, *resolution, *owner; /* NULL: by the tables */
 	int attempts;
 };

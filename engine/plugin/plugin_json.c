@@ -108,21 +108,14 @@ static int32_t type(const struct gw_json *value)
 	if (!value)
 		return GW_JSON_ABSENT;
 	switch (json_typeof(value->json)) {
-	case JSON_NULL:
-		return GW_JSON_NULL;
+	case JSON_NULL: return GW_JSON_NULL;
 	case JSON_TRUE:
-	case JSON_FALSE:
-		return GW_JSON_BOOL;
-	case JSON_INTEGER:
-		return GW_JSON_INT;
-	case JSON_REAL:
-		return GW_JSON_REAL;
-	case JSON_STRING:
-		return GW_JSON_STR;
-	case JSON_ARRAY:
-		return GW_JSON_LIST;
-	case JSON_OBJECT:
-		return GW_JSON_OBJECT;
+	case JSON_FALSE: return GW_JSON_BOOL;
+	case JSON_INTEGER: return GW_JSON_INT;
+	case JSON_REAL: return GW_JSON_REAL;
+	case JSON_STRING: return GW_JSON_STR;
+	case JSON_ARRAY: return GW_JSON_LIST;
+	case JSON_OBJECT: return GW_JSON_OBJECT;
 	}
 	return GW_JSON_ABSENT;
 }
@@ -267,7 +260,7 @@ static void put(struct gw_json *into, const char *name, json_t *json)
 		json_decref(json);
 		if (into)
 			plugin_bug(into->call, "json->set on what is no object built by this call, "
-			           "or with a key that is no text");
+			                       "or with a key that is no text");
 		return;
 	}
 	json_t *old = json_object_get(into->json, name);
@@ -292,8 +285,10 @@ static bool may_contain(const struct gw_json *into, const struct gw_json *value)
 {
 	if (!into || weigh(value->json, into->json, 2) <= LIMIT_JSON_NODES)
 		return true;
-	plugin_bug(into->call, "a JSON value would contain itself, be deeper than %d levels or have "
-	           "more than %d parts", LIMIT_JSON_DEPTH, LIMIT_JSON_NODES);
+	plugin_bug(into->call,
+	           "a JSON value would contain itself, be deeper than %d levels or have "
+	           "more than %d parts",
+	           LIMIT_JSON_DEPTH, LIMIT_JSON_NODES);
 	return false;
 }
 
@@ -402,7 +397,8 @@ static struct gw_str text(struct gw_call *call, const struct gw_json *value)
 	if (!value)
 		return lit("");
 	if (!plugin_json_is_sane(value->json)) {
-		plugin_bug(call->own, "a JSON value is deeper than %d levels or has more than %d parts",
+		plugin_bug(call->own,
+		           "a JSON value is deeper than %d levels or has more than %d parts",
 		           LIMIT_JSON_DEPTH, LIMIT_JSON_NODES);
 		return lit("null");
 	}

@@ -63,8 +63,8 @@ static int check_file(int fd, struct stat *ret_info, struct err *err)
 	}
 	if (ret_info->st_size > LIMIT_PLUGIN_BYTES)
 		return err_set_id(err, ERR_LIMIT, "plugin.limit",
-		                  "it has %lld bytes; the limit is %d", (long long)ret_info->st_size,
-		                  LIMIT_PLUGIN_BYTES);
+		                  "it has %lld bytes; the limit is %d",
+		                  (long long)ret_info->st_size, LIMIT_PLUGIN_BYTES);
 	return 0;
 }
 
@@ -208,7 +208,8 @@ static int check_bytes(struct str bytes, const char *found, const char *pinned, 
 	if (pinned && strcasecmp(found, pinned) != 0) {
 		err_set_id(err, ERR_CONFLICT, "plugin.hash", "its SHA-256 is %s, pinned is %.64s",
 		           found, pinned);
-		return err_hint(err, "If the new build is meant, pin its hash; if not, find out who "
+		return err_hint(err,
+		                "If the new build is meant, pin its hash; if not, find out who "
 		                "changed the file.");
 	}
 	if (bytes.len < SELFMAG || memcmp(bytes.ptr, ELFMAG, SELFMAG) != 0)
@@ -243,7 +244,9 @@ static int say_dlerror(struct err *err)
 	const char *text = dlerror();
 	const char *after = text && text[0] == '/' ? strstr(text, ": ") : NULL;
 	err_set_id(err, ERR_INPUT, "plugin.load", "it cannot be loaded: %s",
-	           after ? after + 2 : text ? text : "unknown reason");
+	           after  ? after + 2
+	           : text ? text
+	                  : "unknown reason");
 	return err_hint(err, "A plugin needs nothing but gw_plugin.h and the C library.");
 }
 
@@ -269,8 +272,8 @@ static int image_load(const struct image *image, const char *path, struct plugin
 
 enum { TRIAL_FINE = 'f', TRIAL_FORKED = 'p', TRIAL_DEATH_MS = 1000 };
 
-static void trial_child(const struct image *image, const char *path, int out, pid_t parent)
-	ATTR_NORETURN;
+static void trial_child(const struct image *image, const char *path, int out,
+                        pid_t parent) ATTR_NORETURN;
 static void trial_child(const struct image *image, const char *path, int out, pid_t parent)
 {
 	pid_t self = getpid();
@@ -323,7 +326,8 @@ static int trial_reap(pid_t child, bool has_verdict)
 static int trial_explain(char verdict, int status, struct err *err)
 {
 	if (verdict == TRIAL_FORKED)
-		err_set_id(err, ERR_INPUT, "plugin.unavailable", "its start-up code starts processes");
+		err_set_id(err, ERR_INPUT, "plugin.unavailable",
+		           "its start-up code starts processes");
 	else if (WIFEXITED(status))
 		err_set_id(err, ERR_INPUT, "plugin.unavailable",
 		           "its start-up code ends the process (exit status %d)",
@@ -336,7 +340,7 @@ static int trial_explain(char verdict, int status, struct err *err)
 		err_set_id(err, ERR_INPUT, "plugin.unavailable", "its start-up code crashes (%s)",
 		           WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "unknown reason");
 	return err_hint(err, "A plugin has no constructors; its gw_plugin_entry() only returns "
-	                "the address of its descriptor.");
+	                     "the address of its descriptor.");
 }
 
 /* 0 when loading it in a child went well enough for the child to come to its end. */

@@ -19,8 +19,13 @@
 #include "base/mem.h"
 #include "plugin/plugin_int.h"
 
-enum { METHOD_BYTES = 16, HEADER_NAME_BYTES = 128, HEADER_VALUE_BYTES = 8192,
-       SUBJECT_BYTES = 998, MESSAGE_ID_TAIL_BYTES = 64 };
+enum {
+	METHOD_BYTES = 16,
+	HEADER_NAME_BYTES = 128,
+	HEADER_VALUE_BYTES = 8192,
+	SUBJECT_BYTES = 998,
+	MESSAGE_ID_TAIL_BYTES = 64
+};
 
 static struct str str_from(struct gw_str text)
 {
@@ -67,9 +72,23 @@ static bool begins_with(struct gw_str name, const char *prefix)
 static bool is_http_header(struct gw_str name)
 {
 	static const char *const engines[] = {
-		"Authorization", "Proxy-Authorization", "Host", "Content-Length", "Content-Type",
-		"Transfer-Encoding", "Connection", "Upgrade", "TE", "Trailer", "Expect", "Cookie",
-		"Idempotency-Key", "X-Correlation-ID", "traceparent", "tracestate", NULL,
+		"Authorization",
+		"Proxy-Authorization",
+		"Host",
+		"Content-Length",
+		"Content-Type",
+		"Transfer-Encoding",
+		"Connection",
+		"Upgrade",
+		"TE",
+		"Trailer",
+		"Expect",
+		"Cookie",
+		"Idempotency-Key",
+		"X-Correlation-ID",
+		"traceparent",
+		"tracestate",
+		NULL,
 	};
 	return !is_one_of(name, engines);
 }
@@ -77,7 +96,7 @@ static bool is_http_header(struct gw_str name)
 static bool is_mail_header(struct gw_str name)
 {
 	static const char *const known[] = { "Auto-Submitted", "Importance", "Precedence",
-		                             "In-Reply-To", "References", NULL };
+		                             "In-Reply-To",    "References", NULL };
 	return begins_with(name, "X-") || begins_with(name, "List-") || is_one_of(name, known);
 }
 
@@ -88,14 +107,16 @@ static bool add_header(struct plugin_call *call, const struct gw_header *header,
 	if (!name.ptr || !is_token(name))
 		plugin_bug(call, "a header's name is not a name");
 	else if (!may_be(name))
-		plugin_bug(call, "the header '%.*s' is the engine's to set", (int)name.len, name.ptr);
+		plugin_bug(call, "the header '%.*s' is the engine's to set", (int)name.len,
+		           name.ptr);
 	else if (value.len > HEADER_VALUE_BYTES || (value.len > 0 && !is_line(value)))
-		plugin_refuse(call, "the value of the header '%.*s' is longer than %d bytes or "
-		              "contains a line break or control byte", (int)name.len, name.ptr,
-		              HEADER_VALUE_BYTES);
+		plugin_refuse(call,
+		              "the value of the header '%.*s' is longer than %d bytes or "
+		              "contains a line break or control byte",
+		              (int)name.len, name.ptr, HEADER_VALUE_BYTES);
 	else
-		json_push(list, json_pack("[oo]", json_text(str_from(name)),
-		                          json_text(str_from(value))));
+		json_push(list,
+		          json_pack("[oo]", json_text(str_from(name)), json_text(str_from(value))));
 	return !call->is_ended;
 }
 
@@ -106,7 +127,8 @@ static json_t *headers_new(struct plugin_call *call, const struct gw_header *hea
 	if (count == 0)
 		return NULL;
 	if (!headers || count > LIMIT_HEADERS) {
-		plugin_bug(call, "%zu headers on one request; the limit is %d", count, LIMIT_HEADERS);
+		plugin_bug(call, "%zu headers on one request; the limit is %d", count,
+		           LIMIT_HEADERS);
 		return NULL;
 	}
 	json_t *list = json_array();
@@ -170,12 +192,12 @@ static bool check_path(struct plugin_call *call, struct gw_str path)
 {
 	if (!path.ptr || path.len == 0 || path.ptr[0] != '/') {
 		plugin_bug(call, "the path of a request begins with '/'; the base URL is the "
-		           "connection's");
+		                 "connection's");
 		return false;
 	}
 	if (path.len > LIMIT_URL_BYTES) {
-		plugin_refuse(call, "the path of a request has %zu bytes; the limit is %d", path.len,
-		              LIMIT_URL_BYTES);
+		plugin_refuse(call, "the path of a request has %zu bytes; the limit is %d",
+		              path.len, LIMIT_URL_BYTES);
 		return false;
 	}
 	bool is_fine = !(path.len > 1 && path.ptr[1] == '/') && !has_dots(path);
@@ -183,8 +205,8 @@ static bool check_path(struct plugin_call *call, struct gw_str path)
 		is_fine = is_fine && is_path_byte(path.ptr[i]);
 	if (!is_fine)
 		plugin_refuse(call, "the path of a request contains what no path may (a space, a "
-		              "line break, '#', a part '..'): a parameter that stands in it "
-		              "is wrong, or was not percent-encoded");
+		                    "line break, '#', a part '..'): a parameter that stands in it "
+		                    "is wrong, or was not percent-encoded");
 	return is_fine;
 }
 
@@ -226,7 +248,8 @@ static json_t *http_new(struct plugin_call *call, const struct gw_http_req *req)
 		json_put(json, "body", json_text(str_from(req->body)));
 	if (req->timeout_ms > 0)
 		json_put_int(json, "timeout_ms",
-		             req->timeout_ms < LIMIT_TIMEOUT_MS ? req->timeout_ms : LIMIT_TIMEOUT_MS);
+		             req->timeout_ms < LIMIT_TIMEOUT_MS ? req->timeout_ms
+		                                                : LIMIT_TIMEOUT_MS);
 	return json;
 }
 
@@ -256,8 +279,10 @@ static bool put_line(struct plugin_call *call, json_t *json, const char *what, s
 	if (text.len == 0)
 		return true;
 	if (!text.ptr || !is_line(text)) {
-		plugin_refuse(call, "the %s of a mail contains a line break or control byte, or is "
-		              "not valid UTF-8", what);
+		plugin_refuse(call,
+		              "the %s of a mail contains a line break or control byte, or is "
+		              "not valid UTF-8",
+		              what);
 		return false;
 	}
 	json_put(json, what, json_text(str_from(text)));
@@ -297,8 +322,8 @@ static bool fill_mail(struct plugin_call *call, const struct gw_mail *mail, json
 	else if (mail->text.len == 0 && mail->html.len == 0)
 		plugin_refuse(call, "a mail without text");
 	else
-		json_put(json, "headers", headers_new(call, mail->headers, mail->header_count,
-		                                      is_mail_header));
+		json_put(json, "headers",
+		         headers_new(call, mail->headers, mail->header_count, is_mail_header));
 	return !call->is_ended;
 }
 
@@ -385,8 +410,10 @@ static void add_request(struct plugin_call *call, json_t *json, int effect, gw_h
 	json_put_str(json, "effect", effect_names[effect]);
 	json_t *recorded = find_recorded(call, sending->ordinal);
 	if (recorded && !json_equal(recorded, json))
-		plugin_note(call, "request %u goes out as it was recorded; this build of the plugin "
-		            "would send another", sending->ordinal);
+		plugin_note(call,
+		            "request %u goes out as it was recorded; this build of the plugin "
+		            "would send another",
+		            sending->ordinal);
 	sending->json = recorded ? json_incref(recorded) : json_incref(json);
 	sending->effect = recorded_effect(sending->json, (enum wire_effect)effect);
 	json_decref(json);
@@ -453,7 +480,8 @@ static void fill_headers(struct header_list *list, const json_t *json)
 	list->len = 0;
 	for (size_t i = 0; i < json_array_size(json) && i < LIMIT_HEADERS; i++) {
 		const json_t *pair = json_array_get(json, i);
-		char *name = borrow(json_array_get(pair, 0)), *value = borrow(json_array_get(pair, 1));
+		char *name = borrow(json_array_get(pair, 0)),
+		     *value = borrow(json_array_get(pair, 1));
 		if (name && value)
 			list->at[list->len++] = (struct wire_header){ name, value };
 	}
@@ -462,9 +490,9 @@ static void fill_headers(struct header_list *list, const json_t *json)
 static struct str bytes_at(const json_t *json, const char *key)
 {
 	const json_t *text = json_at(json, key);
-	return json_is_string(text) ? (struct str){ json_string_value(text),
-		                                    json_string_length(text) }
-	                            : (struct str){ "", 0 };
+	return json_is_string(text)
+	               ? (struct str){ json_string_value(text), json_string_length(text) }
+	               : (struct str){ "", 0 };
 }
 
 static struct wire_mail mail_of(const json_t *json, const struct header_list *headers)
@@ -596,23 +624,15 @@ int plugin_status(const struct plugin_sending *sending, const struct wire_reply 
 	if (sending->effect == WIRE_ONCE && reply->may_have_left)
 		return GW_E_UNSURE;
 	switch (reply->status) {
-	case WIRE_OK:
-		return GW_OK;
-	case WIRE_STATUS:
-		return status_of_reply(sending, reply->code);
-	case WIRE_TIMEOUT:
-		return GW_E_TIMEOUT;
-	case WIRE_NETWORK:
-		return GW_E_NETWORK;
-	case WIRE_CIRCUIT_OPEN:
-		return GW_E_BUSY;
+	case WIRE_OK: return GW_OK;
+	case WIRE_STATUS: return status_of_reply(sending, reply->code);
+	case WIRE_TIMEOUT: return GW_E_TIMEOUT;
+	case WIRE_NETWORK: return GW_E_NETWORK;
+	case WIRE_CIRCUIT_OPEN: return GW_E_BUSY;
 	case WIRE_AUTH:
-	case WIRE_REFUSED:
-		return GW_E_DENIED;
-	case WIRE_TOO_LARGE:
-		return GW_E_REPLY;
-	case WIRE_CANCELLED:
-		return GW_E_CANCELLED;
+	case WIRE_REFUSED: return GW_E_DENIED;
+	case WIRE_TOO_LARGE: return GW_E_REPLY;
+	case WIRE_CANCELLED: return GW_E_CANCELLED;
 	}
 	return GW_E_REPLY;
 }
