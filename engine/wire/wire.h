@@ -200,4 +200,8 @@ bool wire_header_is_safe(const char *value);
 /* "3" or an HTTP-date in all three forms (RFC 9110 10.2.3) to ms from now; -1 when neither. */
 int64_t wire_retry_after_ms(const char *value, int64_t wall_ms);
 
+/* "env:NAME" or "file:PATH" to what it stands for; *ret is to be freed with wire_secret_free(). */
+int wire_secret_read(const char *reference, char **ret, struct err *err) ATTR_MUST_USE;
+void wire_secret_free(char *secret); /* zeroes it first */
+
 #endif

@@ -266,9 +266,6 @@ void wire_request_free(struct wire_request *request);
 
 /* wire_secret.c */
 bool wire_secret_is_reference(const char *text);
-/* "env:NAME" or "file:PATH" to what it stands for; *ret is to be freed. */
-int wire_secret_read(const char *reference, char **ret, struct err *err) ATTR_MUST_USE;
-void wire_secret_free(char *secret);
 
 /* wire_header.c */
 bool wire_header_is_name(const char *name);
