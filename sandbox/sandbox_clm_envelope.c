@@ -59,8 +59,8 @@ static json_t *signer_new(const json_t *contract, const json_t *signatory, size_
 	const char *whole = envelope_status(contract);
 	bool all_signed = strcmp(whole, "completed") == 0 || is_signed_only(contract);
 	const char *status = json_str(signatory, "status", all_signed ? "completed" : whole);
-	const char *signed_at =
-		json_str(signatory, "signed_at", json_str(contract, "completed_at", NULL));
+	const char *signed_at = json_str(signatory, "signed_at",
+	                                 json_str(contract, "completed_at", NULL));
 	bool is_customer = json_truth(signatory, "customer", false);
 	snprintf(number, sizeof(number), "%zu", index + 1);
 	json_put_str(signer, "recipientId", number);

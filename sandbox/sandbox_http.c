@@ -175,8 +175,8 @@ static enum MHD_Result send_reply(struct MHD_Connection *connection, struct repl
 	for (size_t i = 0; i < reply->headers.len; i++)
 		MHD_add_response_header(response, reply->headers.at[i].name,
 		                        reply->headers.at[i].value);
-	enum MHD_Result sent =
-		MHD_queue_response(connection, (unsigned int)reply->status, response);
+	enum MHD_Result sent = MHD_queue_response(connection, (unsigned int)reply->status,
+	                                          response);
 	MHD_destroy_response(response);
 	return sent;
 }

@@ -53,12 +53,12 @@ static bool strict(const json_t *schema, int depth, char fault[300])
 		         "'additionalProperties' is required to be supplied and to be false");
 		return false;
 	}
-	json_object_foreach((json_t *)(uintptr_t)properties, name, property)
-	{
+	json_object_foreach((json_t *)(uintptr_t)properties, name, property) {
 		bool is_required = false;
 		json_t *one;
-		json_array_foreach(json_at(schema, "required"), i, one) is_required |=
-			json_is_string(one) && strcmp(json_string_value(one), name) == 0;
+		json_array_foreach(json_at(schema, "required"), i, one)
+			is_required |= json_is_string(one) &&
+			               strcmp(json_string_value(one), name) == 0;
 		if (!is_required) {
 			snprintf(fault, 300,
 			         "'required' is required to be supplied and to be an array "

@@ -235,8 +235,8 @@ static void print_env(const struct options *options)
 	for (int i = 0; options->port && i < SYSTEM_COUNT; i++) {
 		const struct system_ops *ops = system_ops((enum system)i);
 		bool is_llm = strcmp(ops->name, "llm") == 0;
-		int port = i == SYSTEM_SMTP && options->smtp_port > 0 ? options->smtp_port :
-		                                                        options->port + i;
+		int port = i == SYSTEM_SMTP && options->smtp_port > 0 ? options->smtp_port
+		                                                      : options->port + i;
 		printf("export ");
 		for (const char *c = is_llm ? "OPENAI_BASE" : ops->name; *c; c++)
 			putchar(toupper((unsigned char)*c));

@@ -144,10 +144,9 @@ static const char *header(const json_t *headers, const char *wanted)
 {
 	const char *name;
 	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)headers, name,
-	                    value) if (strcasecmp(name, wanted) == 0) return json_is_string(value)
-		? json_string_value(value)
-		: "";
+	json_object_foreach((json_t *)(uintptr_t)headers, name, value)
+		if (strcasecmp(name, wanted) == 0)
+			return json_is_string(value) ? json_string_value(value) : "";
 	return "";
 }
 

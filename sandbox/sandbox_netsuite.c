@@ -349,8 +349,8 @@ static json_t *invoice_new(const json_t *row, const char *base)
 	double total = json_number_value(json_at(row, "foreigntotal"));
 	double unpaid = json_number_value(json_at(row, "foreignamountunpaid"));
 	const char *status = netsuite_status_name(row);
-	char *href =
-		mem_format("%s/services/rest/record/v1/invoice/%s", base, json_str(row, "id", ""));
+	char *href = mem_format("%s/services/rest/record/v1/invoice/%s", base,
+	                        json_str(row, "id", ""));
 	json_put_str(self, "rel", "self");
 	json_put_str(self, "href", href);
 	json_push(links, self);

@@ -248,8 +248,8 @@ static json_t *value_new(void *ctx, const json_t *row, const struct soql_expr *e
 
 static json_t *cased_new(json_t *value_taken, int (*change)(int c))
 {
-	char *text =
-		mem_dup_str(json_is_string(value_taken) ? json_string_value(value_taken) : NULL);
+	char *text = mem_dup_str(json_is_string(value_taken) ? json_string_value(value_taken)
+	                                                     : NULL);
 	if (!text)
 		return value_taken;
 	json_decref(value_taken);

@@ -139,8 +139,10 @@ static bool fill_body(const struct composite *all, json_t *value, char message[4
 		free(filled);
 		return filled != NULL;
 	}
-	json_object_foreach(value, key, member) ok = ok && fill_body(all, member, message);
-	json_array_foreach(value, i, member) ok = ok && fill_body(all, member, message);
+	json_object_foreach(value, key, member)
+		ok = ok && fill_body(all, member, message);
+	json_array_foreach(value, i, member)
+		ok = ok && fill_body(all, member, message);
 	return ok;
 }
 
@@ -262,8 +264,8 @@ void sf_composite(struct sandbox *box, struct request *request, const struct par
 	bool all_or_none = json_truth(request->json, "allOrNone", false);
 	size_t failed = SIZE_MAX;
 	for (size_t i = 0; i < json_array_size(requests); i++) {
-		json_t *entry =
-			composite_part_new(&all, json_array_get(requests, i), request->now_ms);
+		json_t *entry = composite_part_new(&all, json_array_get(requests, i),
+		                                   request->now_ms);
 		json_push(entries, entry);
 		if (failed == SIZE_MAX && json_int(entry, "httpStatusCode", 0) >= 300)
 			failed = i;

@@ -12,10 +12,10 @@
 #include "base/mem.h"
 #include "sandbox/sandbox_salesforce.h"
 
-#define SYSTEM_FIELDS                                                                              \
-	{ "CreatedDate", SF_DATETIME, false }, { "LastModifiedDate", SF_DATETIME, false },         \
-	{                                                                                          \
-		"SystemModstamp", SF_DATETIME, false                                               \
+#define SYSTEM_FIELDS                                                                      \
+	{ "CreatedDate", SF_DATETIME, false }, { "LastModifiedDate", SF_DATETIME, false }, \
+	{                                                                                  \
+		"SystemModstamp", SF_DATETIME, false                                       \
 	}
 
 static const struct sf_object objects[] = {
@@ -195,8 +195,8 @@ json_t *sf_value(const json_t *row, const char *field, bool for_filter)
 static const char *first_field(const struct scenario *scenario, const struct sf_object *object,
                                const char *field)
 {
-	json_t *records =
-		scenario_records_new(scenario, "salesforce", object->singular, object->plural);
+	json_t *records = scenario_records_new(scenario, "salesforce", object->singular,
+	                                       object->plural);
 	const char *value = NULL;
 	for (size_t i = 0; !value && i < json_array_size(records); i++)
 		value = json_str(json_array_get(records, i), field, NULL);
@@ -322,8 +322,7 @@ static bool check_fields(const struct sf_object *object, const json_t *fields, s
 		sf_error(reply, 400, "JSON_PARSER_ERROR", "the body is no JSON object");
 		return false;
 	}
-	json_object_foreach((json_t *)(uintptr_t)fields, name, value)
-	{
+	json_object_foreach((json_t *)(uintptr_t)fields, name, value) {
 		const struct sf_field *field = sf_field_find(object, name);
 		if (strcmp(name, "attributes") == 0 || str_ends(name, "__c"))
 			continue;

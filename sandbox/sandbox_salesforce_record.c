@@ -88,9 +88,9 @@ static bool put_fields(const struct request *request, const struct sf_object *ob
 	for (size_t i = 0; !asked && i < SF_FIELDS_MAX && object->fields[i].name; i++)
 		json_put(record, object->fields[i].name,
 		         json_incref(sf_value(row, object->fields[i].name, false)));
-	json_object_foreach((json_t *)(uintptr_t)row, key,
-	                    value) if (!asked && str_ends(key, "__c"))
-		json_put(record, key, json_incref(value));
+	json_object_foreach((json_t *)(uintptr_t)row, key, value)
+		if (!asked && str_ends(key, "__c"))
+			json_put(record, key, json_incref(value));
 	while (asked && *asked) {
 		size_t len = strcspn(asked, ",");
 		char name[128];

@@ -71,7 +71,8 @@ static json_t *resolved_new(const json_t *value, int64_t day)
 	}
 	if (json_is_array(value)) {
 		copy = json_array();
-		json_array_foreach(value, i, member) json_push(copy, resolved_new(member, day));
+		json_array_foreach(value, i, member)
+			json_push(copy, resolved_new(member, day));
 		return copy;
 	}
 	if (json_is_string(value) && date_text(json_string_value(value), day, text))
@@ -165,8 +166,10 @@ static void replace_text(json_t *value, const char *from, const char *to)
 	size_t i;
 	if (json_is_string(value) && strcmp(json_string_value(value), from) == 0)
 		json_string_set(value, to);
-	json_object_foreach(value, key, member) replace_text(member, from, to);
-	json_array_foreach(value, i, member) replace_text(member, from, to);
+	json_object_foreach(value, key, member)
+		replace_text(member, from, to);
+	json_array_foreach(value, i, member)
+		replace_text(member, from, to);
 }
 
 /* Another file's list of ids or invoice ids knows this one. */
@@ -192,8 +195,7 @@ static void own_ids(struct sandbox *box, struct scenario *scenario)
 {
 	const char *id;
 	json_t *member, *ids = ids_new(scenario);
-	json_object_foreach(ids, id, member)
-	{
+	json_object_foreach(ids, id, member) {
 		if (!is_taken(box, scenario, id))
 			continue;
 		char *own = own_id_new(scenario->account_id, id);
@@ -277,8 +279,7 @@ static int check(struct sandbox *box, const struct scenario *scenario, const jso
 		                             "provision",  "smtp",  "refuse", "faults" };
 	const char *key;
 	json_t *member;
-	json_object_foreach((json_t *)(uintptr_t)raw, key, member)
-	{
+	json_object_foreach((json_t *)(uintptr_t)raw, key, member) {
 		size_t i = 0, count = sizeof(known) / sizeof(*known);
 		while (i < count && strcmp(known[i], key) != 0)
 			i++;
@@ -456,8 +457,7 @@ struct scenario *scenario_mentioned(struct sandbox *box, struct str text)
 		struct scenario *scenario = box->scenarios.at[i];
 		if (!scenario->marks)
 			continue;
-		json_object_foreach(scenario->marks, mark, member)
-		{
+		json_object_foreach(scenario->marks, mark, member) {
 			if (strlen(mark) <= found_len || !mentions(text, mark))
 				continue;
 			found = scenario;

@@ -224,8 +224,8 @@ static void expr_add(struct parser *parser, struct soql_expr *expr, struct soql_
 	/* Doubling at powers of two; the arena keeps the old ones until the end. */
 	if ((expr->count & (expr->count - 1)) == 0) {
 		size_t room = expr->count ? expr->count * 2 : 1;
-		struct soql_expr **args =
-			arena_alloc(parser->arena, room * sizeof(struct soql_expr *));
+		struct soql_expr **args = arena_alloc(parser->arena,
+		                                      room * sizeof(struct soql_expr *));
 		if (expr->count)
 			memcpy(args, expr->args, expr->count * sizeof(struct soql_expr *));
 		expr->args = args;

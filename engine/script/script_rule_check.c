@@ -422,8 +422,8 @@ static void run_files(struct testing *testing)
 static void check_coverage(struct testing *testing)
 {
 	for (size_t i = 0; i < testing->code->domains.len; i++) {
-		const struct rule_file *file = &testing->code->files
-		                                        .at[testing->code->domains.at[i]];
+		const struct rule_file *file =
+			&testing->code->files.at[testing->code->domains.at[i]];
 		for (size_t j = 0; j < file->rules.len; j++) {
 			const char *id = file->rules.at[j].id;
 			bool fires = json_at(testing->fired, id),

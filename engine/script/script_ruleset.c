@@ -311,9 +311,8 @@ static void check_manifest(const json_t *manifest, json_t *findings)
 		bool is_known = false;
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 			is_known |= strcmp(key, known[i]) == 0;
-		const char *near = is_known ? NULL
-		                            : str_nearest(key, known,
-		                                          sizeof(known) / sizeof(known[0]));
+		const char *near =
+			is_known ? NULL : str_nearest(key, known, sizeof(known) / sizeof(known[0]));
 		char hint[80] = "";
 		if (near)
 			snprintf(hint, sizeof(hint), "Did you mean '%s'?", near);

@@ -211,8 +211,8 @@ void wire_wait_until(struct wire_request *request, int64_t monotonic_ms)
 	struct loop *loop = request->wire->loop;
 	int64_t delay_ms = monotonic_ms - wire_now_ms(request->wire);
 	must(!request->timer);
-	request->timer =
-		loop->ops->timer_start(loop, delay_ms > 0 ? delay_ms : 0, wait_over, request);
+	request->timer = loop->ops->timer_start(loop, delay_ms > 0 ? delay_ms : 0, wait_over,
+	                                        request);
 }
 
 /* --- delivery ------------------------------------------------------------------------ */
@@ -346,8 +346,8 @@ struct wire_request *wire_start(struct wire *wire, const struct wire_send_option
 
 struct wire_request *wire_send(struct wire *wire, const struct wire_send_options *options)
 {
-	struct wire_request *request =
-		wire_start(wire, options, full_chain, options->connection->url.base);
+	struct wire_request *request = wire_start(wire, options, full_chain,
+	                                          options->connection->url.base);
 	if (wire->is_closing)
 		wire_reply_set(request, WIRE_CANCELLED, 0, "the engine is stopping");
 	if (request->reply.status != WIRE_OK)

@@ -32,9 +32,9 @@ enum wire_effect { WIRE_READ = 1, WIRE_KEYED, WIRE_ONCE };
 /* In the configuration: none, bearer, basic, header, oauth2_client, oauth1_tba. */
 enum wire_auth_kind {
 	WIRE_AUTH_NONE,
-	WIRE_AUTH_BEARER,      /* secret: token */
-	WIRE_AUTH_BASIC,       /* user, secret: password */
-	WIRE_AUTH_HEADER,      /* header, secret: value */
+	WIRE_AUTH_BEARER, /* secret: token */
+	WIRE_AUTH_BASIC,  /* user, secret: password */
+	WIRE_AUTH_HEADER, /* header, secret: value */
 	/* token_path or token_url, client_id, secret: client_secret, scope,
 	 * client_auth = "body" | "basic" */
 	WIRE_AUTH_OAUTH2_CLIENT,
@@ -84,13 +84,13 @@ void wire_connection_secrets(const struct wire_connection *connection,
 /* What ended a request. */
 enum wire_status {
 	WIRE_OK = 0,
-	WIRE_STATUS,        /* a reply that is no success: see code */
-	WIRE_TIMEOUT,       /* no answer within the attempt's or the total deadline */
-	WIRE_NETWORK,       /* resolve, connect, TLS or transfer failed */
-	WIRE_CIRCUIT_OPEN,  /* refused by the breaker; nothing was sent */
-	WIRE_AUTH,          /* no credentials could be had */
-	WIRE_REFUSED,       /* policy: private address, foreign host, header with CR/LF, too long */
-	WIRE_TOO_LARGE,     /* the reply exceeds LIMIT_REPLY_BYTES */
+	WIRE_STATUS,       /* a reply that is no success: see code */
+	WIRE_TIMEOUT,      /* no answer within the attempt's or the total deadline */
+	WIRE_NETWORK,      /* resolve, connect, TLS or transfer failed */
+	WIRE_CIRCUIT_OPEN, /* refused by the breaker; nothing was sent */
+	WIRE_AUTH,         /* no credentials could be had */
+	WIRE_REFUSED,      /* policy: private address, foreign host, header with CR/LF, too long */
+	WIRE_TOO_LARGE,    /* the reply exceeds LIMIT_REPLY_BYTES */
 	WIRE_CANCELLED
 };
 
@@ -103,15 +103,15 @@ struct wire_header {
 
 struct wire_reply {
 	enum wire_status status;
-	int code;                  /* HTTP or SMTP; 0: none */
-	struct str body;           /* valid during the callback; NUL behind it.  Of a mail:
+	int code;        /* HTTP or SMTP; 0: none */
+	struct str body; /* valid during the callback; NUL behind it.  Of a mail:
 	                            * {"accepted":[..],"refused":[{"address","code","text"}]} */
 	const struct wire_header *headers;
 	size_t header_count;
 	int attempts;
-	int64_t took_ms;           /* from wire_send to the callback */
-	bool may_have_left;        /* the request may have reached the other side, unanswered */
-	char text[256];            /* what happened, for people; without secrets */
+	int64_t took_ms;    /* from wire_send to the callback */
+	bool may_have_left; /* the request may have reached the other side, unanswered */
+	char text[256];     /* what happened, for people; without secrets */
 	/* [{"at_ms","code","status","took_ms"}] one per attempt; borrowed */
 	const json_t *log;
 };
@@ -138,7 +138,7 @@ typedef int wire_classify_cb(void *arg, const struct wire_reply *reply);
  * Those refused for now (4xx) are tried again, and only they.
  */
 struct wire_mail {
-	const char *message_id;          /* without <>; NULL: made from the key or by chance */
+	const char *message_id; /* without <>; NULL: made from the key or by chance */
 	const char *from, *to, *cc, *reply_to, *subject;
 	struct str text, html;
 	const struct wire_header *headers;
@@ -148,12 +148,12 @@ struct wire_mail {
 
 struct wire_send_options {
 	struct wire_connection *connection;
-	const char *method, *path;       /* HTTP; copied */
+	const char *method, *path; /* HTTP; copied */
 	const char *content_type;
-	struct str body;                 /* copied */
+	struct str body; /* copied */
 	const struct wire_header *headers;
 	size_t header_count;
-	const struct wire_mail *mail;    /* instead of method..headers: a mail; copied */
+	const struct wire_mail *mail; /* instead of method..headers: a mail; copied */
 	enum wire_effect effect;
 	const char *key;                 /* idempotency key; KEYED sends it */
 	const char *correlation_id;      /* goes out as X-Correlation-ID */
@@ -161,7 +161,7 @@ struct wire_send_options {
 	int64_t timeout_ms, deadline_ms; /* 0: the connection's */
 	int32_t retries;                 /* -1: the connection's */
 	int64_t backoff_min_ms, backoff_max_ms; /* -1 */
-	wire_classify_cb *classify;      /* NULL: by status */
+	wire_classify_cb *classify;             /* NULL: by status */
 	wire_done_cb *done;
 	void *arg;
 };

@@ -35,9 +35,8 @@ static int prepare_token(struct wire_connection *connection, struct err *err)
 	    strcmp(auth->client_auth, "basic") != 0)
 		return err_set(err, ERR_INPUT, "auth.client_auth: must be \"body\" or \"basic\"");
 	if (auth->token_path)
-		return wire_path_check(auth->token_path, err) < 0 ?
-		               err_wrap(err, "auth.token_path") :
-		               0;
+		return wire_path_check(auth->token_path, err) < 0 ? err_wrap(err, "auth.token_path")
+		                                                  : 0;
 	if (wire_url_read(auth->token_url, &auth->token_base, err) < 0)
 		return err_wrap(err, "auth.token_url");
 	if (auth->token_base.is_mail)

@@ -78,8 +78,8 @@ static enum outcome judge(const struct wire_request *request)
 	case WIRE_STATUS:
 		if (request->envelope)
 			return request->reply.code == 421 ? OUTCOME_BAD : OUTCOME_GOOD;
-		return request->reply.code >= 500 && request->reply.code != 501 ? OUTCOME_BAD :
-		                                                                  OUTCOME_GOOD;
+		return request->reply.code >= 500 && request->reply.code != 501 ? OUTCOME_BAD
+		                                                                : OUTCOME_GOOD;
 	case WIRE_AUTH:
 	case WIRE_TOO_LARGE: return OUTCOME_GOOD;
 	case WIRE_CIRCUIT_OPEN:

@@ -198,12 +198,12 @@ static int read_table(struct wire_connection *connection, const struct field *ta
 	if (!json_is_object(json))
 		return err_set(err, ERR_INPUT, "%.*s: must be a table",
 		               (int)(*prefix ? strlen(prefix) - 1 : 0), prefix);
-	json_object_foreach ((json_t *)(uintptr_t)json, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)json, key, value) {
 		size_t i = 0;
 		while (i < count && strcmp(table[i].name, key) != 0)
 			i++;
-		int status = i == count ? unknown_key(key, table, count, err) :
-		                          read_field(connection, &table[i], value, err);
+		int status = i == count ? unknown_key(key, table, count, err)
+		                        : read_field(connection, &table[i], value, err);
 		if (status < 0)
 			return err_wrap(err, "%s%s", prefix, key);
 	}
@@ -280,17 +280,17 @@ static int read_headers(struct wire_connection *connection, const json_t *json, 
 	if (!json_is_object(json))
 		return err_set(err, ERR_INPUT, "headers: must be a table");
 	connection->lines = mem_alloc((json_object_size(json) + 1) * sizeof(*connection->lines));
-	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)json, name, value) {
 		char *text = NULL;
 		if (!wire_header_is_name(name) || wire_header_is_reserved(name))
 			return err_set(err, ERR_INPUT, "headers.%s: %s", name,
-			               wire_header_is_name(name) ?
-			                       "the engine itself sets this header" :
-			                       "this is no header name");
+			               wire_header_is_name(name)
+			                       ? "the engine itself sets this header"
+			                       : "this is no header name");
 		if (read_text(connection, value, IS_PRIVATE, &text, err) < 0)
 			return err_wrap(err, "headers.%s", name);
-		connection->lines[connection->line_count++] =
-			mem_format("%s%s%s", name, *text ? ": " : ";", text);
+		connection->lines[connection->line_count++] = mem_format("%s%s%s", name,
+		                                                         *text ? ": " : ";", text);
 		wire_secret_free(text);
 	}
 	return 0;
@@ -314,7 +314,7 @@ static int read_settings(struct wire_connection *connection, const json_t *json,
 	connection->settings = json_object();
 	if (json && !json_is_object(json))
 		return err_set(err, ERR_INPUT, "settings: must be a table");
-	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)json, name, value) {
 		char *text = NULL;
 		if (!json_is_string(value))
 			text = json_canon(value);

@@ -89,8 +89,8 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void 
 		unwatch(curl, socket);
 		return 0;
 	}
-	socket->wanted =
-		(what & CURL_POLL_IN ? LOOP_READ : 0) | (what & CURL_POLL_OUT ? LOOP_WRITE : 0);
+	socket->wanted = (what & CURL_POLL_IN ? LOOP_READ : 0) |
+	                 (what & CURL_POLL_OUT ? LOOP_WRITE : 0);
 	if (what == CURL_POLL_REMOVE)
 		socket->wanted = 0;
 	/* An idle socket stays armed for reading, a writable one would spin. */

@@ -15,17 +15,17 @@ enum wire_smtp_step {
 	WIRE_SMTP_FROM,
 	WIRE_SMTP_TO,
 	WIRE_SMTP_DATA,
-	WIRE_SMTP_BODY,  /* 354 was seen: the message is on its way */
-	WIRE_SMTP_OVER   /* what follows (QUIT) says nothing about the mail */
+	WIRE_SMTP_BODY, /* 354 was seen: the message is on its way */
+	WIRE_SMTP_OVER  /* what follows (QUIT) says nothing about the mail */
 };
 
 struct wire_smtp {
 	enum wire_smtp_step step;
 	size_t pending[LIMIT_MAIL_RECIPIENTS]; /* indexes of the recipients of this attempt */
 	size_t pending_count, next;
-	int code;                  /* of the last refusal that ends the transaction */
+	int code; /* of the last refusal that ends the transaction */
 	bool has_left, is_accepted;
-	char text[128];            /* the words of the last reply */
+	char text[128]; /* the words of the last reply */
 };
 
 /*
@@ -39,8 +39,8 @@ struct wire_job {
 	pthread_mutex_t lock;
 	pthread_cond_t over;
 	enum wire_job_state state;
-	bool is_dropped;           /* nobody waits for it any more */
-	struct wire_slot *slot;    /* the job's own while it runs */
+	bool is_dropped;              /* nobody waits for it any more */
+	struct wire_slot *slot;       /* the job's own while it runs */
 	struct wire_job *prev, *next; /* of the wire's jobs, unless dropped */
 	CURLcode result;
 };
@@ -52,17 +52,17 @@ struct wire_slot {
 	struct wire_request *request;
 	struct wire_slot *next_free;
 	bool is_mail;
-	char *ca_file;             /* set in the handle */
+	char *ca_file; /* set in the handle */
 	struct buf url;
 	VEC(struct curl_slist) list; /* header lines, or recipients */
 	struct buf body;
-	struct buf head;           /* the reply's headers: name NUL value NUL ... */
+	struct buf head; /* the reply's headers: name NUL value NUL ... */
 	VEC(struct wire_header) headers;
 	size_t head_bytes, head_lines;
 	size_t uploaded;
 	struct wire_smtp smtp;
 	struct wire_job *job;
-	atomic_bool is_aborted;    /* looked at by the running transfer */
+	atomic_bool is_aborted; /* looked at by the running transfer */
 	bool was_private, is_too_large, has_connected, was_resend;
 	char error[CURL_ERROR_SIZE];
 };
@@ -71,7 +71,7 @@ struct wire_slot {
  * a kept connection costs no system call between two requests. */
 struct wire_socket {
 	struct loop_watch *watch;
-	int armed, wanted;         /* LOOP_READ | LOOP_WRITE */
+	int armed, wanted; /* LOOP_READ | LOOP_WRITE */
 	bool is_ours;
 };
 
@@ -79,11 +79,11 @@ struct wire_curl {
 	struct wire *wire;
 	CURLM *multi;
 	struct loop_timer *timer;
-	int64_t timer_ms, due_ms;  /* what is armed, what curl wants; INT64_MAX: nothing */
+	int64_t timer_ms, due_ms;        /* what is armed, what curl wants; INT64_MAX: nothing */
 	VEC(struct wire_socket) sockets; /* by file descriptor */
 	struct wire_slot *free_http, *free_mail;
 	size_t free_count;
-	struct wire_job *jobs;     /* mails on their way */
+	struct wire_job *jobs; /* mails on their way */
 };
 
 /* wire_curl.c */
@@ -94,7 +94,7 @@ int wire_curl_close(void *arg, curl_socket_t fd);
 struct wire_slot *wire_slot_new(struct wire *wire, bool is_mail);
 void wire_slot_free(struct wire_slot *slot);
 void wire_slot_clear(struct wire_slot *slot);
-void wire_slot_prepare(struct wire_slot *slot);          /* from slot->request */
+void wire_slot_prepare(struct wire_slot *slot);                  /* from slot->request */
 void wire_slot_collect(struct wire_slot *slot, CURLcode result); /* into request->reply */
 bool wire_slot_may_have_left(const struct wire_slot *slot);
 void wire_slot_set_long(struct wire_slot *slot, CURLoption option, long value);

@@ -80,9 +80,9 @@ enum { WIRE_WINDOW_MAX = 1000 };
 struct wire_breaker {
 	int64_t window, error_percent, open_ms, probes;
 	enum wire_circuit state;
-	int64_t opened_ms;           /* monotonic */
+	int64_t opened_ms; /* monotonic */
 	int64_t probing;
-	int64_t failed;              /* set bits of outcomes */
+	int64_t failed; /* set bits of outcomes */
 	size_t at;
 	bool outcomes[WIRE_WINDOW_MAX]; /* true: failed */
 };
@@ -92,13 +92,13 @@ struct wire_limit {
 	double rate_per_s;
 	int64_t in_flight;
 	double tokens;
-	int64_t filled_ns;           /* monotonic, of the last refill; 0: never */
+	int64_t filled_ns; /* monotonic, of the last refill; 0: never */
 	struct wire_queue waiting;
 };
 
 struct wire_token {
-	char *line;                  /* "Authorization: Bearer ..."; NULL: none */
-	uint64_t version;            /* changes with every new or dropped token */
+	char *line;                     /* "Authorization: Bearer ..."; NULL: none */
+	uint64_t version;               /* changes with every new or dropped token */
 	int64_t expires_ms, refresh_ms; /* monotonic; INT64_MAX: not said */
 	bool is_fetching;
 	struct wire_queue waiting;
@@ -113,17 +113,17 @@ struct wire_connection {
 	char *name, *plugin, *ca_file;
 	struct wire_url url;
 	struct wire_auth auth;
-	char **lines;                /* configured headers, "Name: value" */
+	char **lines; /* configured headers, "Name: value" */
 	size_t line_count;
 	int64_t timeout_ms, deadline_ms, retries, backoff_min_ms, backoff_max_ms;
 	bool is_private, is_idempotency_quoted;
 	char *idempotency_header;
 	char *from, *hello_name;
-	bool is_clear_text;          /* mail without STARTTLS */
-	json_t *settings;            /* texts by name */
-	VEC(char *) secrets;         /* owned; zeroed when freed */
+	bool is_clear_text;  /* mail without STARTTLS */
+	json_t *settings;    /* texts by name */
+	VEC(char *) secrets; /* owned; zeroed when freed */
 
-	pthread_mutex_t lock;        /* of all below */
+	pthread_mutex_t lock; /* of all below */
 	struct wire_breaker breaker;
 	struct wire_limit limit;
 	struct wire_token token_cache;
@@ -138,9 +138,9 @@ enum wire_wait { WIRE_WAIT_NONE, WIRE_WAIT_QUEUED, WIRE_WAIT_GRANTED };
 
 struct wire_recipient {
 	char *address;
-	int code;                    /* 0: no answer yet */
+	int code; /* 0: no answer yet */
 	bool is_accepted;
-	char text[128];              /* the server's words about it */
+	char text[128]; /* the server's words about it */
 };
 
 /* A mail ready to leave: envelope and bytes. */
@@ -148,74 +148,74 @@ struct wire_envelope {
 	char *from;
 	struct wire_recipient *recipients;
 	size_t count;
-	struct str bytes;            /* the whole message, CRLF lines */
+	struct str bytes; /* the whole message, CRLF lines */
 };
 
 struct wire_trace_ids {
 	char trace_id[33], parent_id[17], flags[3];
-	char span_id[17];            /* of the attempt */
-	char line[80];               /* "traceparent: ..." */
+	char span_id[17]; /* of the attempt */
+	char line[80];    /* "traceparent: ..." */
 	bool is_valid;
 };
 
 struct wire_request {
-	struct arena arena;          /* holds the request itself and all it copies */
+	struct arena arena; /* holds the request itself and all it copies */
 	struct wire *wire;
 	struct wire_connection *connection;
 	const struct wire_stage *const *chain;
-	int at;                      /* the stage that has it */
+	int at;                           /* the stage that has it */
 	struct wire_request *prev, *next; /* of the wire's list */
 	struct wire_request *next_done;
 	bool is_finished, is_cancelled;
-	bool has_secret_body;        /* zero it when freed */
+	bool has_secret_body; /* zero it when freed */
 
 	/* What to send; fixed by wire_send. */
-	const char *base;            /* of the URL */
+	const char *base; /* of the URL */
 	const char *method, *path, *content_type, *key, *traceparent;
 	struct str body;
-	char **lines;                /* header lines; some are the connection's */
+	char **lines; /* header lines; some are the connection's */
 	size_t line_count;
 	const struct wire_header *headers; /* as given, for the tape */
 	size_t header_count;
 	struct wire_envelope *envelope; /* a mail */
-	json_t *mail_json;           /* for the tape */
+	json_t *mail_json;              /* for the tape */
 	enum wire_effect effect;
 	int64_t timeout_ms, deadline_ms, backoff_min_ms, backoff_max_ms;
 	int32_t retries;
 	wire_classify_cb *classify;
 	wire_done_cb *done;
 	void *arg;
-	int64_t sent_ms, ends_ms;    /* monotonic: wire_send, total deadline */
+	int64_t sent_ms, ends_ms; /* monotonic: wire_send, total deadline */
 
 	/* retry, trace */
 	int32_t repeats;
 	int64_t attempt_ms, attempt_wall_ms;
-	bool has_left_before;        /* in an earlier attempt */
+	bool has_left_before; /* in an earlier attempt */
 	bool has_reauthed;
-	bool was_dispatched;         /* this attempt got as far as a transfer */
-	bool is_permanent;           /* this answer is no use repeating */
+	bool was_dispatched; /* this attempt got as far as a transfer */
+	bool is_permanent;   /* this answer is no use repeating */
 	int verdict;
 	json_t *log;
 	struct wire_trace_ids trace;
-	struct loop_timer *timer;    /* backoff, or the end of waiting */
+	struct loop_timer *timer; /* backoff, or the end of waiting */
 
 	/* break, limit, auth */
 	bool is_probe;
 	enum wire_wait wait;
-	struct wire_queue *queue;    /* the one it is in */
+	struct wire_queue *queue; /* the one it is in */
 	struct wire_request *wait_prev, *wait_next;
-	char *auth_line;             /* this attempt's own; zeroed when freed */
-	const char *auth_shared;     /* the connection's */
+	char *auth_line;         /* this attempt's own; zeroed when freed */
+	const char *auth_shared; /* the connection's */
 	uint64_t token_version;
 
-	struct wire_slot *slot;      /* holds the reply's bytes while there is one */
-	json_t *taped;               /* the replayed answer */
+	struct wire_slot *slot; /* holds the reply's bytes while there is one */
+	json_t *taped;          /* the replayed answer */
 	struct wire_reply reply;
 };
 
 struct wire_watched {
 	struct wire_connection *connection;
-	size_t waiting;              /* requests of this wire */
+	size_t waiting; /* requests of this wire */
 };
 
 struct wire {
@@ -272,7 +272,7 @@ bool wire_header_is_name(const char *name);
 bool wire_header_is_reserved(const char *name);
 bool wire_header_line_is(const char *line, const char *name);
 int wire_path_check(const char *path, struct err *err) ATTR_MUST_USE;
-int64_t wire_http_date_ms(const char *text); /* -1: none */
+int64_t wire_http_date_ms(const char *text);                                     /* -1: none */
 const char *wire_reply_header(const struct wire_reply *reply, const char *name); /* or NULL */
 
 /* wire_url.c, wire_address.c */

@@ -84,8 +84,8 @@ static void poll_over(void *arg)
 static void poll_arm(struct wire *wire, int64_t delay_ms)
 {
 	if (!wire->poll_timer)
-		wire->poll_timer =
-			wire->loop->ops->timer_start(wire->loop, delay_ms, poll_over, wire);
+		wire->poll_timer = wire->loop->ops->timer_start(wire->loop, delay_ms, poll_over,
+		                                                wire);
 }
 
 void wire_limit_poll(struct wire *wire)
@@ -97,10 +97,10 @@ void wire_limit_poll(struct wire *wire)
 			continue;
 		pthread_mutex_lock(&connection->lock);
 		grant(connection, wire);
-		int64_t more = connection->limit.waiting.head ?
-		                       wait_ms(&connection->limit,
-		                               clock_monotonic_ns(&wire->loop->clock)) :
-		                       -1;
+		int64_t more = connection->limit.waiting.head
+		                       ? wait_ms(&connection->limit,
+		                                 clock_monotonic_ns(&wire->loop->clock))
+		                       : -1;
 		pthread_mutex_unlock(&connection->lock);
 		if (!wire->wake)
 			more = POLL_MS;

@@ -28,8 +28,8 @@ static bool is_atom(struct str text, const char *others)
 {
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
-		bool is_alnum =
-			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+		bool is_alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+		                (c >= 'a' && c <= 'z');
 		bool is_dot = c == '.' && i > 0 && i + 1 < text.len && text.ptr[i - 1] != '.';
 		if (!is_alnum && !is_dot && (c == '.' || c == '\0' || !strchr(others, c)))
 			return false;
@@ -224,11 +224,12 @@ static int put_id(const struct wire_send_options *options, struct wire_request *
 		return 0;
 	}
 	/* The same key is the same mail, so a repeat can be recognised. */
-	char *seed = options->key ?
-	                     mem_dup_str(options->key) :
-	                     mem_format("%llx%llx",
-	                                (unsigned long long)rand_next(&request->wire->loop->rand),
-	                                (unsigned long long)rand_next(&request->wire->loop->rand));
+	char *seed =
+		options->key
+			? mem_dup_str(options->key)
+			: mem_format("%llx%llx",
+	                             (unsigned long long)rand_next(&request->wire->loop->rand),
+	                             (unsigned long long)rand_next(&request->wire->loop->rand));
 	crypto_sha256_hex(str_of(seed), made);
 	free(seed);
 	buf_printf(out, "Message-ID: <%.40s%s>\r\n", made, host);
@@ -241,8 +242,8 @@ static int put_headers(const struct wire_send_options *options, struct wire_requ
 	const struct wire_mail *mail = options->mail;
 	const char *subject = mail->subject ? mail->subject : "";
 	char date[CLOCK_ISO_BYTES];
-	clock_rfc5322(mail->date_ms > 0 ? mail->date_ms :
-	                                  clock_wall_ms(&request->wire->loop->clock),
+	clock_rfc5322(mail->date_ms > 0 ? mail->date_ms
+	                                : clock_wall_ms(&request->wire->loop->clock),
 	              date);
 	buf_printf(out, "Date: %s\r\n", date);
 	if (put_from(mail, request, out, err) < 0 ||
@@ -303,8 +304,8 @@ int wire_mail_build(struct wire_request *request, const struct wire_send_options
 {
 	const struct wire_mail *mail = options->mail;
 	struct wire_envelope *envelope = arena_alloc(&request->arena, sizeof(*envelope));
-	envelope->recipients =
-		arena_alloc(&request->arena, LIMIT_MAIL_RECIPIENTS * sizeof(*envelope->recipients));
+	envelope->recipients = arena_alloc(&request->arena,
+	                                   LIMIT_MAIL_RECIPIENTS * sizeof(*envelope->recipients));
 	request->envelope = envelope;
 	request->method = "MAIL";
 	if (mail->text.len + mail->html.len > LIMIT_REQUEST_BYTES)
@@ -317,8 +318,8 @@ int wire_mail_build(struct wire_request *request, const struct wire_send_options
 	buf_init(&out, MAIL_BYTES);
 	if (put_headers(options, request, &out, err) == 0) {
 		put_content(mail, &out);
-		envelope->bytes =
-			(struct str){ arena_dup(&request->arena, out.bytes, out.len), out.len };
+		envelope->bytes = (struct str){ arena_dup(&request->arena, out.bytes, out.len),
+			                        out.len };
 		request->mail_json = wire_mail_json(mail);
 	}
 	buf_release(&out);

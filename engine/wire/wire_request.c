@@ -87,8 +87,8 @@ static int check(const struct wire_send_options *options, const char *base, stru
 static void add_line(struct wire_request *request, const char *name, const char *value)
 {
 	/* curl's way to say that a header has no value is a semicolon. */
-	request->lines[request->line_count++] =
-		arena_format(&request->arena, "%s%s%s", name, *value ? ": " : ";", value);
+	request->lines[request->line_count++] = arena_format(&request->arena, "%s%s%s", name,
+	                                                     *value ? ": " : ";", value);
 }
 
 /* A string as RFC 8941 writes it. */
@@ -118,9 +118,9 @@ static void build_lines(struct wire_request *request, const struct wire_send_opt
 	const struct wire_connection *connection = request->connection;
 	const char *key_header = connection->idempotency_header;
 	bool sends_key = request->key && options->effect == WIRE_KEYED && *key_header;
-	request->lines =
-		arena_alloc(&request->arena, (connection->line_count + request->header_count + 8) *
-	                                             sizeof(*request->lines));
+	request->lines = arena_alloc(&request->arena,
+	                             (connection->line_count + request->header_count + 8) *
+	                                     sizeof(*request->lines));
 	for (size_t i = 0; i < connection->line_count; i++)
 		if (!is_given(request, connection->lines[i]))
 			request->lines[request->line_count++] = connection->lines[i];
@@ -147,8 +147,8 @@ static void build_lines(struct wire_request *request, const struct wire_send_opt
 		add_line(request, "X-Correlation-ID", options->correlation_id);
 	if (sends_key)
 		add_line(request, key_header,
-		         connection->is_idempotency_quoted ? quoted(&request->arena, request->key) :
-		                                             request->key);
+		         connection->is_idempotency_quoted ? quoted(&request->arena, request->key)
+		                                           : request->key);
 	if (request->body.len > 0)
 		request->lines[request->line_count++] = "Expect:"; /* never wait for 100 */
 }
@@ -169,8 +169,8 @@ static void set_times(struct wire_request *request, const struct wire_send_optio
 	                             LIMIT_TIMEOUT_MS);
 	request->deadline_ms = chosen(options->deadline_ms, options->deadline_ms > 0,
 	                              c->deadline_ms, 6 * (int64_t)LIMIT_TIMEOUT_MS);
-	request->retries =
-		(int32_t)chosen(options->retries, options->retries >= 0, c->retries, LIMIT_RETRIES);
+	request->retries = (int32_t)chosen(options->retries, options->retries >= 0, c->retries,
+	                                   LIMIT_RETRIES);
 	request->backoff_min_ms = chosen(options->backoff_min_ms, options->backoff_min_ms >= 0,
 	                                 c->backoff_min_ms, LIMIT_TIMEOUT_MS);
 	request->backoff_max_ms = chosen(options->backoff_max_ms, options->backoff_max_ms >= 0,
@@ -188,13 +188,13 @@ static void copy(struct wire_request *request, const struct wire_send_options *o
 	request->path = arena_dup_str(arena, options->path ? options->path : "");
 	request->content_type = arena_dup_str(arena, options->content_type);
 	if (options->body.len > 0)
-		request->body =
-			(struct str){ arena_dup(arena, options->body.ptr, options->body.len),
-			              options->body.len };
+		request->body = (struct str){
+			arena_dup(arena, options->body.ptr, options->body.len), options->body.len
+		};
 	else
 		request->body = STR_LIT("");
-	struct wire_header *headers =
-		arena_alloc(arena, (options->header_count + 1) * sizeof(*headers));
+	struct wire_header *headers = arena_alloc(arena,
+	                                          (options->header_count + 1) * sizeof(*headers));
 	for (size_t i = 0; i < options->header_count; i++)
 		headers[i] =
 			(struct wire_header){ arena_dup_str(arena, options->headers[i].name),

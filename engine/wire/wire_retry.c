@@ -118,10 +118,10 @@ static int64_t backoff_ms(struct wire_request *request)
 static int64_t next_pause_ms(struct wire_request *request)
 {
 	struct wire_reply *reply = &request->reply;
-	bool is_refused =
-		request->verdict == WIRE_VERDICT_REAUTH ||
-		(request->verdict == WIRE_VERDICT_DEFAULT && reply->code == 401 &&
-	         reply->status == WIRE_STATUS && request->was_dispatched && !request->envelope);
+	bool is_refused = request->verdict == WIRE_VERDICT_REAUTH ||
+	                  (request->verdict == WIRE_VERDICT_DEFAULT && reply->code == 401 &&
+	                   reply->status == WIRE_STATUS && request->was_dispatched &&
+	                   !request->envelope);
 	if (request->is_cancelled)
 		return -1;
 	if (is_refused && !request->has_reauthed && wire_token_drop(request)) {

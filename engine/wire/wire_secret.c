@@ -83,9 +83,9 @@ static int read_file(const char *path, char **ret, struct err *err)
 int wire_secret_read(const char *reference, char **ret, struct err *err)
 {
 	char *secret = NULL;
-	int status = str_begins(reference, "env:") ?
-	                     read_env(reference + 4, &secret, err) :
-	                     read_file(reference + strlen("file:"), &secret, err);
+	int status = str_begins(reference, "env:")
+	                     ? read_env(reference + 4, &secret, err)
+	                     : read_file(reference + strlen("file:"), &secret, err);
 	if (status == 0 && !wire_header_is_safe(secret))
 		status = err_set(err, ERR_INPUT, "%s contains a control character", reference);
 	if (status < 0) {

@@ -318,8 +318,8 @@ void wire_smtp_stop(struct wire_curl *curl)
 		pthread_mutex_lock(&job->lock);
 		while (job->state == WIRE_JOB_RUNNING)
 			pthread_cond_wait(&job->over, &job->lock);
-		CURLcode result =
-			job->state == WIRE_JOB_OVER ? job->result : CURLE_ABORTED_BY_CALLBACK;
+		CURLcode result = job->state == WIRE_JOB_OVER ? job->result
+		                                              : CURLE_ABORTED_BY_CALLBACK;
 		job->is_dropped = true;
 		pthread_mutex_unlock(&job->lock);
 		unlist(job);

@@ -134,8 +134,8 @@ static void put_form(struct buf *out, const char *name, const char *value)
 	buf_printf(out, "%s%s=", out->len ? "&" : "", name);
 	for (const char *p = value; *p; p++) {
 		unsigned char c = (unsigned char)*p;
-		bool is_alnum =
-			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+		bool is_alnum = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+		                (c >= 'a' && c <= 'z');
 		if (is_alnum || strchr("-._~", c)) {
 			buf_put_len(out, p, 1);
 		} else {

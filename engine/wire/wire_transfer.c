@@ -250,8 +250,8 @@ static void set_method(struct wire_slot *slot)
 static void set_tls(struct wire_slot *slot)
 {
 	const char *ca_file = slot->request->connection->ca_file;
-	bool is_same = ca_file && slot->ca_file ? strcmp(ca_file, slot->ca_file) == 0 :
-	                                          ca_file == slot->ca_file;
+	bool is_same = ca_file && slot->ca_file ? strcmp(ca_file, slot->ca_file) == 0
+	                                        : ca_file == slot->ca_file;
 	if (is_same)
 		return;
 	free(slot->ca_file);

@@ -87,9 +87,10 @@ static int read_parts(CURLU *url, const char *text, struct wire_url *ret, struct
 	for (size_t i = 0; i < PARTS; i++)
 		if (curl_url_get(url, names[i], &parts[i], 0) != CURLUE_OK)
 			parts[i] = NULL;
-	int status = parts[SCHEME] && parts[HOST] ?
-	                     build(parts, ret, err) :
-	                     err_set(err, ERR_INPUT, "the URL must begin with http:// or https://");
+	int status = parts[SCHEME] && parts[HOST]
+	                     ? build(parts, ret, err)
+	                     : err_set(err, ERR_INPUT,
+	                               "the URL must begin with http:// or https://");
 	for (size_t i = 0; i < PARTS; i++)
 		curl_free(parts[i]);
 	return status;
@@ -101,10 +102,10 @@ int wire_url_read(const char *text, struct wire_url *ret, struct err *err)
 	if (!url)
 		mem_out();
 	enum { BASE_BYTES = 2048 };
-	int status =
-		strlen(text) > BASE_BYTES ?
-			err_set(err, ERR_LIMIT, "the URL is longer than %d bytes", BASE_BYTES) :
-			read_parts(url, text, ret, err);
+	int status = strlen(text) > BASE_BYTES
+	                     ? err_set(err, ERR_LIMIT, "the URL is longer than %d bytes",
+	                               BASE_BYTES)
+	                     : read_parts(url, text, ret, err);
 	curl_url_cleanup(url);
 	return status;
 }
