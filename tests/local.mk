@@ -55,6 +55,7 @@ check_PROGRAMS += \
 	%D%/unit/test_script_guide \
 	%D%/unit/test_script_rules \
 	%D%/unit/test_script_templates \
+	%D%/unit/test_store \
 	%D%/unit/test_wire \
 	%D%/unit/test_wire_connection \
 	%D%/unit/test_wire_mail \
@@ -82,6 +83,8 @@ check_PROGRAMS += \
 %C%_unit_test_script_guide_LDADD = $(use_test) $(use_script)
 %C%_unit_test_script_rules_LDADD = $(use_test) $(use_script)
 %C%_unit_test_script_templates_LDADD = $(use_test) $(use_script)
+%C%_unit_test_store_CPPFLAGS = $(AM_CPPFLAGS) $(SQLITE_CFLAGS)
+%C%_unit_test_store_LDADD = $(use_test) $(use_store)
 %C%_unit_test_wire_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_connection_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_mail_LDADD = $(use_test) $(use_wire)

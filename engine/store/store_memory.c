@@ -525,19 +525,31 @@ static bool task_matches(const struct store_task *task, const struct store_task_
 	       (!f->status || f->status == task->status) && (!f->due_before_ms || is_late);
 }
 
+static int compare_task(const void *a, const void *b)
+{
+	const struct store_task *x = *(const struct store_task *const *)a;
+	const struct store_task *y = *(const struct store_task *const *)b;
+	if (x->run != y->run)
+		return x->run < y->run ? -1 : 1;
+	size_t x_len = strlen(x->id), y_len = strlen(y->id);
+	return x_len != y_len ? (x_len < y_len ? -1 : 1) : strcmp(x->id, y->id);
+}
+
 static int memory_tasks(struct store *store, const struct store_task_filter *filter,
                         store_task_cb *cb, void *arg, struct err *err)
 {
 	struct memory_store *s = self(store);
-	int left = filter->limit > 0 ? filter->limit : -1;
+	VEC(const struct store_task *) found = { 0 };
 	(void)err;
 	pthread_mutex_lock(&s->lock);
-	for (size_t i = 0; i < s->tasks.len && left != 0; i++) {
-		if (!task_matches(&s->tasks.at[i], filter))
-			continue;
-		cb(arg, &s->tasks.at[i]);
-		left--;
-	}
+	for (size_t i = 0; i < s->tasks.len; i++)
+		if (task_matches(&s->tasks.at[i], filter))
+			*vec_add(&found) = &s->tasks.at[i];
+	if (found.len > 0)
+		qsort(found.at, found.len, sizeof(*found.at), compare_task);
+	for (size_t i = 0; i < found.len && (filter->limit <= 0 || i < (size_t)filter->limit); i++)
+		cb(arg, found.at[i]);
+	vec_release(&found);
 	pthread_mutex_unlock(&s->lock);
 	return 0;
 }

@@ -580,6 +580,17 @@ static int take_lock(struct sqlite_store *s, struct err *err)
 	return status;
 }
 
+/* Runs hold personal data: a new file, and what SQLite makes beside it, is the owner's alone. */
+static int make_file(const char *path, struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set_id(err, ERR_STORE, "store.open", "the store %s cannot be opened: %s",
+		                  path, strerror(errno));
+	close(fd); /* SQLite has not opened it yet, and nobody else may: we hold the lock */
+	return 0;
+}
+
 /* Locks and shared memory of SQLite do not work there (row 67). */
 static int refuse_network_disk(const char *path, struct err *err)
 {
@@ -696,7 +707,7 @@ static int sync_folder(const char *path, struct err *err)
 static int open_all(struct sqlite_store *s, struct err *err)
 {
 	if (refuse_network_disk(s->path, err) < 0 || take_lock(s, err) < 0 ||
-	    open_connection(s->path, &s->writer, err) < 0)
+	    make_file(s->path, err) < 0 || open_connection(s->path, &s->writer, err) < 0)
 		return err->code;
 	if (execute(s->writer,
 	            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
