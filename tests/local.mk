@@ -43,6 +43,7 @@ check_PROGRAMS += \
 	%D%/unit/test_chart_lua \
 	%D%/unit/test_chart_rng \
 	%D%/unit/test_driver \
+	%D%/unit/test_journal \
 	%D%/unit/test_machine \
 	%D%/unit/test_machine_call \
 	%D%/unit/test_plugin \
@@ -71,6 +72,7 @@ check_PROGRAMS += \
 %C%_unit_test_chart_rng_CPPFLAGS = $(AM_CPPFLAGS) $(LIBXML_CFLAGS)
 %C%_unit_test_chart_rng_LDADD = $(use_test) $(use_chart)
 %C%_unit_test_driver_LDADD = $(use_test) $(use_script)
+%C%_unit_test_journal_LDADD = $(use_test) $(use_journal)
 %C%_unit_test_machine_LDADD = $(use_test) $(use_script)
 %C%_unit_test_machine_call_LDADD = $(use_test) $(use_script)
 %C%_unit_test_plugin_LDADD = $(use_test_plugin)
