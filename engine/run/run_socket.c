@@ -30,8 +30,8 @@ struct run_door {
 	pthread_t thread;
 	char *path;
 	pthread_mutex_t lock;
-	pthread_cond_t gone;
 	int clients;
+	bool is_left;                /* by the engine: the last client frees it */
 	int client_fds[CLIENTS_MAX]; /* -1: free */
 };
 
@@ -43,6 +43,13 @@ struct client {
 	int refs;
 	bool is_gone; /* it does not read any more: nothing is sent to it */
 };
+
+static void door_free(struct run_door *door)
+{
+	pthread_mutex_destroy(&door->lock);
+	free(door->path);
+	free(door);
+}
 
 static void client_unref(struct client *client)
 {
@@ -56,10 +63,12 @@ static void client_unref(struct client *client)
 	close(client->fd);
 	door->client_fds[client->slot] = -1;
 	door->clients--;
-	pthread_cond_signal(&door->gone);
+	bool is_empty = door->is_left && door->clients == 0;
 	pthread_mutex_unlock(&door->lock);
 	pthread_mutex_destroy(&client->lock);
 	free(client);
+	if (is_empty)
+		door_free(door);
 }
 
 static bool send_all(int fd, const char *bytes, size_t len)
@@ -207,7 +216,6 @@ int engine_listen(struct engine *engine, const char *socket_path, struct err *er
 	door->engine = engine;
 	door->path = mem_dup_str(socket_path);
 	pthread_mutex_init(&door->lock, NULL);
-	pthread_cond_init(&door->gone, NULL);
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		door->client_fds[i] = -1;
 	door->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -241,17 +249,18 @@ void engine_listen_stop(struct engine *engine)
 	pthread_join(door->thread, NULL);
 	(void)unlink(door->path);
 	close(door->fd);
+	close(door->stop_pipe[0]);
+	close(door->stop_pipe[1]);
 	pthread_mutex_lock(&door->lock);
 	/* Their threads see the end of the stream; replies still owed keep the client alive. */
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		if (door->client_fds[i] >= 0)
 			shutdown(door->client_fds[i], SHUT_RDWR);
+	door->is_left = true;
+	bool is_empty = door->clients == 0;
 	pthread_mutex_unlock(&door->lock);
-	close(door->stop_pipe[0]);
-	close(door->stop_pipe[1]);
-	/* door itself stays: a client may still hold it until the process ends */
-	free(door->path);
-	door->path = NULL;
+	if (is_empty)
+		door_free(door);
 }
 
 /* --- the client's side ------------------------------------------------------------------ */
