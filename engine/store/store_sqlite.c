@@ -72,7 +72,7 @@ static const char *const statements[ST_COUNT] = {
 	[ST_RUN_NEW] = "INSERT INTO run VALUES(?,?,?,?,?,?,?,?,?,?)",
 	[ST_RUN_SET] = "UPDATE run SET status=?2,updated_ms=?3,wake_ms=?4,exclusive=?5,summary=?6"
 		       " WHERE no=?1",
-	[ST_RECORD] = "INSERT INTO record VALUES(?,?,?,?)",
+	[ST_RECORD] = "INSERT INTO record(run,seq,hash,body) VALUES(?,?,?,?)",
 	[ST_SNAPSHOT] = "INSERT OR REPLACE INTO snapshot VALUES(?,?,?)",
 	[ST_TASK] = "INSERT OR REPLACE INTO task VALUES(?,?,?,?,?,?,?)",
 	[ST_BLOB] = "INSERT OR IGNORE INTO blob VALUES(?,?)",

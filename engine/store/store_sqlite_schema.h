@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tables.  record is clustered by (run, seq): the rows of the runs in
- * flight, which have neighbouring numbers, share the few pages that a commit
- * writes.  run's row is written when a run starts, changes status, and ends;
- * never for an ordinary step.
+ * The tables.  record is append-only under a monotonic key, so that a commit of
+ * many runs writes few pages and fills them; the index finds a run's records.
+ * run's row is written when a run starts, changes status, and ends; never for
+ * an ordinary step.
  */
 #ifndef STORE_SQLITE_SCHEMA_H
 #define STORE_SQLITE_SCHEMA_H
@@ -20,8 +20,8 @@
 	"CREATE UNIQUE INDEX run_exclusive ON run(exclusive) WHERE exclusive IS NOT NULL;"         \
 	"CREATE INDEX run_open ON run(status, no) WHERE status < 10;"                              \
 	"CREATE INDEX run_wake ON run(wake_ms) WHERE wake_ms IS NOT NULL;"                         \
-	"CREATE TABLE record(run INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL,"      \
-	" body TEXT NOT NULL, PRIMARY KEY(run, seq)) STRICT, WITHOUT ROWID;"                       \
+	"CREATE TABLE record(id INTEGER PRIMARY KEY, run INTEGER NOT NULL, seq INTEGER NOT NULL,"  \
+	" hash BLOB NOT NULL, body TEXT NOT NULL, UNIQUE(run, seq)) STRICT;"                       \
 	"CREATE TABLE snapshot(run INTEGER PRIMARY KEY, seq INTEGER NOT NULL, body TEXT NOT NULL)" \
 	" STRICT;"                                                                                 \
 	"CREATE TABLE task(id TEXT PRIMARY KEY, run INTEGER NOT NULL, status INTEGER NOT NULL,"    \
