@@ -16,7 +16,7 @@
 
 static const char *const known_keys[] = { "store",       "graphs",  "rules",       "prompts",
 	                                  "artifacts",   "plugins", "plugin_pins", "workers",
-	                                  "connections", NULL };
+	                                  "connections", "serve",   NULL };
 
 static int read_file(const char *path, struct buf *ret, struct err *err)
 {
@@ -168,6 +168,9 @@ static int take(struct config *config, const json_t *table, struct err *err)
 	config->connections = json_is_object(connections) ? json_deep_copy(connections)
 	                                                  : json_object();
 	fill_defaults(config->connections);
+	const json_t *serve = json_at(table, "serve"); /* serve/ knows its keys */
+	config->serve = serve ? json_deep_copy(serve) : json_object();
+	fill_defaults(config->serve);
 	config->socket = mem_format("%s.sock", config->store);
 	return 0;
 }
@@ -244,5 +247,6 @@ void config_release(struct config *config)
 	json_decref(config->plugin_folders);
 	json_decref(config->plugin_pins);
 	json_decref(config->connections);
+	json_decref(config->serve);
 	*config = (struct config){ 0 };
 }

@@ -12,6 +12,7 @@ const struct command *const cli_commands[] = {
 	&command_task_done,  &command_graph_check,   &command_graph_exec,
 	&command_graph_dot,  &command_graph_mermaid, &command_rules_check,
 	&command_rules_test, &command_plugin_list,   &command_plugin_describe,
+	&command_token_new,  &command_token_list,    &command_token_revoke,
 	&command_audit_show, &command_audit_verify,  &command_doctor,
 	&command_serve,      &command_version,       NULL,
 };

@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_serve.c \
 	%D%/cli_table.c \
 	%D%/cli_task.c \
+	%D%/cli_token.c \
 	%D%/cli_world.c
 
-use_cli = %D%/libgw_cli.a $(use_run) $(use_script) $(use_report)
+use_cli = %D%/libgw_cli.a $(use_serve) $(use_run) $(use_script) $(use_report)

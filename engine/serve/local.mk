@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# HTTP in; libmicrohttpd.
+noinst_LIBRARIES += %D%/libgw_serve.a
+%C%_libgw_serve_a_CPPFLAGS = $(AM_CPPFLAGS) $(MICROHTTPD_CFLAGS)
+%C%_libgw_serve_a_SOURCES = \
+	%D%/serve.c \
+	%D%/serve.h \
+	%D%/serve_config.c \
+	%D%/serve_conn.c \
+	%D%/serve_exchange.c \
+	%D%/serve_frame.c \
+	%D%/serve_http.c \
+	%D%/serve_int.h \
+	%D%/serve_metrics.c \
+	%D%/serve_openapi.c \
+	%D%/serve_role.c \
+	%D%/serve_routes.c \
+	%D%/serve_runs.c \
+	%D%/serve_sign.c \
+	%D%/serve_stream.c \
+	%D%/serve_target.c \
+	%D%/serve_token.c \
+	%D%/serve_webhook.c
+
+use_serve = %D%/libgw_serve.a $(use_run) $(MICROHTTPD_LIBS)
