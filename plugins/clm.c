@@ -90,30 +90,38 @@ static void fail(const struct gw_host *host, struct gw_call *call, int status,
 		host->call->fail_reply(call, status, reply, code, message);
 		return;
 	}
-	struct gw_failure failure = { .size = sizeof(failure), .status = GW_E_BUSY,
-		                      .http_status = reply->code, .error_code = code,
-		                      .message = message, .error_type = "rate_limit" };
+	struct gw_failure failure = { .size = sizeof(failure),
+		                      .status = GW_E_BUSY,
+		                      .http_status = reply->code,
+		                      .error_code = code,
+		                      .message = message,
+		                      .error_type = "rate_limit" };
 	host->call->fail(call, &failure);
 }
 
 static void refuse(const struct gw_host *host, struct gw_call *call, int status, int http_status,
                    struct gw_str code, struct gw_str message)
 {
-	struct gw_failure failure = { .size = sizeof(failure), .status = status, .message = message,
-		                      .http_status = http_status, .error_code = code };
+	struct gw_failure failure = { .size = sizeof(failure),
+		                      .status = status,
+		                      .message = message,
+		                      .http_status = http_status,
+		                      .error_code = code };
 	host->call->fail(call, &failure);
 }
 
 /* --- one envelope ------------------------------------------------------------ */
 
-static struct gw_str text_at(const struct gw_host *host, const struct gw_json *value, const char *path)
+static struct gw_str text_at(const struct gw_host *host, const struct gw_json *value,
+                             const char *path)
 {
 	return host->json->str(host->json->get(value, path));
 }
 
 /* The value of the custom field whose name stands in that setting. */
 static struct gw_str field(const struct gw_host *host, struct gw_call *call,
-                           const struct gw_json *envelope, const char *setting, const char *fallback)
+                           const struct gw_json *envelope, const char *setting,
+                           const char *fallback)
 {
 	static const char *const lists[] = { "customFields.textCustomFields",
 		                             "customFields.listCustomFields" };
@@ -134,21 +142,23 @@ static struct gw_str status_of(const struct gw_host *host, struct gw_call *call,
                                const struct gw_json *envelope)
 {
 	static const char *const known[][2] = {
-		{ "created", "DRAFT" },      { "sent", "SENT" },         { "delivered", "SENT" },
-		{ "correct", "SENT" },       { "signed", "SIGNED" },     { "completed", "EXECUTED" },
-		{ "declined", "DECLINED" },  { "voided", "VOIDED" },     { "deleted", "VOIDED" },
+		{ "created", "DRAFT" },     { "sent", "SENT" },     { "delivered", "SENT" },
+		{ "correct", "SENT" },      { "signed", "SIGNED" }, { "completed", "EXECUTED" },
+		{ "declined", "DECLINED" }, { "voided", "VOIDED" }, { "deleted", "VOIDED" },
 		{ "timedout", "EXPIRED" },
 	};
 	struct gw_str raw = text_at(host, envelope, "status"), pair, ours;
 	struct gw_str list = host->call->setting(call, "statuses", "");
 	while (next_part(&list, ',', &pair))
-		if (next_part(&pair, '=', &ours) && is_equal(ours, raw) && next_part(&pair, '=', &ours))
+		if (next_part(&pair, '=', &ours) && is_equal(ours, raw) &&
+		    next_part(&pair, '=', &ours))
 			return ours;
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		if (is(raw, known[i][0]))
 			return (struct gw_str){ known[i][1], strlen(known[i][1]) };
 	if (is(raw, "processing"))
-		return text_at(host, envelope, "sentDateTime").len > 0 ? GW_LIT("SENT") : GW_LIT("DRAFT");
+		return text_at(host, envelope, "sentDateTime").len > 0 ? GW_LIT("SENT")
+		                                                       : GW_LIT("DRAFT");
 	return GW_LIT("UNKNOWN");
 }
 
@@ -180,11 +190,13 @@ static size_t add_signatories(const struct gw_host *host, struct gw_call *call,
 		j->set(one, "name", j->get(signer, "name"));
 		j->set(one, "email", j->get(signer, "email"));
 		j->set(one, "role", j->get(signer, "roleName"));
-		j->set_str(one, "state", has_signed               ? GW_LIT("SIGNED") :
-		                         is(status, "declined")   ? GW_LIT("DECLINED") :
-		                                                    GW_LIT("PENDING"));
+		j->set_str(one, "state",
+		           has_signed               ? GW_LIT("SIGNED")
+		           : is(status, "declined") ? GW_LIT("DECLINED")
+		                                    : GW_LIT("PENDING"));
 		j->set(one, "signed_at", j->get(signer, "signedDateTime"));
-		j->set_bool(one, "customer", is_customer(host, call, text_at(host, signer, "roleName")));
+		j->set_bool(one, "customer",
+		            is_customer(host, call, text_at(host, signer, "roleName")));
 		j->push(list, one);
 		pending += !has_signed;
 	}
@@ -198,15 +210,16 @@ static void set_date(const struct gw_host *host, struct gw_call *call, struct gw
 	static const char shape[] = "dddd-dd-dd";
 	bool is_date = text.len >= DATE_LEN;
 	for (size_t i = 0; is_date && shape[i]; i++)
-		is_date = shape[i] == 'd' ? text.ptr[i] >= '0' && text.ptr[i] <= '9' :
-		                            text.ptr[i] == shape[i];
+		is_date = shape[i] == 'd' ? text.ptr[i] >= '0' && text.ptr[i] <= '9'
+		                          : text.ptr[i] == shape[i];
 	if (is_date)
 		host->json->set_str(result, key, (struct gw_str){ text.ptr, DATE_LEN });
 	else
 		host->json->set_null(result, key);
 	if (!is_date && text.len > 0)
-		host->call->note(call, "a date of the envelope is not in the form YYYY-MM-DD and was "
-		                       "taken as missing");
+		host->call->note(call,
+		                 "a date of the envelope is not in the form YYYY-MM-DD and was "
+		                 "taken as missing");
 }
 
 static void set_terms(const struct gw_host *host, struct gw_call *call, struct gw_json *result,
@@ -231,7 +244,8 @@ static void finish(const struct gw_host *host, struct gw_call *call, const struc
 	struct gw_json *result = j->object(call), *signatories = j->list(call);
 	struct gw_str status = status_of(host, call, envelope);
 	struct gw_str account = field(host, call, envelope, "field_account", "account_id");
-	size_t pending = add_signatories(host, call, j->get(envelope, "recipients.signers"), signatories);
+	size_t pending = add_signatories(host, call, j->get(envelope, "recipients.signers"),
+	                                 signatories);
 	pending += add_signatories(host, call, j->get(envelope, "recipients.inPersonSigners"),
 	                           signatories);
 	if (account.len > 0 && !is_equal(account, host->call->str(call, "account_id"))) {
@@ -367,16 +381,20 @@ static void get_contract(const struct gw_host *host, struct gw_call *call)
 		name = host->call->setting(call, "field_account", "account_id");
 		value = host->call->str(call, "account_id");
 	}
-	value = host->call->format(call, "%.*s=%.*s", (int)name.len, name.ptr, (int)value.len, value.ptr);
+	value = host->call->format(call, "%.*s=%.*s", (int)name.len, name.ptr, (int)value.len,
+	                           value.ptr);
 	value = host->call->url(call, value);
 	from = host->call->url(call, from);
-	send(host, call, host->call->format(call, "?" INCLUDE "&from_date=%.*s&custom_field=%.*s",
-	                                    (int)from.len, from.ptr, (int)value.len, value.ptr),
+	send(host, call,
+	     host->call->format(call, "?" INCLUDE "&from_date=%.*s&custom_field=%.*s",
+	                        (int)from.len, from.ptr, (int)value.len, value.ptr),
 	     list_done);
 }
 
 /* --- what there is ------------------------------------------------------------ */
 
+/* Schemas and tables have lines of their own. */
+/* clang-format off */
 #define TEXT_OR_NULL "{\"type\":[\"string\",\"null\"]}"
 #define SETTING(name, fallback, what) "\"" name "\":{\"type\":\"string\",\"minLength\":1," \
 	"\"default\":\"" fallback "\",\"description\":\"" what "\"}"
@@ -386,7 +404,8 @@ static const struct gw_action get_contract_action = {
 	.summary = "Reads the contract of an account: its status, signatories, dates and terms.",
 	.params =
 		"{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"account_id\"],"
-		"\"properties\":{\"account_id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,"
+		"\"properties\":{\"account_id\":{\"type\":\"string\",\"minLength\":1,"
+		"\"maxLength\":255,"
 		"\"description\":\"The account whose contract is meant\"},"
 		"\"contract_id\":{\"type\":[\"string\",\"null\"],\"maxLength\":255,\"description\":"
 		"\"The envelope's id, or the contract's id in the CRM; without it the account's "
@@ -398,15 +417,18 @@ static const struct gw_action get_contract_action = {
 		"\"status\":{\"enum\":[\"DRAFT\",\"SENT\",\"SIGNED\",\"EXECUTED\",\"DECLINED\","
 		"\"VOIDED\",\"EXPIRED\",\"UNKNOWN\"]},"
 		"\"title\":" TEXT_OR_NULL ","
-		"\"signatories\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
+		"\"signatories\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+		"\"properties\":{"
 		"\"name\":" TEXT_OR_NULL ",\"email\":" TEXT_OR_NULL ",\"role\":" TEXT_OR_NULL ","
-		"\"state\":{\"enum\":[\"PENDING\",\"SIGNED\",\"DECLINED\"]},\"signed_at\":" TEXT_OR_NULL
-		",\"customer\":{\"type\":\"boolean\",\"description\":\"Does the customer sign here?\"}}}},"
+		"\"state\":{\"enum\":[\"PENDING\",\"SIGNED\",\"DECLINED\"]},\"signed_at\":"
+		TEXT_OR_NULL
+		",\"customer\":{\"type\":\"boolean\",\"description\":\"Does the customer sign "
+		"here?\"}}}},"
 		"\"effective_date\":" TEXT_OR_NULL ",\"expiry_date\":" TEXT_OR_NULL ","
 		"\"key_terms\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
 		"\"executed_at\":" TEXT_OR_NULL ",\"void_reason\":" TEXT_OR_NULL ","
-		"\"contracts\":{\"type\":\"integer\",\"description\":\"How many there are that are not "
-		"void\"},"
+		"\"contracts\":{\"type\":\"integer\",\"description\":\"How many there are that are "
+		"not void\"},"
 		"\"amended\":{\"type\":\"boolean\",\"description\":\"Is there more than one?\"}}}",
 	.personal = "result.signatories[].name result.signatories[].email",
 	.state_size = sizeof(struct contract), .start = get_contract,
@@ -448,18 +470,21 @@ static const struct gw_plugin plugin = {
 	.actions = actions, .errors = errors, .classify = classify,
 	.settings =
 		"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-		"\"account_id\":{\"type\":\"string\",\"description\":\"The DocuSign account; absent: the "
-		"connection's URL ends with it already\"},"
+		"\"account_id\":{\"type\":\"string\",\"description\":\"The DocuSign account; "
+		"absent: the connection's URL ends with it already\"},"
 		SETTING("from_date", "2015-01-01T00:00:00Z", "Older envelopes are not searched") ","
 		SETTING("field_account", "account_id", "Custom field: the account") ","
-		SETTING("field_contract", "salesforce_contract_id", "Custom field: the CRM's contract") ","
-		SETTING("field_effective", "effective_date", "Custom field: first day, YYYY-MM-DD") ","
+		SETTING("field_contract", "salesforce_contract_id",
+			"Custom field: the CRM's contract") ","
+		SETTING("field_effective", "effective_date",
+			"Custom field: first day, YYYY-MM-DD") ","
 		SETTING("field_expiry", "expiry_date", "Custom field: last day, YYYY-MM-DD") ","
 		SETTING("field_terms", "key_terms", "Custom field: terms, separated by ;") ","
 		SETTING("customer_roles", "Customer", "Role names of the customer, by comma") ","
-		"\"statuses\":{\"type\":\"string\",\"description\":\"Further statuses: name=OURS, by "
-		"comma\"}}}",
+		"\"statuses\":{\"type\":\"string\",\"description\":\"Further statuses: name=OURS, "
+		"by comma\"}}}",
 };
+/* clang-format on */
 
 GW_EXPORT const struct gw_plugin *gw_plugin_entry(void)
 {

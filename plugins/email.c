@@ -16,8 +16,10 @@ enum { HEADERS_MAX = 20, ADDRESSES_MAX = 50, ADDRESS_BYTES_MAX = 254, LOCAL_BYTE
 
 static void refuse(const struct gw_host *host, struct gw_call *call, struct gw_str message)
 {
-	struct gw_failure failure = { .size = sizeof(failure), .status = GW_E_INPUT,
-		                      .error_code = GW_LIT("INVALID_MAIL"), .message = message };
+	struct gw_failure failure = { .size = sizeof(failure),
+		                      .status = GW_E_INPUT,
+		                      .error_code = GW_LIT("INVALID_MAIL"),
+		                      .message = message };
 	host->call->fail(call, &failure);
 }
 
@@ -73,7 +75,8 @@ static bool addresses_of(const struct gw_host *host, struct gw_call *call, const
 		struct gw_str text = j->str(is_list ? j->at(value, i) : value);
 		for (size_t from = 0, len; from <= text.len; from += len + 1) {
 			const char *comma = memchr(text.ptr + from, ',', text.len - from);
-			len = comma && !is_list ? (size_t)(comma - text.ptr) - from : text.len - from;
+			len = comma && !is_list ? (size_t)(comma - text.ptr) - from
+			                        : text.len - from;
 			struct gw_str one = { text.ptr + from, len };
 			while (one.len > 0 && one.ptr[0] == ' ')
 				one = (struct gw_str){ one.ptr + 1, one.len - 1 };
@@ -83,9 +86,12 @@ static bool addresses_of(const struct gw_host *host, struct gw_call *call, const
 			if (++addresses > ADDRESSES_MAX)
 				fault = "there are more than 50 addresses";
 			if (fault) {
-				refuse(host, call, host->call->format(
-				       call, "the address \"%.*s\" in %s cannot be used: %s",
-				       one.len < 100 ? (int)one.len : 100, one.ptr, name, fault));
+				refuse(host, call,
+				       host->call->format(
+					       call,
+					       "the address \"%.*s\" in %s cannot be used: %s",
+					       one.len < 100 ? (int)one.len : 100, one.ptr, name,
+					       fault));
 				return false;
 			}
 			*ret = host->call->format(call, "%.*s%s%.*s", (int)ret->len, ret->ptr,
@@ -120,8 +126,9 @@ static size_t headers_of(const struct gw_host *host, struct gw_call *call,
 	const struct gw_json *given = host->json->get(host->call->params(call), "headers");
 	size_t count = 0;
 	for (; count < host->json->count(given) && count < HEADERS_MAX; count++)
-		headers[count] = (struct gw_header){ host->json->key(given, count),
-			                             host->json->str(host->json->at(given, count)) };
+		headers[count] = (struct gw_header){
+			host->json->key(given, count), host->json->str(host->json->at(given, count))
+		};
 	if (!host->json->member(given, GW_LIT("Auto-Submitted")))
 		headers[count++] = (struct gw_header){ GW_LIT("Auto-Submitted"),
 			                               GW_LIT("auto-generated") };
@@ -131,12 +138,14 @@ static size_t headers_of(const struct gw_host *host, struct gw_call *call,
 static void send(const struct gw_host *host, struct gw_call *call)
 {
 	struct gw_header headers[HEADERS_MAX + 1];
-	struct gw_mail mail = { .size = sizeof(mail), .headers = headers,
+	struct gw_mail mail = { .size = sizeof(mail),
+		                .headers = headers,
 		                .subject = host->call->str(call, "subject"),
 		                .text = host->call->str(call, "text"),
 		                .html = host->call->str(call, "html") };
 	mail.header_count = headers_of(host, call, headers);
-	if (!addresses_of(host, call, "to", &mail.to) || !addresses_of(host, call, "cc", &mail.cc) ||
+	if (!addresses_of(host, call, "to", &mail.to) ||
+	    !addresses_of(host, call, "cc", &mail.cc) ||
 	    !addresses_of(host, call, "reply_to", &mail.reply_to))
 		return;
 	if (mail.to.len == 0) {
@@ -148,6 +157,8 @@ static void send(const struct gw_host *host, struct gw_call *call)
 
 /* --- what there is ------------------------------------------------------------ */
 
+/* Schemas and tables have lines of their own. */
+/* clang-format off */
 #define ADDRESSES(name, what) "\"" name "\":{\"type\":[\"string\",\"array\"],\"maxLength\":10000," \
 	"\"items\":{\"type\":\"string\"},\"description\":\"" what "\"}"
 
@@ -164,7 +175,8 @@ static const struct gw_action send_action = {
 		"\"text\":{\"type\":\"string\",\"minLength\":1,\"description\":\"The mail as plain "
 		"text\"},"
 		"\"html\":{\"type\":\"string\",\"description\":\"The same as HTML\"},"
-		"\"headers\":{\"type\":\"object\",\"maxProperties\":20,\"propertyNames\":{\"pattern\":"
+		"\"headers\":{\"type\":\"object\",\"maxProperties\":20,\"propertyNames\":{"
+		"\"pattern\":"
 		"\"^(X-[A-Za-z0-9-]+|List-[A-Za-z0-9-]+|Auto-Submitted|Importance|In-Reply-To|"
 		"References)$\"},\"additionalProperties\":{\"type\":\"string\"},\"description\":"
 		"\"Further headers: X-..., List-..., Auto-Submitted, Importance, In-Reply-To, "
@@ -189,10 +201,12 @@ static const struct gw_error_row *const errors[] = {
 	ROW("SMTP_450", "server", LATER, "IT/DevOps"),
 	ROW("SMTP_451", "server", LATER, "IT/DevOps"),
 	ROW("SMTP_452", "server", LATER, "IT/DevOps"),
-	ROW("SMTP_530", "authentication", "Give the mail connection a user and password.", "IT/DevOps"),
+	ROW("SMTP_530", "authentication", "Give the mail connection a user and password.",
+	    "IT/DevOps"),
 	ROW("SMTP_535", "authentication", "Correct the mail connection's user and password.",
 	    "IT/DevOps"),
-	ROW("SMTP_550", "not_found", "Correct the recipient's address; the server knows no such box.",
+	ROW("SMTP_550", "not_found",
+	    "Correct the recipient's address; the server knows no such box.",
 	    "CS"),
 	ROW("SMTP_551", "not_found", ADDRESS, "CS"),
 	ROW("SMTP_552", "validation", "Make the mail smaller.", "Integration Admin"),
@@ -209,6 +223,7 @@ static const struct gw_plugin plugin = {
 	.actions = actions, .errors = errors,
 	.settings = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{}}",
 };
+/* clang-format on */
 
 GW_EXPORT const struct gw_plugin *gw_plugin_entry(void)
 {

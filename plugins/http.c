@@ -20,8 +20,10 @@ static bool is(struct gw_str text, const char *what)
 
 static void refuse(const struct gw_host *host, struct gw_call *call, struct gw_str message)
 {
-	struct gw_failure failure = { .size = sizeof(failure), .status = GW_E_INPUT,
-		                      .error_code = GW_LIT("INVALID_REQUEST"), .message = message };
+	struct gw_failure failure = { .size = sizeof(failure),
+		                      .status = GW_E_INPUT,
+		                      .error_code = GW_LIT("INVALID_REQUEST"),
+		                      .message = message };
 	host->call->fail(call, &failure);
 }
 
@@ -63,10 +65,12 @@ static struct gw_str first_text(const struct gw_host *host, const struct gw_json
 static void fail(const struct gw_host *host, struct gw_call *call, int status,
                  const struct gw_http_reply *reply)
 {
-	static const char *const codes[] = { "error.code", "error.type", "code", "errorCode",
-		                             "[0].errorCode", "error", NULL };
-	static const char *const texts[] = { "error.message", "message", "[0].message",
-		                             "error_description", "detail", "title", NULL };
+	static const char *const codes[] = { "error.code",    "error.type", "code", "errorCode",
+		                             "[0].errorCode", "error",      NULL };
+	static const char *const texts[] = {
+		"error.message", "message", "[0].message", "error_description",
+		"detail",        "title",   NULL
+	};
 	const struct gw_json *body = host->json->parse(call, reply->body);
 	host->call->fail_reply(call, status, reply, first_text(host, body, codes),
 	                       first_text(host, body, texts));
@@ -75,8 +79,9 @@ static void fail(const struct gw_host *host, struct gw_call *call, int status,
 static const struct gw_json *headers_of(const struct gw_host *host, struct gw_call *call,
                                         const struct gw_http_reply *reply)
 {
-	static const char *const names[] = { "Content-Type", "Location", "ETag", "Last-Modified",
-		                             "Link", "Retry-After", "X-Request-ID" };
+	static const char *const names[] = { "Content-Type",  "Location", "ETag",
+		                             "Last-Modified", "Link",     "Retry-After",
+		                             "X-Request-ID" };
 	struct gw_json *headers = host->json->object(call);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		struct gw_str value = reply->header(reply, names[i]);
@@ -143,9 +148,10 @@ static bool path_of(const struct gw_host *host, struct gw_call *call, struct gw_
 			piece = encoded(host, call, host->json->member(values, name));
 		}
 		if (piece.len == 0) {
-			refuse(host, call, host->call->format(
-			       call, "values has nothing for a {name} of the path %.*s",
-			       (int)path.len, path.ptr));
+			refuse(host, call,
+			       host->call->format(
+				       call, "values has nothing for a {name} of the path %.*s",
+				       (int)path.len, path.ptr));
 			return false;
 		}
 		*ret = join(host, call, *ret, piece);
@@ -161,11 +167,12 @@ static struct gw_str with_pair(const struct gw_host *host, struct gw_call *call,
 	if (!text.ptr)
 		return path; /* null: left out */
 	name = host->call->url(call, name);
-	return host->call->format(call, "%.*s%s%.*s=%.*s", (int)path.len, path.ptr, mark, (int)name.len,
-	                          name.ptr, (int)text.len, text.ptr);
+	return host->call->format(call, "%.*s%s%.*s=%.*s", (int)path.len, path.ptr, mark,
+	                          (int)name.len, name.ptr, (int)text.len, text.ptr);
 }
 
-static struct gw_str with_query(const struct gw_host *host, struct gw_call *call, struct gw_str path)
+static struct gw_str with_query(const struct gw_host *host, struct gw_call *call,
+                                struct gw_str path)
 {
 	const struct gw_json_ops *j = host->json;
 	const struct gw_json *query = j->get(host->call->params(call), "query");
@@ -183,10 +190,21 @@ static struct gw_str with_query(const struct gw_host *host, struct gw_call *call
 static bool put_headers(const struct gw_host *host, struct gw_call *call,
                         struct gw_header headers[HEADERS_MAX], size_t *count)
 {
-	static const char *const barred[] = { "Authorization", "Proxy-Authorization", "Host", "Cookie",
-		                              "Content-Length", "Content-Type", "Transfer-Encoding",
-		                              "Connection", "Upgrade", "TE", "Trailer", "Expect",
-		                              "Idempotency-Key", "X-Correlation-ID", "traceparent",
+	static const char *const barred[] = { "Authorization",
+		                              "Proxy-Authorization",
+		                              "Host",
+		                              "Cookie",
+		                              "Content-Length",
+		                              "Content-Type",
+		                              "Transfer-Encoding",
+		                              "Connection",
+		                              "Upgrade",
+		                              "TE",
+		                              "Trailer",
+		                              "Expect",
+		                              "Idempotency-Key",
+		                              "X-Correlation-ID",
+		                              "traceparent",
 		                              "tracestate" };
 	const struct gw_json *given = host->json->get(host->call->params(call), "headers");
 	for (*count = 0; *count < host->json->count(given) && *count < HEADERS_MAX; (*count)++) {
@@ -194,11 +212,13 @@ static bool put_headers(const struct gw_host *host, struct gw_call *call,
 		for (size_t i = 0; i < sizeof(barred) / sizeof(*barred); i++) {
 			if (!is(name, barred[i]))
 				continue;
-			refuse(host, call, host->call->format(
-			       call, "the header %s is set by the connection", barred[i]));
+			refuse(host, call,
+			       host->call->format(call, "the header %s is set by the connection",
+			                          barred[i]));
 			return false;
 		}
-		headers[*count] = (struct gw_header){ name, host->json->str(host->json->at(given, *count)) };
+		headers[*count] =
+			(struct gw_header){ name, host->json->str(host->json->at(given, *count)) };
 	}
 	return true;
 }
@@ -207,8 +227,9 @@ static void send(const struct gw_host *host, struct gw_call *call, const char *m
 {
 	struct gw_header headers[HEADERS_MAX];
 	const struct gw_json *body = host->json->get(host->call->params(call), "body");
-	struct gw_http_req req = { .size = sizeof(req), .method = method, .effect = effect,
-		                   .headers = headers };
+	struct gw_http_req req = {
+		.size = sizeof(req), .method = method, .effect = effect, .headers = headers
+	};
 	if (!path_of(host, call, &req.path) || !put_headers(host, call, headers, &req.header_count))
 		return;
 	req.path = with_query(host, call, req.path);
@@ -223,9 +244,9 @@ static void request(const struct gw_host *host, struct gw_call *call)
 	static const struct {
 		const char *method;
 		int effect;
-	} methods[] = { { "GET", GW_EFFECT_READ },   { "HEAD", GW_EFFECT_READ },
-		        { "PUT", GW_EFFECT_KEYED },  { "DELETE", GW_EFFECT_KEYED },
-		        { "POST", GW_EFFECT_ONCE },  { "PATCH", GW_EFFECT_ONCE } };
+	} methods[] = { { "GET", GW_EFFECT_READ },  { "HEAD", GW_EFFECT_READ },
+		        { "PUT", GW_EFFECT_KEYED }, { "DELETE", GW_EFFECT_KEYED },
+		        { "POST", GW_EFFECT_ONCE }, { "PATCH", GW_EFFECT_ONCE } };
 	struct gw_str method = host->call->str(call, "method");
 	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
 		if (is(method, methods[i].method))
@@ -259,29 +280,35 @@ static void del(const struct gw_host *host, struct gw_call *call)
 
 /* --- what there is ------------------------------------------------------------ */
 
+/* Schemas and tables have lines of their own. */
+/* clang-format off */
 #define WHERE \
-	"\"path\":{\"type\":\"string\",\"pattern\":\"^/\",\"description\":\"Below the connection's " \
-	"URL; {name} stands for a value of values\"}," \
+	"\"path\":{\"type\":\"string\",\"pattern\":\"^/\",\"description\":\"Below the " \
+	"connection's URL; {name} stands for a value of values\"}," \
 	"\"values\":{\"type\":\"object\",\"description\":\"The values of the path, by name\"}," \
 	"\"query\":{\"type\":\"object\",\"description\":\"Added to the path; a list repeats its " \
 	"name, null is left out\"}," \
 	"\"headers\":{\"type\":\"object\",\"maxProperties\":40,\"propertyNames\":{\"pattern\":" \
 	"\"^[A-Za-z0-9_-]+$\"},\"additionalProperties\":{\"type\":\"string\"},\"description\":" \
 	"\"Further headers\"}," \
-	"\"ok\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"integer\",\"minimum\":200," \
+	"\"ok\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"type\":\"integer\"," \
+	"\"minimum\":200," \
 	"\"maximum\":599},\"description\":\"The statuses that are fine; 2xx when absent\"}"
 #define BODY ",\"body\":{\"description\":\"Sent as JSON\"}"
 #define PARAMS(required) "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" \
 	required "],\"properties\":{" WHERE
-#define RESULT "{\"type\":\"object\",\"required\":[\"status\",\"body\",\"headers\"],\"properties\":{" \
+#define RESULT \
+	"{\"type\":\"object\",\"required\":[\"status\",\"body\",\"headers\"],\"properties\":{" \
 	"\"status\":{\"type\":\"integer\",\"description\":\"The HTTP status\"}," \
 	"\"body\":{\"description\":\"JSON as a value, other text as text, null when empty\"}," \
 	"\"headers\":{\"type\":\"object\",\"description\":\"Content-Type, Location, ETag, ...\"}}}"
 
 static const struct gw_action request_action = {
 	.size = sizeof(request_action), .effect = GW_EFFECT_ONCE, .name = "request",
-	.summary = "Any method; GET and HEAD are read, PUT and DELETE keyed, POST and PATCH done once.",
-	.params = PARAMS("\"method\",\"path\"") BODY ",\"method\":{\"enum\":[\"GET\",\"HEAD\",\"POST\","
+	.summary = "Any method; GET and HEAD are read, PUT and DELETE keyed, POST and PATCH done "
+		   "once.",
+	.params = PARAMS("\"method\",\"path\"") BODY
+	",\"method\":{\"enum\":[\"GET\",\"HEAD\",\"POST\","
 		"\"PUT\",\"PATCH\",\"DELETE\"]}}}",
 	.result = RESULT, .start = request,
 };
@@ -320,8 +347,9 @@ static const struct gw_action *const actions[] = { &request_action, &get_action,
 	                                           NULL };
 
 static const struct gw_error_row *const errors[] = {
-	&(const struct gw_error_row){ sizeof(struct gw_error_row), 0, "INVALID_REQUEST", "validation",
-	                              "Correct the parameters of the call.", "Integration Admin" },
+	&(const struct gw_error_row){ sizeof(struct gw_error_row), 0, "INVALID_REQUEST",
+		                      "validation", "Correct the parameters of the call.",
+		                      "Integration Admin" },
 	NULL,
 };
 
@@ -332,6 +360,7 @@ static const struct gw_plugin plugin = {
 	.actions = actions, .errors = errors, .classify = classify,
 	.settings = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{}}",
 };
+/* clang-format on */
 
 GW_EXPORT const struct gw_plugin *gw_plugin_entry(void)
 {

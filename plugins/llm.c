@@ -72,8 +72,10 @@ static void fail(const struct gw_host *host, struct gw_call *call, int status,
 	const struct gw_json *body = host->json->parse(call, reply->body);
 	const struct gw_json *error = host->json->get(body, "error");
 	struct gw_str message = host->json->str(host->json->get(error, "message"));
-	struct gw_failure failure = { .size = sizeof(failure), .status = GW_E_DENIED,
-		                      .error_code = code_of(host, call, error), .message = message };
+	struct gw_failure failure = { .size = sizeof(failure),
+		                      .status = GW_E_DENIED,
+		                      .error_code = code_of(host, call, error),
+		                      .message = message };
 	if (message.len == 0)
 		message = host->json->str(error); /* {"error": "text"} */
 	if (message.len > 0)
@@ -90,7 +92,9 @@ static void fail(const struct gw_host *host, struct gw_call *call, int status,
 static void reject(const struct gw_host *host, struct gw_call *call, struct gw_str code,
                    struct gw_str why)
 {
-	struct gw_failure failure = { .size = sizeof(failure), .status = GW_E_REPLY, .error_code = code };
+	struct gw_failure failure = { .size = sizeof(failure),
+		                      .status = GW_E_REPLY,
+		                      .error_code = code };
 	failure.message = host->call->format(call, "LLM: %.*s", (int)why.len, why.ptr);
 	host->call->fail(call, &failure);
 }
@@ -129,7 +133,8 @@ static void ask(const struct gw_host *host, struct gw_call *call)
 	const struct complete *all = host->call->state(call);
 	const struct gw_prompt *prompt = all->prompt;
 	struct gw_json *body = host->json->object(call), *messages = host->json->list(call);
-	struct gw_str limit = host->call->setting(call, "max_tokens_field", "max_completion_tokens");
+	struct gw_str limit = host->call->setting(call, "max_tokens_field",
+	                                          "max_completion_tokens");
 	struct gw_str model = prompt->model;
 	if (model.len == 0)
 		model = host->call->setting(call, "model", "gpt-4o-mini");
@@ -138,12 +143,14 @@ static void ask(const struct gw_host *host, struct gw_call *call)
 	host->json->set_str(body, "model", model);
 	host->json->set(body, "messages", messages);
 	if (prompt->max_tokens > 0)
-		host->json->set_int(body, host->call->format(call, "%.*s", (int)limit.len, limit.ptr).ptr,
+		host->json->set_int(body,
+		                    host->call->format(call, "%.*s", (int)limit.len, limit.ptr).ptr,
 		                    prompt->max_tokens);
 	if (prompt->temperature >= 0 && !all->no_temperature)
 		host->json->set_num(body, "temperature", prompt->temperature);
 	host->json->set(body, "response_format", format_of(host, call, prompt));
-	struct gw_http_req req = { .size = sizeof(req), .method = "POST",
+	struct gw_http_req req = { .size = sizeof(req),
+		                   .method = "POST",
 		                   .path = GW_LIT("/chat/completions"),
 		                   .body = host->json->text(call, body) };
 	host->http->send(call, &req, complete_done);
@@ -200,7 +207,8 @@ static const struct gw_json *data_of(const struct gw_host *host, struct gw_call 
 	else if (text.len == 0)
 		reject(host, call, GW_LIT("NO_ANSWER"), GW_LIT("the answer holds no text"));
 	else if (text.len > ANSWER_BYTES_MAX)
-		reject(host, call, GW_LIT("INVALID_ANSWER"), GW_LIT("the answer has more than 64 KiB"));
+		reject(host, call, GW_LIT("INVALID_ANSWER"),
+		       GW_LIT("the answer has more than 64 KiB"));
 	else if (!all->prompt->schema)
 		return data;
 	else if (!(data = host->json->parse(call, text)))
@@ -257,19 +265,23 @@ static void complete(const struct gw_host *host, struct gw_call *call)
 
 /* --- what there is ------------------------------------------------------------ */
 
+/* Schemas and tables have lines of their own. */
+/* clang-format off */
 static const struct gw_action complete_action = {
 	.size = sizeof(complete_action), .effect = GW_EFFECT_KEYED, .name = "complete",
-	.summary = "Has a model answer a prompt; the answer is checked against the prompt's schema.",
+	.summary = "Has a model answer a prompt; the answer is checked against the prompt's "
+		   "schema.",
 	.params =
 		"{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"prompt\"],"
-		"\"properties\":{\"prompt\":{\"type\":\"string\",\"pattern\":\"^[a-z][a-z0-9_-]{0,63}$\","
+		"\"properties\":{\"prompt\":{\"type\":\"string\","
+		"\"pattern\":\"^[a-z][a-z0-9_-]{0,63}$\","
 		"\"description\":\"The prompt's name\"},"
-		"\"values\":{\"type\":\"object\",\"description\":\"What the prompt may choose its fields "
-		"from\"}}}",
+		"\"values\":{\"type\":\"object\",\"description\":\"What the prompt may choose its "
+		"fields from\"}}}",
 	.result =
 		"{\"type\":\"object\",\"required\":[\"data\",\"model\",\"usage\",\"prompt\"],"
-		"\"properties\":{\"data\":{\"description\":\"The answer: what the prompt's schema says, "
-		"or text when it has none\"},"
+		"\"properties\":{\"data\":{\"description\":\"The answer: what the prompt's schema "
+		"says, or text when it has none\"},"
 		"\"model\":{\"type\":\"string\",\"description\":\"The model that answered\"},"
 		"\"usage\":{\"type\":[\"object\",\"null\"],\"description\":\"Tokens\"},"
 		"\"prompt\":{\"type\":\"object\",\"description\":\"Name, version and hash of the "
@@ -301,7 +313,8 @@ static const struct gw_error_row *const errors[] = {
 	    "Integration Admin"),
 	ROW(0, "REFUSED", "refusal", ANSWER, "Integration Admin"),
 	ROW(0, "CONTENT_FILTER", "refusal", ANSWER, "Integration Admin"),
-	ROW(0, "TRUNCATED", "malformed_reply", "Raise the prompt's max_tokens.", "Integration Admin"),
+	ROW(0, "TRUNCATED", "malformed_reply", "Raise the prompt's max_tokens.",
+	    "Integration Admin"),
 	ROW(0, "NO_ANSWER", "malformed_reply", ANSWER, "Integration Admin"),
 	ROW(0, "INVALID_ANSWER", "malformed_reply", ANSWER, "Integration Admin"),
 	ROW(0, "server_error", "server", "Try again later.", "Support Team"),
@@ -320,9 +333,10 @@ static const struct gw_plugin plugin = {
 		"\"model\":{\"type\":\"string\",\"minLength\":1,\"default\":\"gpt-4o-mini\","
 		"\"description\":\"For prompts that name none\"},"
 		"\"max_tokens_field\":{\"enum\":[\"max_completion_tokens\",\"max_tokens\"],"
-		"\"default\":\"max_completion_tokens\",\"description\":\"Ollama and older servers know "
-		"only max_tokens\"}}}",
+		"\"default\":\"max_completion_tokens\",\"description\":\"Ollama and older servers "
+		"know only max_tokens\"}}}",
 };
+/* clang-format on */
 
 GW_EXPORT const struct gw_plugin *gw_plugin_entry(void)
 {

@@ -48,8 +48,11 @@ static void fail(const struct gw_host *host, struct gw_call *call, int status,
 static void refuse(const struct gw_host *host, struct gw_call *call, int status, int http_status,
                    struct gw_str code, struct gw_str message)
 {
-	struct gw_failure failure = { .size = sizeof(failure), .status = status, .message = message,
-		                      .http_status = http_status, .error_code = code };
+	struct gw_failure failure = { .size = sizeof(failure),
+		                      .status = status,
+		                      .message = message,
+		                      .http_status = http_status,
+		                      .error_code = code };
 	host->call->fail(call, &failure);
 }
 
@@ -80,7 +83,8 @@ static struct gw_str quoted(const struct gw_host *host, struct gw_call *call, st
 
 static bool is_word(char c)
 {
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       c == '_';
 }
 
 /* The length of the next piece of a query: a string, a :name, or text without either. */
@@ -106,7 +110,8 @@ static struct gw_str literal(const struct gw_host *host, struct gw_call *call,
 		return quoted(host, call, host->json->str(value));
 	if (type == GW_JSON_BOOL)
 		return host->json->truth(value) ? GW_LIT("'T'") : GW_LIT("'F'");
-	return type == GW_JSON_INT || type == GW_JSON_REAL ? host->json->text(call, value) : GW_LIT("");
+	return type == GW_JSON_INT || type == GW_JSON_REAL ? host->json->text(call, value)
+	                                                   : GW_LIT("");
 }
 
 /* The query with each :name outside of strings replaced; empty when the call has failed. */
@@ -121,8 +126,10 @@ static struct gw_str bind(const struct gw_host *host, struct gw_call *call, stru
 			piece = literal(host, call, host->json->member(values, name));
 		if (piece.len == 0) {
 			refuse(host, call, GW_E_INPUT, 0, GW_LIT("UNBOUND_VALUE"),
-			       host->call->format(call, "the query names :%.*s, and values has no such "
-			                          "text, number or boolean", (int)name.len, name.ptr));
+			       host->call->format(call,
+			                          "the query names :%.*s, and values has no such "
+			                          "text, number or boolean",
+			                          (int)name.len, name.ptr));
 			return piece;
 		}
 		ret = host->call->format(call, "%.*s%.*s", (int)ret.len, ret.ptr, (int)piece.len,
@@ -138,9 +145,13 @@ static void send_query(const struct gw_host *host, struct gw_call *call, struct 
 	static const struct gw_header headers[] = { { { "Prefer", 6 }, { "transient", 9 } } };
 	struct gw_json *body = host->json->object(call);
 	host->json->set_str(body, "q", query);
-	struct gw_http_req req = { .size = sizeof(req), .method = "POST", .headers = headers,
-		                   .header_count = 1, .effect = GW_EFFECT_READ };
-	req.path = host->call->format(call, "/services/rest/query/v1/suiteql?limit=%lld&offset=%lld",
+	struct gw_http_req req = { .size = sizeof(req),
+		                   .method = "POST",
+		                   .headers = headers,
+		                   .header_count = 1,
+		                   .effect = GW_EFFECT_READ };
+	req.path = host->call->format(call,
+	                              "/services/rest/query/v1/suiteql?limit=%lld&offset=%lld",
 	                              (long long)limit, (long long)offset);
 	req.body = host->json->text(call, body);
 	host->http->send(call, &req, then);
@@ -150,9 +161,10 @@ static void send_query(const struct gw_host *host, struct gw_call *call, struct 
 
 enum { INVOICES_MAX = 50 };
 
-#define INVOICE_COLUMNS "id, tranid, TO_CHAR(trandate, 'YYYY-MM-DD') AS trandate, " \
+#define INVOICE_COLUMNS                                                                         \
+	"id, tranid, TO_CHAR(trandate, 'YYYY-MM-DD') AS trandate, "                             \
 	"TO_CHAR(duedate, 'YYYY-MM-DD') AS duedate, status, BUILTIN.DF(status) AS statusname, " \
-	"voided, foreigntotal, foreignamountunpaid, BUILTIN.DF(currency) AS currencyname, " \
+	"voided, foreigntotal, foreignamountunpaid, BUILTIN.DF(currency) AS currencyname, "     \
 	"BUILTIN.DF(entity) AS entityname"
 
 /* What the settings say of a letter ("C=CANCELLED, P=PENDING"), or "". */
@@ -173,12 +185,16 @@ static struct gw_str status_in(struct gw_str list, struct gw_str letter)
 static struct gw_str status_of(const struct gw_host *host, struct gw_call *call,
                                const struct gw_json *row)
 {
-	static const char *const letters[][2] = { { "A", "OPEN" }, { "B", "PAID" }, { "D", "PENDING" },
-		                                  { "E", "CANCELLED" }, { "V", "VOIDED" } };
+	static const char *const letters[][2] = { { "A", "OPEN" },
+		                                  { "B", "PAID" },
+		                                  { "D", "PENDING" },
+		                                  { "E", "CANCELLED" },
+		                                  { "V", "VOIDED" } };
 	/* Approval states have letters of their own; the name that people see says more. */
-	static const char *const words[][2] = { { "void", "VOIDED" }, { "cancel", "CANCELLED" },
-		                                { "reject", "CANCELLED" }, { "pending", "PENDING" },
-		                                { "paid in full", "PAID" }, { "open", "OPEN" } };
+	static const char *const words[][2] = {
+		{ "void", "VOIDED" },     { "cancel", "CANCELLED" },  { "reject", "CANCELLED" },
+		{ "pending", "PENDING" }, { "paid in full", "PAID" }, { "open", "OPEN" }
+	};
 	struct gw_str letter = host->json->str(host->json->get(row, "status"));
 	struct gw_str shown = host->json->str(host->json->get(row, "statusname"));
 	struct gw_str own = status_in(host->call->setting(call, "statuses", ""), letter);
@@ -286,7 +302,8 @@ static void invoices_done(const struct gw_host *host, struct gw_call *call, int 
 		return;
 	}
 	j->set(result, "invoice", best);
-	j->set_int(result, "invoices", j->integer(j->get(body, "totalResults"), (int64_t)j->count(all)));
+	j->set_int(result, "invoices",
+	           j->integer(j->get(body, "totalResults"), (int64_t)j->count(all)));
 	j->set(result, "all", all);
 	host->call->done(call, result);
 }
@@ -296,7 +313,8 @@ static void get_invoice(const struct gw_host *host, struct gw_call *call)
 	struct gw_str id = quoted(host, call, host->call->str(call, "account_id"));
 	struct gw_str field = host->call->setting(call, "customer_field", "entityid");
 	struct gw_str query = host->call->format(
-		call, "SELECT " INVOICE_COLUMNS " FROM transaction WHERE type = 'CustInvc' AND "
+		call,
+		"SELECT " INVOICE_COLUMNS " FROM transaction WHERE type = 'CustInvc' AND "
 		"entity IN (SELECT id FROM customer WHERE %.*s = %.*s) ORDER BY id DESC",
 		(int)field.len, field.ptr, (int)id.len, id.ptr);
 	send_query(host, call, query, INVOICES_MAX, 0, invoices_done);
@@ -315,7 +333,8 @@ static void suiteql_done(const struct gw_host *host, struct gw_call *call, int s
 		return;
 	}
 	j->set(result, "items", items);
-	j->set_int(result, "total", j->integer(j->get(body, "totalResults"), (int64_t)j->count(items)));
+	j->set_int(result, "total",
+	           j->integer(j->get(body, "totalResults"), (int64_t)j->count(items)));
 	j->set_bool(result, "more", j->truth(j->get(body, "hasMore")));
 	host->call->done(call, result);
 }
@@ -325,7 +344,8 @@ static void suiteql(const struct gw_host *host, struct gw_call *call)
 	const struct gw_json *params = host->call->params(call);
 	struct gw_str query = bind(host, call, host->call->str(call, "query"));
 	if (query.len > 0)
-		send_query(host, call, query, host->json->integer(host->json->get(params, "limit"), 100),
+		send_query(host, call, query,
+		           host->json->integer(host->json->get(params, "limit"), 100),
 		           host->json->integer(host->json->get(params, "offset"), 0), suiteql_done);
 }
 
@@ -356,6 +376,8 @@ static void get_record(const struct gw_host *host, struct gw_call *call)
 
 /* --- what there is ------------------------------------------------------------ */
 
+/* Schemas and tables have lines of their own. */
+/* clang-format off */
 #define PARAMS(required) "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" \
 	required "],\"properties\":{"
 #define TEXT(name) "\"" name "\":{\"type\":[\"string\",\"null\"]},"
@@ -364,7 +386,8 @@ static void get_record(const struct gw_host *host, struct gw_call *call)
 	"\"properties\":{" TEXT("id") TEXT("tranId") TEXT("tranDate") TEXT("dueDate") \
 	TEXT("status_name") TEXT("currency") TEXT("entity") NUMBER("total") \
 	NUMBER("amountRemaining") NUMBER("paid_percent") \
-	"\"status\":{\"enum\":[\"OPEN\",\"PAID\",\"PENDING\",\"VOIDED\",\"CANCELLED\",\"UNKNOWN\"]}," \
+	"\"status\":{\"enum\":[\"OPEN\",\"PAID\",\"PENDING\",\"VOIDED\",\"CANCELLED\"," \
+	"\"UNKNOWN\"]}," \
 	"\"voided\":{\"type\":\"boolean\"},\"cancelled\":{\"type\":\"boolean\"}}}"
 
 static const struct gw_action get_invoice_action = {
@@ -374,27 +397,29 @@ static const struct gw_action get_invoice_action = {
 		"\"account_id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,"
 		"\"description\":\"What names the customer in NetSuite\"}}}",
 	.result =
-		"{\"type\":\"object\",\"required\":[\"invoice\",\"invoices\",\"all\"],\"properties\":{"
-		"\"invoice\":" INVOICE ",\"invoices\":{\"type\":\"integer\",\"description\":\"How many "
-		"there are\"},\"all\":{\"type\":\"array\",\"items\":" INVOICE "}}}",
+		"{\"type\":\"object\",\"required\":[\"invoice\",\"invoices\",\"all\"],"
+		"\"properties\":{"
+		"\"invoice\":" INVOICE ",\"invoices\":{\"type\":\"integer\",\"description\":\"How "
+		"many there are\"},\"all\":{\"type\":\"array\",\"items\":" INVOICE "}}}",
 	.start = get_invoice,
 };
 
 static const struct gw_action suiteql_action = {
 	.size = sizeof(suiteql_action), .effect = GW_EFFECT_READ, .name = "suiteql",
-	.summary = "Runs a SuiteQL query; values are bound by name, so that no text becomes syntax.",
+	.summary = "Runs a SuiteQL query; values are bound by name, so that no text becomes "
+		   "syntax.",
 	.params = PARAMS("\"query\"")
-		"\"query\":{\"type\":\"string\",\"minLength\":1,\"description\":\"The query, with :name "
-		"where a value stands\"},"
-		"\"values\":{\"type\":\"object\",\"description\":\"The values by name: text, number or "
-		"boolean\"},"
-		"\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000,\"description\":\"Rows "
-		"of a page; 100 when absent\"},"
+		"\"query\":{\"type\":\"string\",\"minLength\":1,\"description\":\"The query, with "
+		":name where a value stands\"},"
+		"\"values\":{\"type\":\"object\",\"description\":\"The values by name: text, "
+		"number or boolean\"},"
+		"\"limit\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000,\"description\":"
+		"\"Rows of a page; 100 when absent\"},"
 		"\"offset\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":99999}}}",
 	.result =
 		"{\"type\":\"object\",\"required\":[\"items\",\"total\",\"more\"],\"properties\":{"
-		"\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\"},\"description\":\"Rows; "
-		"keys in lower case, values as text, nulls left out\"},"
+		"\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\"},\"description\":"
+		"\"Rows; keys in lower case, values as text, nulls left out\"},"
 		"\"total\":{\"type\":\"integer\"},\"more\":{\"type\":\"boolean\"}}}",
 	.start = suiteql,
 };
@@ -429,7 +454,8 @@ static const struct gw_error_row *const errors[] = {
 	ROW(403, "INSUFFICIENT_PERMISSION", "authorization", ACCESS, "System Admin"),
 	ROW(403, NULL, "authorization", ACCESS, "System Admin"),
 	ROW(0, "INVALID_PARAMETER", "validation", "Correct the query.", "Integration Admin"),
-	ROW(0, "UNBOUND_VALUE", "validation", "Give the query the value it names.", "Integration Admin"),
+	ROW(0, "UNBOUND_VALUE", "validation", "Give the query the value it names.",
+	    "Integration Admin"),
 	ROW(400, NULL, "validation", "Correct the data that was refused.", "Data Admin"),
 	ROW(404, "NOT_FOUND", "not_found", FIND, "Finance"),
 	ROW(404, NULL, "not_found", "Check that the record exists and that its id is right.",
@@ -447,12 +473,14 @@ static const struct gw_plugin plugin = {
 	.summary = "Reads invoices and records from NetSuite.",
 	.actions = actions, .errors = errors, .classify = classify,
 	.settings = PARAMS("")
-		"\"customer_field\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z][A-Za-z0-9_]{0,79}$\","
+		"\"customer_field\":{\"type\":\"string\","
+		"\"pattern\":\"^[A-Za-z][A-Za-z0-9_]{0,79}$\","
 		"\"default\":\"entityid\",\"description\":\"The customer's column that holds what "
 		"account_id names\"},"
-		"\"statuses\":{\"type\":\"string\",\"description\":\"Further status letters, such as "
-		"C=CANCELLED, P=PENDING\"}}}",
+		"\"statuses\":{\"type\":\"string\",\"description\":\"Further status letters, such "
+		"as C=CANCELLED, P=PENDING\"}}}",
 };
+/* clang-format on */
 
 GW_EXPORT const struct gw_plugin *gw_plugin_entry(void)
 {

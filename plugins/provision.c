@@ -23,7 +23,8 @@ static bool is(struct gw_str text, const char *what)
 	return text.len == strlen(what) && memcmp(text.ptr, what, text.len) == 0;
 }
 
-static struct gw_str text_at(const struct gw_host *host, const struct gw_json *value, const char *path)
+static struct gw_str text_at(const struct gw_host *host, const struct gw_json *value,
+                             const char *path)
 {
 	return host->json->str(host->json->get(value, path));
 }
@@ -66,8 +67,11 @@ static void fail(const struct gw_host *host, struct gw_call *call, int status,
 static void refuse(const struct gw_host *host, struct gw_call *call, int status, int http_status,
                    struct gw_str code, struct gw_str message)
 {
-	struct gw_failure failure = { .size = sizeof(failure), .status = status, .message = message,
-		                      .http_status = http_status, .error_code = code };
+	struct gw_failure failure = { .size = sizeof(failure),
+		                      .status = status,
+		                      .message = message,
+		                      .http_status = http_status,
+		                      .error_code = code };
 	host->call->fail(call, &failure);
 }
 
@@ -79,7 +83,8 @@ static int32_t classify(const struct gw_host *host, struct gw_call *call,
 	if (reply->code != 409)
 		return GW_REPLY_DEFAULT;
 	struct gw_str code = problem_code(host, host->json->parse(call, reply->body));
-	bool is_running = code.len >= sizeof(word) - 1 && memcmp(code.ptr, word, sizeof(word) - 1) == 0;
+	bool is_running = code.len >= sizeof(word) - 1 &&
+	                  memcmp(code.ptr, word, sizeof(word) - 1) == 0;
 	return is_running ? GW_REPLY_RETRY : GW_REPLY_DEFAULT;
 }
 
@@ -100,7 +105,8 @@ static void done(const struct gw_host *host, struct gw_call *call, const struct 
                  int64_t count)
 {
 	struct gw_json *result = host->json->object(call);
-	struct gw_str url = text_at(host, tenant, "login_url"), tier = text_at(host, tenant, "tier");
+	struct gw_str url = text_at(host, tenant, "login_url"),
+		      tier = text_at(host, tenant, "tier");
 	if (url.len == 0)
 		url = text_at(host, tenant, "loginUrl");
 	if (tier.len == 0)
@@ -127,8 +133,8 @@ static void tenant_done(const struct gw_host *host, struct gw_call *call, int st
 static void read_tenant(const struct gw_host *host, struct gw_call *call, struct gw_str id)
 {
 	id = host->call->url(call, id);
-	send(host, call, "GET", host->call->format(call, "/v1/tenants/%.*s", (int)id.len, id.ptr), NULL,
-	     tenant_done);
+	send(host, call, "GET", host->call->format(call, "/v1/tenants/%.*s", (int)id.len, id.ptr),
+	     NULL, tenant_done);
 }
 
 /* --- an operation that runs ------------------------------------------------------ */
@@ -165,7 +171,8 @@ static void poll_later(const struct gw_host *host, struct gw_call *call,
 		host->later(call, pause_ms(reply), poll);
 	else
 		refuse(host, call, GW_E_TIMEOUT, 0, GW_LIT("STILL_RUNNING"),
-		       GW_LIT("Provisioning: the operation has not ended in time; it goes on there"));
+		       GW_LIT("Provisioning: the operation has not ended in time; it goes on "
+		              "there"));
 }
 
 static void poll_done(const struct gw_host *host, struct gw_call *call, int status,
@@ -180,7 +187,8 @@ static void poll_done(const struct gw_host *host, struct gw_call *call, int stat
 	else if (status == GW_OK && is(state, "succeeded") && tenant.len > 0)
 		read_tenant(host, call, tenant);
 	else if (status == GW_OK && is(state, "failed"))
-		refuse(host, call, GW_E_INPUT, (int)host->json->integer(host->json->get(error, "status"), 0),
+		refuse(host, call, GW_E_INPUT,
+		       (int)host->json->integer(host->json->get(error, "status"), 0),
 		       problem_code(host, error), problem_text(host, call, error));
 	else
 		fail(host, call, status, reply);
@@ -216,8 +224,10 @@ static void create_done(const struct gw_host *host, struct gw_call *call, int st
 
 static void create_tenant(const struct gw_host *host, struct gw_call *call)
 {
-	static const char *const names[][2] = { { "external_id", "externalId" }, { "name", "name" },
-		                                { "plan", "plan" }, { "region", "region" },
+	static const char *const names[][2] = { { "external_id", "externalId" },
+		                                { "name", "name" },
+		                                { "plan", "plan" },
+		                                { "region", "region" },
 		                                { "admin_email", "adminEmail" },
 		                                { "configuration", "configuration" } };
 	const struct gw_json *params = host->call->params(call);
@@ -232,13 +242,15 @@ static void create_tenant(const struct gw_host *host, struct gw_call *call)
 static void list_done(const struct gw_host *host, struct gw_call *call, int status,
                       const struct gw_http_reply *reply)
 {
-	const struct gw_json *items = host->json->get(host->json->parse(call, reply->body), "items");
+	const struct gw_json *items = host->json->get(host->json->parse(call, reply->body),
+	                                              "items");
 	struct gw_str id = host->call->str(call, "external_id");
 	if (status != GW_OK || host->json->type(items) != GW_JSON_LIST)
 		fail(host, call, status, reply);
 	else if (host->json->count(items) == 0)
 		refuse(host, call, GW_E_ABSENT, 404, GW_LIT("not-found"),
-		       host->call->format(call, "Provisioning: %.*s has no tenant", (int)id.len, id.ptr));
+		       host->call->format(call, "Provisioning: %.*s has no tenant", (int)id.len,
+		                          id.ptr));
 	else
 		done(host, call, host->json->at(items, 0), (int64_t)host->json->count(items));
 }
@@ -250,16 +262,20 @@ static void get_tenant(const struct gw_host *host, struct gw_call *call)
 	if (id.len > 0)
 		read_tenant(host, call, id);
 	else
-		send(host, call, "GET", host->call->format(call, "/v1/tenants?externalId=%.*s",
-		                                           (int)external.len, external.ptr),
+		send(host, call, "GET",
+		     host->call->format(call, "/v1/tenants?externalId=%.*s", (int)external.len,
+		                        external.ptr),
 		     NULL, list_done);
 }
 
 /* --- what there is ------------------------------------------------------------ */
 
+/* Schemas and tables have lines of their own. */
+/* clang-format off */
 #define TEXT(name, what) "\"" name "\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":255," \
 	"\"description\":\"" what "\"}"
-#define TENANT "{\"type\":\"object\",\"required\":[\"tenant_id\",\"login_url\",\"status\",\"tier\"]," \
+#define TENANT \
+	"{\"type\":\"object\",\"required\":[\"tenant_id\",\"login_url\",\"status\",\"tier\"]," \
 	"\"properties\":{\"tenant_id\":{\"type\":\"string\",\"minLength\":1}," \
 	"\"external_id\":{\"type\":\"string\"},\"login_url\":{\"type\":\"string\"}," \
 	"\"status\":{\"type\":\"string\",\"description\":\"active once it can be used\"}," \
@@ -277,7 +293,8 @@ static const struct gw_action create_tenant_action = {
 		TEXT("plan", "The tier, such as enterprise") ","
 		TEXT("region", "Where it shall run, such as eu-west-1") ","
 		TEXT("admin_email", "The first administrator") ","
-		"\"configuration\":{\"type\":\"object\",\"description\":\"The tier's configuration\"}}}",
+		"\"configuration\":{\"type\":\"object\","
+		"\"description\":\"The tier's configuration\"}}}",
 	.result = TENANT, .personal = "params.admin_email",
 	.state_size = sizeof(struct create), .start = create_tenant,
 };
@@ -293,7 +310,8 @@ static const struct gw_action get_tenant_action = {
 	.result = TENANT, .start = get_tenant,
 };
 
-static const struct gw_action *const actions[] = { &create_tenant_action, &get_tenant_action, NULL };
+static const struct gw_action *const actions[] = { &create_tenant_action, &get_tenant_action,
+	                                           NULL };
 
 #define ROW(status, code, type, text, who) \
 	&(const struct gw_error_row){ sizeof(struct gw_error_row), status, code, type, text, who }
@@ -313,8 +331,10 @@ static const struct gw_error_row *const errors[] = {
 	    "IT/DevOps"),
 	ROW(0, "STILL_RUNNING", "timeout", "Look later whether the tenant is there.", "IT/DevOps"),
 	ROW(429, NULL, "rate_limit", "Wait, then start again.", "Integration Admin"),
-	ROW(500, NULL, "server", "Try again later; the same tenant will come of it.", "Support Team"),
-	ROW(503, NULL, "server", "Try again later; the same tenant will come of it.", "Support Team"),
+	ROW(500, NULL, "server", "Try again later; the same tenant will come of it.",
+	    "Support Team"),
+	ROW(503, NULL, "server", "Try again later; the same tenant will come of it.",
+	    "Support Team"),
 	NULL,
 };
 
@@ -325,6 +345,7 @@ static const struct gw_plugin plugin = {
 	.actions = actions, .errors = errors, .classify = classify,
 	.settings = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{}}",
 };
+/* clang-format on */
 
 GW_EXPORT const struct gw_plugin *gw_plugin_entry(void)
 {

@@ -16,6 +16,7 @@
 enum { ROWS_DEFAULT = 200, PAGES_MAX = 20, NAME_BYTES = 80 };
 
 #define ACCOUNT_FIELDS "Id, Name, AccountNumber, IsDeleted, BillingCountry, Industry, OwnerId"
+#define ACCOUNT_ORDER "ORDER BY LastModifiedDate DESC LIMIT 5"
 #define OPPORTUNITY_FIELDS "Id, Name, StageName, Amount, CloseDate, AccountId, ContractId"
 #define OPPORTUNITY_ORDER "ORDER BY CloseDate DESC NULLS LAST, Id DESC LIMIT 20"
 #define USER_FIELDS "Id,Name,IsActive,Email,ProfileId,Title,Department,ManagerId"
@@ -47,7 +48,8 @@ static struct cause cause_of(const struct gw_host *host, const struct gw_json *j
 		if (!is(j->str(j->get(error, "errorCode")), "PROCESSING_HALTED"))
 			break;
 	}
-	struct cause cause = { j->str(j->get(error, "errorCode")), j->str(j->get(error, "message")) };
+	struct cause cause = { j->str(j->get(error, "errorCode")),
+		               j->str(j->get(error, "message")) };
 	if (cause.code.len == 0)
 		cause = (struct cause){ j->str(j->get(error, "error")),
 			                j->str(j->get(error, "error_description")) };
@@ -82,7 +84,9 @@ static const struct gw_json *answer(const struct gw_host *host, struct gw_call *
 static void refuse(const struct gw_host *host, struct gw_call *call, int status, const char *code,
                    struct gw_str message)
 {
-	struct gw_failure failure = { .size = sizeof(failure), .status = status, .message = message,
+	struct gw_failure failure = { .size = sizeof(failure),
+		                      .status = status,
+		                      .message = message,
 		                      .error_code = { code, strlen(code) },
 		                      .http_status = status == GW_E_ABSENT ? 404 : 0 };
 	host->call->fail(call, &failure);
@@ -106,7 +110,8 @@ static int32_t classify(const struct gw_host *host, struct gw_call *call,
 /* A string literal.  Backslash escapes only: SOQL knows no doubled quote. */
 static struct gw_str quoted(const struct gw_host *host, struct gw_call *call, struct gw_str value)
 {
-	static const char special[] = "\\'\n\r\t\f", shown[] = "\\'nrtf", hex[] = "0123456789ABCDEF";
+	static const char special[] = "\\'\n\r\t\f", shown[] = "\\'nrtf",
+			  hex[] = "0123456789ABCDEF";
 	char *out = host->call->alloc(call, value.len * 6 + 2), *to = out;
 	*to++ = '\'';
 	for (size_t i = 0; i < value.len; i++) {
@@ -143,7 +148,8 @@ static struct gw_str literal(const struct gw_host *host, struct gw_call *call,
 	int type = j->type(value);
 	if (type == GW_JSON_STR)
 		return quoted(host, call, j->str(value));
-	if (type == GW_JSON_NULL || type == GW_JSON_BOOL || type == GW_JSON_INT || type == GW_JSON_REAL)
+	if (type == GW_JSON_NULL || type == GW_JSON_BOOL || type == GW_JSON_INT ||
+	    type == GW_JSON_REAL)
 		return j->text(call, value);
 	for (size_t i = 0; type == GW_JSON_LIST && !is_element && i < j->count(value); i++) {
 		struct gw_str one = literal(host, call, j->at(value, i), true);
@@ -196,7 +202,8 @@ static bool bind(const struct gw_host *host, struct gw_call *call, struct gw_str
 			piece = literal(host, call, host->json->member(values, name), false);
 		if (piece.len == 0) {
 			refuse(host, call, GW_E_INPUT, "UNBOUND_VALUE",
-			       host->call->format(call, "the query names :%.*s, and values has no such "
+			       host->call->format(call,
+			                          "the query names :%.*s, and values has no such "
 			                          "text, number, boolean, null or list of them",
 			                          (int)name.len, name.ptr));
 			return false;
@@ -217,7 +224,8 @@ static struct gw_str base(const struct gw_host *host, struct gw_call *call)
 static void send(const struct gw_host *host, struct gw_call *call, const char *method,
                  struct gw_str path, const struct gw_json *body, gw_http_cb *then)
 {
-	struct gw_http_req req = { .size = sizeof(req), .method = method,
+	struct gw_http_req req = { .size = sizeof(req),
+		                   .method = method,
 		                   .path = join(host, call, base(host, call), path) };
 	if (body)
 		req.body = host->json->text(call, body);
@@ -237,7 +245,7 @@ struct onboarding {
 	int64_t alive;                    /* accounts that are not deleted */
 	bool asked[PARTS];                /* singly */
 	int waiting;
-	bool no_currency;                 /* the org has but one: there is no CurrencyIsoCode */
+	bool no_currency; /* the org has but one: there is no CurrencyIsoCode */
 };
 
 /* 15 or 18 letters and digits that begin with an account's 001. */
@@ -257,8 +265,7 @@ static struct gw_str account_path(const struct gw_host *host, struct gw_call *ca
 		field = GW_LIT("Id");
 	/* All, so that a deleted account is seen as such.  IsDeleted itself cannot be sorted by. */
 	struct gw_str soql = host->call->format(
-		call, "SELECT " ACCOUNT_FIELDS " FROM Account WHERE %.*s = %.*s "
-		"ORDER BY LastModifiedDate DESC LIMIT 5",
+		call, "SELECT " ACCOUNT_FIELDS " FROM Account WHERE %.*s = %.*s " ACCOUNT_ORDER,
 		(int)field.len, field.ptr, (int)value.len, value.ptr);
 	return join(host, call, GW_LIT("/queryAll?q="), host->call->url(call, soql));
 }
@@ -276,8 +283,8 @@ static struct gw_str part_path(const struct gw_host *host, struct gw_call *call,
 	if (part == ACCOUNT)
 		return account_path(host, call);
 	if (part == USER)
-		return host->call->format(call, "/sobjects/User/%.*s?fields=" USER_FIELDS, (int)id.len,
-		                          id.ptr);
+		return host->call->format(call, "/sobjects/User/%.*s?fields=" USER_FIELDS,
+		                          (int)id.len, id.ptr);
 	struct gw_str head = host->call->format(
 		call, "SELECT " OPPORTUNITY_FIELDS "%s FROM Opportunity WHERE AccountId = '",
 		wants_currency(host, call) ? ", CurrencyIsoCode" : "");
@@ -357,12 +364,12 @@ static void single_done(const struct gw_host *host, struct gw_call *call, int st
 	const struct gw_json *body = host->json->parse(call, reply->body);
 	bool is_lack = part == OPPORTUNITY && is(cause_of(host, body).code, "INVALID_FIELD") &&
 	               wants_currency(host, call);
+	bool is_gone = part == USER && status == GW_E_ABSENT; /* an owner who is gone is no error */
 	all->waiting--;
 	if (is_lack) {
 		all->no_currency = true;
 		all->asked[part] = false;
-	} else if (!(part == USER && status == GW_E_ABSENT) && /* an owner who is gone is no error */
-	           !(status == GW_OK && take(host, all, part, body))) {
+	} else if (!is_gone && (status != GW_OK || !take(host, all, part, body))) {
 		fail(host, call, status, reply);
 		return;
 	}
@@ -406,8 +413,8 @@ static void ask_singly(const struct gw_host *host, struct gw_call *call)
 			continue;
 		all->asked[part] = true;
 		all->waiting++;
-		send(host, call, "GET", part_path(host, call, part, host->call->url(call, id)), NULL,
-		     then[part]);
+		send(host, call, "GET", part_path(host, call, part, host->call->url(call, id)),
+		     NULL, then[part]);
 	}
 	if (all->waiting == 0)
 		finish(host, call);
@@ -455,7 +462,8 @@ static void composite_done(const struct gw_host *host, struct gw_call *call, int
 	const struct gw_json *body = host->json->parse(call, reply->body);
 	take_parts(host, all, host->json->get(body, "compositeResponse"));
 	if (!all->got[ACCOUNT] || (all->account && !all->got[OPPORTUNITY]))
-		host->call->note(call, "the Composite request was not answered in full; asking singly");
+		host->call->note(call,
+		                 "the Composite request was not answered in full; asking singly");
 	ask_singly(host, call);
 }
 
@@ -469,8 +477,8 @@ static void onboarding(const struct gw_host *host, struct gw_call *call)
 		struct gw_json *one = j->object(call);
 		struct gw_str ref = { refs[part], strlen(refs[part]) };
 		j->set_str(one, "method", GW_LIT("GET"));
-		j->set_str(one, "url", join(host, call, base(host, call),
-		                            part_path(host, call, part, ref)));
+		j->set_str(one, "url",
+		           join(host, call, base(host, call), part_path(host, call, part, ref)));
 		j->set_str(one, "referenceId", (struct gw_str){ part_names[part], 3 });
 		j->push(parts, one);
 	}
@@ -591,6 +599,8 @@ static void query(const struct gw_host *host, struct gw_call *call)
 
 /* --- what there is ------------------------------------------------------------ */
 
+/* Schemas and tables have lines of their own. */
+/* clang-format off */
 #define PARAMS(required) "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" \
 	required "],\"properties\":{"
 #define NAME "\"type\":\"string\",\"pattern\":\"^[A-Za-z][A-Za-z0-9_]{0,79}$\""
@@ -614,24 +624,25 @@ static const struct gw_action onboarding_action = {
 	.result =
 		"{\"type\":\"object\",\"required\":[\"account\",\"accounts\",\"opportunity\","
 		"\"opportunities\",\"user\",\"contract_id\"],\"properties\":{"
-		"\"account\":{\"type\":\"object\",\"description\":\"The account; of several with the "
-		"number one that is not deleted\",\"properties\":{" TEXT("Id") TEXT("Name")
+		"\"account\":{\"type\":\"object\",\"description\":\"The account; of several with "
+		"the number one that is not deleted\",\"properties\":{" TEXT("Id") TEXT("Name")
 		TEXT("AccountNumber") TEXT("BillingCountry") TEXT("Industry") TEXT("OwnerId")
 		TRUTH("IsDeleted") "}},"
-		"\"accounts\":{\"type\":\"integer\",\"description\":\"How many of this number are not "
-		"deleted\"},"
-		"\"opportunity\":{\"type\":[\"object\",\"null\"],\"description\":\"The one that closes "
-		"last; null: the account has none\",\"properties\":{" TEXT("Id") TEXT("Name")
+		"\"accounts\":{\"type\":\"integer\",\"description\":\"How many of this number are "
+		"not deleted\"},"
+		"\"opportunity\":{\"type\":[\"object\",\"null\"],\"description\":\"The one that "
+		"closes last; null: the account has none\",\"properties\":{" TEXT("Id") TEXT("Name")
 		TEXT("StageName") TEXT("CloseDate") TEXT("AccountId") TEXT("ContractId")
 		TEXT("CurrencyIsoCode") "\"Amount\":{\"type\":[\"number\",\"null\"]}}},"
-		"\"opportunities\":{\"type\":\"integer\",\"description\":\"How many it has; 20 at most "
-		"are counted\"},"
-		"\"user\":{\"type\":[\"object\",\"null\"],\"description\":\"The account's owner; null: "
-		"it names none, or none that is there\",\"properties\":{" TEXT("Id") TEXT("Name") TEXT("Email")
+		"\"opportunities\":{\"type\":\"integer\",\"description\":\"How many it has; 20 at "
+		"most are counted\"},"
+		"\"user\":{\"type\":[\"object\",\"null\"],\"description\":\"The account's owner; "
+		"null: it names none, or none that is there\",\"properties\":{" TEXT("Id")
+		TEXT("Name") TEXT("Email")
 		TEXT("ProfileId") TEXT("Title") TEXT("Department") TEXT("ManagerId")
 		TRUTH("IsActive") "}},"
-		"\"contract_id\":{\"type\":[\"string\",\"null\"],\"description\":\"ContractId of the "
-		"opportunity\"}}}",
+		"\"contract_id\":{\"type\":[\"string\",\"null\"],\"description\":\"ContractId of "
+		"the opportunity\"}}}",
 	.personal = "result.user.Name result.user.Email",
 	.state_size = sizeof(struct onboarding), .start = onboarding,
 };
@@ -640,15 +651,17 @@ static const struct gw_action query_action = {
 	.size = sizeof(query_action), .effect = GW_EFFECT_READ, .name = "query",
 	.summary = "Runs a SOQL query; values are bound by name, so that no text becomes syntax.",
 	.params = PARAMS("\"soql\"")
-		"\"soql\":{\"type\":\"string\",\"minLength\":1,\"description\":\"The query, with :name "
-		"where a value stands\"},"
-		"\"values\":{\"type\":\"object\",\"description\":\"The values by name: text, number, "
-		"boolean, null, or a list of them\"},"
-		"\"all\":{\"type\":\"boolean\",\"description\":\"Also deleted and archived records\"},"
+		"\"soql\":{\"type\":\"string\",\"minLength\":1,\"description\":\"The query, with "
+		":name where a value stands\"},"
+		"\"values\":{\"type\":\"object\",\"description\":\"The values by name: text, "
+		"number, boolean, null, or a list of them\"},"
+		"\"all\":{\"type\":\"boolean\",\"description\":\"Also deleted and archived "
+		"records\"},"
 		"\"max_rows\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":2000,"
 		"\"description\":\"200 when absent\"}}}",
 	.result =
-		"{\"type\":\"object\",\"required\":[\"records\",\"total\",\"complete\"],\"properties\":{"
+		"{\"type\":\"object\",\"required\":[\"records\",\"total\",\"complete\"],"
+		"\"properties\":{"
 		"\"records\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}},"
 		"\"total\":{\"type\":\"integer\",\"description\":\"How many there are\"},"
 		"\"complete\":{\"type\":\"boolean\",\"description\":\"Are they all here?\"}}}",
@@ -715,8 +728,10 @@ static const struct gw_error_row *const errors[] = {
 	ROW(400, "UNABLE_TO_LOCK_ROW", "server", LATER, "Support Team"),
 	ROW(400, "QUERY_TIMEOUT", "timeout", LATER, "Support Team"),
 	ROW(400, NULL, "validation", FIELD, "Data Admin"),
-	ROW(0, "UNBOUND_VALUE", "validation", "Give the query the value it names.", "Integration Admin"),
-	ROW(300, NULL, "conflict", "Several records have this external id; merge them.", "Data Admin"),
+	ROW(0, "UNBOUND_VALUE", "validation", "Give the query the value it names.",
+	    "Integration Admin"),
+	ROW(300, NULL, "conflict", "Several records have this external id; merge them.",
+	    "Data Admin"),
 	ROW(404, NULL, "not_found", FIND, "Data Admin"),
 	ROW(500, NULL, "server", LATER, "Support Team"),
 	ROW(502, NULL, "server", LATER, "Support Team"),
@@ -737,6 +752,7 @@ static const struct gw_plugin plugin = {
 		"\"multi_currency\":{\"type\":\"boolean\",\"default\":true,\"description\":\"false "
 		"saves a request where the org has one currency\"}}}",
 };
+/* clang-format on */
 
 GW_EXPORT const struct gw_plugin *gw_plugin_entry(void)
 {

@@ -57,7 +57,8 @@ static void fail(const struct gw_host *host, struct gw_call *call, int status,
 	struct gw_str needed = host->json->str(host->json->get(body, "needed"));
 	if (needed.len > 0)
 		message = host->call->format(call, "Slack: %.*s: the token lacks the scope %.*s",
-		                             (int)error.len, error.ptr, (int)needed.len, needed.ptr);
+		                             (int)error.len, error.ptr, (int)needed.len,
+		                             needed.ptr);
 	else if (error.len > 0)
 		message = host->call->format(call, "Slack: %.*s", (int)error.len, error.ptr);
 	else if (status == GW_OK)
@@ -86,7 +87,9 @@ static void sent(const struct gw_host *host, struct gw_call *call, int status,
 static void send(const struct gw_host *host, struct gw_call *call, struct gw_str path,
                  const struct gw_json *body)
 {
-	struct gw_http_req req = { .size = sizeof(req), .method = "POST", .path = path,
+	struct gw_http_req req = { .size = sizeof(req),
+		                   .method = "POST",
+		                   .path = path,
 		                   .content_type = "application/json; charset=utf-8",
 		                   .body = host->json->text(call, body) };
 	host->http->send(call, &req, sent);
@@ -118,6 +121,8 @@ static void update(const struct gw_host *host, struct gw_call *call)
 
 /* --- what there is ------------------------------------------------------------ */
 
+/* Schemas and tables have lines of their own. */
+/* clang-format off */
 #define PARAMS(required) "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" \
 	required "],\"properties\":{"
 #define TEXT "\"text\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":40000,\"description\":" \
@@ -133,7 +138,8 @@ static const struct gw_action post_action = {
 	.size = sizeof(post_action), .effect = GW_EFFECT_ONCE, .name = "post",
 	.summary = "Posts a message to a channel.",
 	.params = PARAMS("\"channel\",\"text\"")
-		"\"channel\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":100,\"description\":"
+		"\"channel\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":100,"
+		"\"description\":"
 		"\"The channel's id, or its name with #\"}," TEXT ","
 		"\"thread_ts\":" TS "\"The message that this one answers\"}}}",
 	.result = RESULT, .start = post,
@@ -143,7 +149,8 @@ static const struct gw_action update_action = {
 	.size = sizeof(update_action), .effect = GW_EFFECT_KEYED, .name = "update",
 	.summary = "Changes a message of our own.",
 	.params = PARAMS("\"channel\",\"ts\",\"text\"")
-		"\"channel\":{\"type\":\"string\",\"pattern\":\"^[CGD][A-Z0-9]{2,}$\",\"description\":"
+		"\"channel\":{\"type\":\"string\",\"pattern\":\"^[CGD][A-Z0-9]{2,}$\","
+		"\"description\":"
 		"\"The channel's id from the answer to the post; names do not serve\"}," TEXT ","
 		"\"ts\":" TS "\"The message\"}}}",
 	.result = RESULT, .start = update,
@@ -166,8 +173,10 @@ static const struct gw_error_row *const errors[] = {
 	ROW("account_inactive", "authentication", LOGIN, "IT/DevOps"),
 	ROW("missing_scope", "authorization", "Give the Slack app the scope, then install it anew.",
 	    "System Admin"),
-	ROW("not_in_channel", "authorization", "Invite the Slack app to the channel.", "System Admin"),
-	ROW("restricted_action", "authorization", "Allow the Slack app to post there.", "System Admin"),
+	ROW("not_in_channel", "authorization", "Invite the Slack app to the channel.",
+	    "System Admin"),
+	ROW("restricted_action", "authorization", "Allow the Slack app to post there.",
+	    "System Admin"),
 	ROW("cant_update_message", "authorization", "Only the author can change a message.",
 	    "Integration Admin"),
 	ROW("channel_not_found", "not_found", CHANNEL, "Integration Admin"),
@@ -190,6 +199,7 @@ static const struct gw_plugin plugin = {
 	.actions = actions, .errors = errors, .classify = classify,
 	.settings = "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{}}",
 };
+/* clang-format on */
 
 GW_EXPORT const struct gw_plugin *gw_plugin_entry(void)
 {

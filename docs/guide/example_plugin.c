@@ -19,7 +19,8 @@ static void create(const struct gw_host *host, struct gw_call *call)
 	struct gw_json *body = host->json->object(call);
 	host->json->set_str(body, "title", host->call->str(call, "title"));
 	host->json->set(body, "level", host->json->get(host->call->params(call), "level"));
-	struct gw_http_req req = { .size = sizeof(req), .method = "POST", .path = GW_LIT("/tickets"),
+	struct gw_http_req req = { .size = sizeof(req), .method = "POST",
+		                   .path = GW_LIT("/tickets"),
 		                   .body = host->json->text(call, body) };
 	host->http->send(call, &req, created);
 }
