@@ -84,6 +84,6 @@ AC_DEFUN([GW_SANITIZE], [
 		AC_MSG_ERROR([$CC has no sanitizers here (for clang: apt-get install libclang-rt-dev)])
 	])
 	CFLAGS=$gw_saved_CFLAGS
-	GW_HARDENING="$GW_HARDENING -U_FORTIFY_SOURCE $1 -fno-omit-frame-pointer"
-	GW_LDFLAGS="$GW_LDFLAGS $1"
+	GW_SANITIZERS="-U_FORTIFY_SOURCE $1 -fno-omit-frame-pointer"
+	AC_SUBST([GW_SANITIZERS])
 ])

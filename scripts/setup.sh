@@ -26,7 +26,6 @@ missing_packages() {
 		automake automake
 		libtoolize libtool
 		pkg-config pkg-config
-		xz xz-utils
 	END
 	[ -e /usr/include/stdio.h ] || echo libc6-dev
 	while read -r module package; do

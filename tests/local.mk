@@ -91,6 +91,7 @@ check_PROGRAMS += \
 %C%_unit_test_wire_connection_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_mail_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_shared_LDADD = $(use_test) $(use_wire)
+%C%_crash_shim_la_CFLAGS = $(plain_CFLAGS)
 %C%_crash_crash_SOURCES = \
 	%D%/crash/crash.c \
 	%D%/crash/crash.h \
@@ -162,7 +163,7 @@ test_environment = \
 	GANGWAY_GUIDE_DIR='$(abs_top_builddir)/docs/guide/.libs' \
 	GANGWAY_PLUGIN_DIR='$(abs_top_builddir)/plugins/.libs' \
 	GANGWAY_SCENARIOS='$(abs_top_srcdir)/sandbox/scenarios' \
-	ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+	ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:verify_asan_link_order=0 \
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
 # Everything that make check runs, without running it.
