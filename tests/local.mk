@@ -50,6 +50,7 @@ check_PROGRAMS += \
 	%D%/unit/test_plugin_call \
 	%D%/unit/test_plugin_guide \
 	%D%/unit/test_reference \
+	%D%/unit/test_release \
 	%D%/unit/test_schema \
 	%D%/unit/test_script \
 	%D%/unit/test_script_box \
@@ -79,6 +80,7 @@ check_PROGRAMS += \
 %C%_unit_test_plugin_call_LDADD = $(use_test_plugin)
 %C%_unit_test_plugin_guide_LDADD = $(use_test)
 %C%_unit_test_reference_LDADD = $(use_test) $(use_machine)
+%C%_unit_test_release_LDADD = $(use_test) $(use_release)
 %C%_unit_test_schema_LDADD = $(use_test) $(use_schema)
 %C%_unit_test_script_LDADD = $(use_test) $(use_script)
 %C%_unit_test_script_box_LDADD = $(use_test) $(use_script)

@@ -577,27 +577,32 @@ int release_load(struct releases *releases, struct store *store, const char *sha
 
 /* --- what there is ----------------------------------------------------------- */
 
+static void add_graphs(const struct releases *releases, const char *folder, json_t *ret)
+{
+	char *path = mem_format("%s/%s", releases->graphs, folder);
+	json_t *files = folder_names(path);
+	size_t len = strlen(folder);
+	for (size_t i = 0; i < json_array_size(files); i++) {
+		const char *file = json_string_value(json_array_get(files, i));
+		size_t stem = strlen(file) - strlen(".scxml");
+		if (!str_ends(file, ".scxml"))
+			continue;
+		if (stem == len && strncmp(file, folder, len) == 0)
+			json_push(ret, json_text(str_of(folder)));
+		else
+			json_push(ret, json_sprintf("%s/%.*s", folder, (int)stem, file));
+	}
+	json_decref(files);
+	free(path);
+}
+
+/* By their names only: one that is too large or broken does not hide the others. */
 json_t *release_graphs(const struct releases *releases)
 {
 	json_t *ret = json_array();
-	json_t *files = NULL;
-	char hash[65];
-	struct err err = { 0 };
-	if (release_read_folder(releases->graphs, &files, hash, &err) < 0)
-		return ret; /* no folder, no graphs */
-	const char *name;
-	json_t *text;
-	json_object_foreach(files, name, text) {
-		const char *slash = strchr(name, '/');
-		if (!slash || !str_ends(name, ".scxml"))
-			continue;
-		size_t folder_len = (size_t)(slash - name),
-		       stem_len = strlen(slash + 1) - strlen(".scxml");
-		if (folder_len == stem_len && strncmp(name, slash + 1, stem_len) == 0)
-			json_push(ret, json_stringn(name, folder_len));
-		else
-			json_push(ret, json_stringn(name, folder_len + 1 + stem_len));
-	}
-	json_decref(files);
+	json_t *folders = folder_names(releases->graphs);
+	for (size_t i = 0; i < json_array_size(folders); i++)
+		add_graphs(releases, json_string_value(json_array_get(folders, i)), ret);
+	json_decref(folders);
 	return ret;
 }

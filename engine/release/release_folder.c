@@ -67,6 +67,21 @@ static char **sorted_entries(const char *path, struct err *err)
 	return names;
 }
 
+json_t *folder_names(const char *path)
+{
+	struct err ignored = { 0 }; /* no folder, no names */
+	json_t *ret = json_array();
+	char **names = sorted_entries(path, &ignored);
+	for (size_t i = 0; names && names[i]; i++) {
+		json_t *name = json_string(names[i]);
+		if (name)
+			json_push(ret, name);
+		free(names[i]);
+	}
+	free(names);
+	return ret;
+}
+
 static int list_entry(const char *root, const char *name, int depth, struct listing *listing,
                       struct err *err);
 

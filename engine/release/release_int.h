@@ -46,6 +46,8 @@ int folder_read(struct releases *releases, const char *path, const struct folder
                 struct err *err) ATTR_MUST_USE;
 /* What stat says of a folder's files, hashed: the same while nothing was touched. */
 int folder_stamp(const char *path, char ret[65], struct err *err) ATTR_MUST_USE;
+/* The names in a directory that are text, in byte order; new, empty when there is no directory. */
+json_t *folder_names(const char *path);
 void folder_cache_free(struct folder_cache *cache);
 
 /* Builds a release from its parts and compiles the chart; steals pins and the three tables. */
