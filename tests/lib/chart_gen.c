@@ -135,24 +135,14 @@ static void put_guard(struct gen *gen)
 {
 	int at = 1 + below(gen, gen->count - 1);
 	switch (below(gen, 10)) {
-	case 0:
-		buf_put(gen->out, "boom");
-		return;
+	case 0: buf_put(gen->out, "boom"); return;
 	case 1:
-	case 2:
-		buf_printf(gen->out, "not In(s%d)", at);
-		return;
-	case 3:
-		buf_put(gen->out, "false");
-		return;
+	case 2: buf_printf(gen->out, "not In(s%d)", at); return;
+	case 3: buf_put(gen->out, "false"); return;
 	case 4:
 	case 5:
-	case 6:
-		buf_printf(gen->out, "v%d &lt; %d", below(gen, 4), 1 + below(gen, 5));
-		return;
-	default:
-		buf_printf(gen->out, "In(s%d)", at);
-		return;
+	case 6: buf_printf(gen->out, "v%d &lt; %d", below(gen, 4), 1 + below(gen, 5)); return;
+	default: buf_printf(gen->out, "In(s%d)", at); return;
 	}
 }
 
@@ -204,8 +194,7 @@ static void put_content(struct gen *gen, int depth)
 			put_content(gen, depth + 1);
 			buf_put(gen->out, "</if>");
 			break;
-		default:
-			break;
+		default: break;
 		}
 		buf_printf(gen->out, "<log label='%d'/>", ++gen->logs);
 	}
@@ -215,24 +204,12 @@ static void put_descriptors(struct gen *gen)
 {
 	for (int count = 1 + below(gen, 2); count > 0; count--) {
 		switch (below(gen, 12)) {
-		case 0:
-			buf_put(gen->out, "*");
-			break;
-		case 1:
-			buf_put(gen->out, "a.*");
-			break;
-		case 2:
-			buf_printf(gen->out, "done.state.s%d", below(gen, gen->count));
-			break;
-		case 3:
-			buf_put(gen->out, "error");
-			break;
-		case 4:
-			buf_put(gen->out, "done.state");
-			break;
-		default:
-			buf_put(gen->out, chart_gen_event(&gen->rand));
-			break;
+		case 0: buf_put(gen->out, "*"); break;
+		case 1: buf_put(gen->out, "a.*"); break;
+		case 2: buf_printf(gen->out, "done.state.s%d", below(gen, gen->count)); break;
+		case 3: buf_put(gen->out, "error"); break;
+		case 4: buf_put(gen->out, "done.state"); break;
+		default: buf_put(gen->out, chart_gen_event(&gen->rand)); break;
 		}
 		if (count > 1)
 			buf_put(gen->out, " ");
@@ -303,8 +280,7 @@ static bool put_initial_targets(struct gen *gen, int at)
 	int target = pick_below(gen, at);
 	if (target < 0)
 		return false;
-	if (gen->nodes[target].kind == NODE_PARALLEL && chance(gen, 60) &&
-	    put_regions(gen, target))
+	if (gen->nodes[target].kind == NODE_PARALLEL && chance(gen, 60) && put_regions(gen, target))
 		return true;
 	buf_printf(gen->out, "s%d", target);
 	return true;

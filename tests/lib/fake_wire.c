@@ -157,14 +157,16 @@ void fake_wire_answer(struct wire_request *request, int code, const char *body)
 {
 	struct wire_header type = { (char *)(uintptr_t) "content-type",
 		                    (char *)(uintptr_t) "application/json" };
-	fake_wire_reply(request, &(struct wire_reply){ .code = code, .body = str_of(body),
-		                                       .headers = &type, .header_count = 1 });
+	fake_wire_reply(request, &(struct wire_reply){ .code = code,
+	                                               .body = str_of(body),
+	                                               .headers = &type,
+	                                               .header_count = 1 });
 }
 
 static void end_cancelled(struct wire_request *request)
 {
-	fake_wire_reply(request, &(struct wire_reply){ .status = WIRE_CANCELLED,
-		                                       .text = "cancelled" });
+	fake_wire_reply(request,
+	                &(struct wire_reply){ .status = WIRE_CANCELLED, .text = "cancelled" });
 }
 
 void wire_cancel(struct wire_request *request)

@@ -14,8 +14,8 @@
 struct wire_request {
 	struct wire *wire;
 	size_t index;
-	json_t *sent;         /* {"method","path","content_type","body","headers":{},"mail":{}} */
-	char *key;            /* NULL: none */
+	json_t *sent; /* {"method","path","content_type","body","headers":{},"mail":{}} */
+	char *key;    /* NULL: none */
 	char *correlation_id, *traceparent;
 	enum wire_effect effect;
 	int64_t timeout_ms, backoff_min_ms, backoff_max_ms;

@@ -50,7 +50,7 @@ struct player {
 	struct wire_connection *connection;
 	struct fake_loop loop;
 	struct plugin_call_hooks hooks;
-	size_t expected;        /* requests that a line has spoken of */
+	size_t expected; /* requests that a line has spoken of */
 	bool is_ended, end_ok, is_done, is_refused;
 	json_t *end;
 	char why[2000];
@@ -162,8 +162,8 @@ static char *percent_decoded(const char *text)
 {
 	char *ret = mem_dup_str(text), *to = ret;
 	for (const char *from = text; *from; from++) {
-		char hex[3] = { from[0] == '%' ? from[1] : '\0', from[0] == '%' && from[1] ? from[2] : '\0',
-			        '\0' };
+		char hex[3] = { from[0] == '%' ? from[1] : '\0',
+			        from[0] == '%' && from[1] ? from[2] : '\0', '\0' };
 		if (isxdigit((unsigned char)hex[0]) && isxdigit((unsigned char)hex[1])) {
 			*to++ = (char)strtol(hex, NULL, 16);
 			from += 2;
@@ -186,8 +186,8 @@ static void on_end(void *ctx, struct plugin_call *call, bool ok, json_t *value)
 	player->end = value;
 }
 
-static json_t *on_prompt(void *ctx, struct plugin_call *call, const char *name, const json_t *values,
-                         struct err *err)
+static json_t *on_prompt(void *ctx, struct plugin_call *call, const char *name,
+                         const json_t *values, struct err *err)
 {
 	struct player *player = ctx;
 	(void)call;
@@ -235,8 +235,8 @@ static void story_begin(struct player *player, const struct line *line)
 	player->wire = fake_wire_new();
 	player->connection = fake_connection_new("case");
 	fake_loop_init(&player->loop);
-	player->hooks = (struct plugin_call_hooks){ .ctx = player, .on_end = on_end,
-		                                    .prompt = on_prompt };
+	player->hooks =
+		(struct plugin_call_hooks){ .ctx = player, .on_end = on_end, .prompt = on_prompt };
 	const char *key;
 	json_t *value;
 	json_object_foreach(player->settings, key, value)
@@ -250,12 +250,13 @@ static const struct plugin_action *find_action(struct player *player, const stru
 	if (dot)
 		*dot = '\0';
 	const struct plugin *plugin = plugins_find(player->plugins, name);
-	const struct plugin_action *action =
-		plugin && dot ? plugin_action_find(plugin, dot + 1) : NULL;
+	const struct plugin_action *action = plugin && dot ? plugin_action_find(plugin, dot + 1)
+	                                                   : NULL;
 	if (!plugin)
 		differs(player, line, "no plugin '%s' was loaded", name);
 	else if (!action)
-		differs(player, line, "the plugin '%s' has no action '%s'", name, dot ? dot + 1 : "");
+		differs(player, line, "the plugin '%s' has no action '%s'", name,
+		        dot ? dot + 1 : "");
 	return action;
 }
 
@@ -395,12 +396,14 @@ static bool play_sent_header(struct player *player, const struct line *line)
 	char *rest = line->rest, *name = cut(&rest);
 	size_t len = strlen(name);
 	if (!request || len < 2 || name[len - 1] != ':')
-		return differs(player, line, "a header line reads \"header Name: value\" and follows "
-		                             "an expect or a reply");
+		return differs(player, line,
+		               "a header line reads \"header Name: value\" and follows "
+		               "an expect or a reply");
 	name[len - 1] = '\0';
 	const json_t *headers = json_at(request->sent, "headers");
 	const char *value = strcmp(name, "Content-Type") == 0
-		? json_str(request->sent, "content_type", NULL) : json_str(headers, name, NULL);
+	                            ? json_str(request->sent, "content_type", NULL)
+	                            : json_str(headers, name, NULL);
 	if (!value || strcmp(value, rest) != 0)
 		return differs(player, line, "the header %s is %s", name, value ? value : "absent");
 	return true;
@@ -415,9 +418,12 @@ static bool reply_word(const char *word, struct wire_reply *reply)
 		enum wire_status status;
 		bool may_have_left;
 	} words[] = {
-		{ "timeout", WIRE_TIMEOUT, true },     { "network", WIRE_NETWORK, false },
-		{ "broken", WIRE_NETWORK, true },      { "circuit_open", WIRE_CIRCUIT_OPEN, false },
-		{ "auth", WIRE_AUTH, false },          { "refused", WIRE_REFUSED, false },
+		{ "timeout", WIRE_TIMEOUT, true },
+		{ "network", WIRE_NETWORK, false },
+		{ "broken", WIRE_NETWORK, true },
+		{ "circuit_open", WIRE_CIRCUIT_OPEN, false },
+		{ "auth", WIRE_AUTH, false },
+		{ "refused", WIRE_REFUSED, false },
 		{ "too_large", WIRE_TOO_LARGE, false },
 	};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -450,8 +456,10 @@ static bool read_reply(struct player *player, const struct line *line, struct at
 	char *rest = line->rest, *word = cut(&rest);
 	*ret = (struct attempt){ 0 };
 	if (!reply_word(word, &ret->reply))
-		return differs(player, line, "'%s' is no reply: a status, or timeout, broken, network, "
-		                             "circuit_open, auth, refused, too_large", word);
+		return differs(player, line,
+		               "'%s' is no reply: a status, or timeout, broken, network, "
+		               "circuit_open, auth, refused, too_large",
+		               word);
 	const char *body = rest;
 	if (rest[0] == '@') {
 		char *path = mem_format("%.*s/%s", (int)(strrchr(player->path, '/') - player->path),
@@ -521,8 +529,9 @@ static bool would_repeat(struct wire_request *request, struct attempt *attempt, 
 /* Plays this reply and those that follow it: the attempts of the last expected request. */
 static bool play_replies(struct player *player, struct line *lines, size_t count, size_t *used)
 {
-	struct wire_request *request =
-		player->expected > 0 ? fake_wire_at(player->wire, player->expected - 1) : NULL;
+	struct wire_request *request = player->expected > 0
+	                                       ? fake_wire_at(player->wire, player->expected - 1)
+	                                       : NULL;
 	struct attempt attempt;
 	bool had_401 = false, ok = true, repeats = true;
 	int attempts = 0;
@@ -546,7 +555,8 @@ static bool play_replies(struct player *player, struct line *lines, size_t count
 		free(file);
 	}
 	if (ok && *used < count && strcmp(lines[*used].word, "final") == 0)
-		ok = !repeats || differs(player, &lines[*used], "the engine would have tried again");
+		ok = !repeats ||
+		     differs(player, &lines[*used], "the engine would have tried again");
 	return ok;
 }
 
@@ -615,8 +625,9 @@ static bool play_end(struct player *player, const struct line *line)
 	player->is_done = true;
 	const struct wire_request *more = fake_wire_at(player->wire, player->expected);
 	if (more)
-		return differs(player, line, "it also asked for %s %s", json_str(more->sent, "method",
-		               "a mail"), json_str(more->sent, "path", ""));
+		return differs(player, line, "it also asked for %s %s",
+		               json_str(more->sent, "method", "a mail"),
+		               json_str(more->sent, "path", ""));
 	if (!player->is_ended)
 		return differs(player, line, "the call has not ended");
 	const char *is = player->is_refused ? "refused" : player->end_ok ? "done" : "fail";
@@ -664,8 +675,9 @@ static bool play_line(struct player *player, struct line *lines, size_t count, s
 		const char *word;
 		bool (*play)(struct player *player, const struct line *line);
 	} words[] = {
-		{ "expect", play_expect }, { "header", play_sent_header }, { "wait", play_wait },
-		{ "cancel", play_cancel }, { "fact", play_fact },          { "note", play_note },
+		{ "expect", play_expect }, { "header", play_sent_header },
+		{ "wait", play_wait },     { "cancel", play_cancel },
+		{ "fact", play_fact },     { "note", play_note },
 		{ "final", play_final },   { "end", play_end },
 	};
 	*used = 1;

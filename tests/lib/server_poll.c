@@ -313,8 +313,8 @@ const char *server_url(const struct server *server)
 
 void server_reply_bytes(struct server *server, const char *bytes, size_t len, enum server_then then)
 {
-	*vec_add(&server->scripts) =
-		(struct script){ bytes ? mem_dup(bytes, len) : NULL, len, then };
+	*vec_add(&server->scripts) = (struct script){ bytes ? mem_dup(bytes, len) : NULL, len,
+		                                      then };
 }
 
 void server_reply(struct server *server, const char *bytes, enum server_then then)

@@ -26,7 +26,8 @@ static void tell(void *arg, const char *story, const char *why)
 	struct teller *teller = arg;
 	teller->stories++;
 	if (teller->is_wrong)
-		CHECK_MSG(why != NULL, "%s goes wrong, as it must: %s", story, why ? why : "it went well");
+		CHECK_MSG(why != NULL, "%s goes wrong, as it must: %s", story,
+		          why ? why : "it went well");
 	else
 		CHECK_MSG(why == NULL, "%s%s%s", story, why ? ": " : "", why ? why : "");
 }
@@ -71,7 +72,8 @@ static void load(struct plugins *plugins, const char *folder)
 {
 	struct err err = { 0 };
 	json_t *findings = json_array();
-	CHECK_MSG(plugins_load_folder(plugins, folder, findings, &err) == 0, "%s: %s", folder, err.text);
+	CHECK_MSG(plugins_load_folder(plugins, folder, findings, &err) == 0, "%s: %s", folder,
+	          err.text);
 	for (size_t i = 0; i < json_array_size(findings); i++)
 		CHECK_MSG(false, "%s", json_str(json_array_get(findings, i), "text", ""));
 	json_decref(findings);

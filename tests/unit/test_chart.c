@@ -43,7 +43,7 @@ static int read_file(void *ctx, const char *name, struct buf *ret, struct err *e
 		  "<scxml xmlns=\"" CHART_NS_SCXML "\" version=\"1.0\"><final/></scxml>", 0 },
 		{ "broken.scxml",
 		  "<scxml xmlns=\"" CHART_NS_SCXML "\" version=\"1.0\" "
-		                                   "initial=\"x\"><final/></scxml>",
+		  "initial=\"x\"><final/></scxml>",
 		  0 },
 		{ "input.schema.json", "{\"properties\":{\"account_id\":{},\"amount\":{}}}", 0 },
 		{ "broken.json", "{", 0 },
@@ -130,7 +130,7 @@ static size_t toy_names(void *ctx, const char *type, const char **ret, size_t ma
 	size_t count = 0;
 	const char *key;
 	json_t *value;
-	json_object_foreach (type ? json_at(toy->plugins, type) : toy->plugins, key, value)
+	json_object_foreach(type ? json_at(toy->plugins, type) : toy->plugins, key, value)
 		if (count < max)
 			ret[count++] = key;
 	return count;
@@ -140,18 +140,18 @@ static struct toy_world *toy_new(void)
 {
 	static const char text[] =
 		"{\"salesforce\":{\"onboarding\":{\"effect\":\"READ\",\"params\":{\"type\":"
-	        "\"object\","
+		"\"object\","
 		"\"properties\":{\"account_id\":{\"type\":\"string\"},\"region\":{\"enum\":[\"eu\","
-	        "\"us\"]},"
+		"\"us\"]},"
 		"\"note\":{\"type\":\"string\"}},"
 		"\"required\":[\"account_id\"],\"additionalProperties\":false},"
 		"\"result\":{\"type\":\"object\",\"properties\":{\"name\":{},\"status\":{},"
 		"\"address\":{\"type\":\"object\",\"properties\":{\"street\":{}},"
-	        "\"additionalProperties\":false}}}}},"
+		"\"additionalProperties\":false}}}}},"
 		"\"slack\":{\"post\":{\"effect\":\"ONCE\",\"params\":{\"properties\":{\"text\":{"
-	        "\"type\":\"string\"}}}}},"
+		"\"type\":\"string\"}}}}},"
 		"\"llm\":{\"risk\":{\"effect\":\"READ\"}},\"provision\":{\"tenant\":{}},\"clm\":{"
-	        "\"contract\":{}},"
+		"\"contract\":{}},"
 		"\"email\":{\"send\":{}}}";
 	struct toy_world *toy = mem_alloc(sizeof(*toy));
 	struct err err = { 0 };
@@ -640,8 +640,8 @@ static void *ref_often(void *arg)
 
 static void test_sharing(void)
 {
-	struct chart *chart =
-		load("shared", ROOT "<state id='a'><state id='b'/></state><final/></scxml>");
+	struct chart *chart = load("shared",
+	                           ROOT "<state id='a'><state id='b'/></state><final/></scxml>");
 	pthread_t threads[2];
 	for (int i = 0; i < 2; i++)
 		pthread_create(&threads[i], NULL, ref_often, chart);
@@ -657,8 +657,8 @@ static void test_sharing(void)
 	CHECK_STR(chart->name, "shared");
 	CHECK_STR(chart->datamodel, "lua");
 	CHECK(strlen(chart->hash) == 64);
-	struct chart *same =
-		load("other", ROOT "<state id='a'><state id='b'/></state><final/></scxml>");
+	struct chart *same = load("other",
+	                          ROOT "<state id='a'><state id='b'/></state><final/></scxml>");
 	CHECK_MSG(strcmp(same->hash, chart->hash) == 0, "the hash is the text's");
 	chart_unref(same);
 	chart_unref(chart);
@@ -699,12 +699,11 @@ static void test_numbers(void)
 /* A child chart in <content> is a chart of its own, wherever it stands. */
 static void test_inner_chart(void)
 {
-	struct chart *outer =
-		load("outer",
-	             "<s:scxml xmlns:s='" CHART_NS_SCXML "' xmlns:gw='" CHART_NS_GW
-	             "' version='1.0'>"
-	             "<s:state><s:invoke><s:content>\n <s:scxml version='1.0' gw:title='t'>"
-	             "<s:final id='f'/></s:scxml>\n</s:content></s:invoke></s:state></s:scxml>");
+	struct chart *outer = load(
+		"outer",
+		"<s:scxml xmlns:s='" CHART_NS_SCXML "' xmlns:gw='" CHART_NS_GW "' version='1.0'>"
+		"<s:state><s:invoke><s:content>\n <s:scxml version='1.0' gw:title='t'>"
+		"<s:final id='f'/></s:scxml>\n</s:content></s:invoke></s:state></s:scxml>");
 	if (!outer)
 		return;
 	const struct chart_content *content = &outer->states[1].invokes[0].payload.content;

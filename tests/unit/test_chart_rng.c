@@ -23,8 +23,8 @@ static void be_quiet(void *ctx, xmlErrorPtr error)
 /* 0: valid, positive: not valid, -1: cannot be read. */
 static int validate(xmlRelaxNGPtr grammar, const char *path)
 {
-	xmlDocPtr doc =
-		xmlReadFile(path, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	xmlDocPtr doc = xmlReadFile(path, NULL,
+	                            XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	if (!doc)
 		return -1;
 	xmlRelaxNGValidCtxtPtr valid = xmlRelaxNGNewValidCtxt(grammar);
@@ -69,8 +69,8 @@ static void none_valid(xmlRelaxNGPtr grammar)
 int main(void)
 {
 	mem_install();
-	xmlRelaxNGParserCtxtPtr parser =
-		xmlRelaxNGNewParserCtxt(SRCDIR "/engine/chart/gangway-scxml.rng");
+	xmlRelaxNGParserCtxtPtr parser = xmlRelaxNGNewParserCtxt(SRCDIR
+	                                                         "/engine/chart/gangway-scxml.rng");
 	xmlRelaxNGPtr grammar = xmlRelaxNGParse(parser);
 	xmlRelaxNGFreeParserCtxt(parser);
 	CHECK_MSG(grammar, "gangway-scxml.rng is a grammar");

@@ -52,8 +52,9 @@ static void test_error_policy(void)
 static void test_limits(void)
 {
 	struct rig rig;
-	rig_init(&rig, "", "<state id='a'><transition target='b'/></state>"
-	                   "<state id='b'><transition target='a'/></state>");
+	rig_init(&rig, "",
+	         "<state id='a'><transition target='b'/></state>"
+	         "<state id='b'><transition target='a'/></state>");
 	CHECK(rig_start(&rig, NULL) == ERR_BLOCKED);
 	CHECK_STR(rig.err.id, "graph.livelock");
 	rig_release(&rig);
@@ -63,19 +64,21 @@ static void test_limits(void)
 	CHECK_STR(rig.err.id, "graph.livelock");
 	rig_release(&rig);
 
-	rig_init(&rig, "", "<datamodel><data id='l' expr='{}'/></datamodel><script>"
-	                   "for i = 1, 1001 do l[i] = i end</script><state id='a'>"
-	                   "<transition event='go'><foreach array='l' item='x'>"
-	                   "<send event='e'/></foreach></transition></state>");
+	rig_init(&rig, "",
+	         "<datamodel><data id='l' expr='{}'/></datamodel><script>"
+	         "for i = 1, 1001 do l[i] = i end</script><state id='a'>"
+	         "<transition event='go'><foreach array='l' item='x'>"
+	         "<send event='e'/></foreach></transition></state>");
 	CHECK(rig_start(&rig, NULL) == 0);
 	CHECK(rig_event(&rig, "go", NULL) == ERR_LIMIT);
 	CHECK_STR(rig.err.id, "limit.queue_events");
 	rig_release(&rig);
 
-	rig_init(&rig, "", "<datamodel><data id='l' expr='{}'/></datamodel><script>"
-	                   "for i = 1, 1000 do l[i] = i end</script><state id='a'>"
-	                   "<transition event='go'><foreach array='l' item='x'>"
-	                   "<send type='t' event='e'/></foreach></transition></state>");
+	rig_init(&rig, "",
+	         "<datamodel><data id='l' expr='{}'/></datamodel><script>"
+	         "for i = 1, 1000 do l[i] = i end</script><state id='a'>"
+	         "<transition event='go'><foreach array='l' item='x'>"
+	         "<send type='t' event='e'/></foreach></transition></state>");
 	rig.restarts = false;
 	CHECK(rig_start(&rig, NULL) == 0);
 	int status = 0, rounds = 0;
@@ -110,16 +113,17 @@ static void test_histories_in_a_circle(void)
 static void test_timers(void)
 {
 	struct rig rig;
-	rig_init(&rig, "", "<datamodel><data id='v' expr='1'/><data id='got'/></datamodel>"
-	                   "<state id='s'><onentry>"
-	                   "<send event='late' id='x' delay='2s'><param name='v' expr='v'/></send>"
-	                   "<send event='soon' delay='10ms'/>"
-	                   "<send type='slack' event='post' delay='1s'>"
-	                   "<param name='v' expr='v'/></send>"
-	                   "<assign location='v' expr='2'/></onentry>"
-	                   "<transition event='soon' target='t'/></state>"
-	                   "<state id='t'><transition event='late'><assign location='got' "
-	                   "expr='{_event.data.v, _event.sendid, now()}'/></transition></state>");
+	rig_init(&rig, "",
+	         "<datamodel><data id='v' expr='1'/><data id='got'/></datamodel>"
+	         "<state id='s'><onentry>"
+	         "<send event='late' id='x' delay='2s'><param name='v' expr='v'/></send>"
+	         "<send event='soon' delay='10ms'/>"
+	         "<send type='slack' event='post' delay='1s'>"
+	         "<param name='v' expr='v'/></send>"
+	         "<assign location='v' expr='2'/></onentry>"
+	         "<transition event='soon' target='t'/></state>"
+	         "<state id='t'><transition event='late'><assign location='got' "
+	         "expr='{_event.data.v, _event.sendid, now()}'/></transition></state>");
 	rig.now_ms = 1000;
 	CHECK(rig_start(&rig, NULL) == 0);
 	CHECK(rig_count(&rig, EFFECT_TIMER) == 3);
@@ -149,9 +153,10 @@ static void test_timers(void)
 static void test_cancel_of_send(void)
 {
 	struct rig rig;
-	rig_init(&rig, "", "<state id='s'><onentry><send event='e' id='x' delay='1s'/></onentry>"
-	                   "<transition event='stop'><cancel sendidexpr=\"'x'\"/></transition>"
-	                   "</state>");
+	rig_init(&rig, "",
+	         "<state id='s'><onentry><send event='e' id='x' delay='1s'/></onentry>"
+	         "<transition event='stop'><cancel sendidexpr=\"'x'\"/></transition>"
+	         "</state>");
 	CHECK(rig_start(&rig, NULL) == 0);
 	uint64_t number = rig_effect(&rig, EFFECT_TIMER, 0)->number;
 	CHECK(rig_event(&rig, "stop", NULL) == 0);
@@ -202,11 +207,12 @@ static void test_send_failures(void)
 static void test_queue(void)
 {
 	struct rig rig;
-	rig_init(&rig, "", "<datamodel><data id='n' expr='0'/></datamodel><state id='s'>"
-	                   "<onentry><send event='go'/></onentry>"
-	                   "<transition event='go' cond='n &lt; 10'>"
-	                   "<assign location='n' expr='n + 1'/><send event='go'/></transition>"
-	                   "<transition event='go' target='t'/></state><final id='t'/>");
+	rig_init(&rig, "",
+	         "<datamodel><data id='n' expr='0'/></datamodel><state id='s'>"
+	         "<onentry><send event='go'/></onentry>"
+	         "<transition event='go' cond='n &lt; 10'>"
+	         "<assign location='n' expr='n + 1'/><send event='go'/></transition>"
+	         "<transition event='go' target='t'/></state><final id='t'/>");
 	CHECK(rig_start(&rig, NULL) == 0);
 	int steps = 0;
 	while (machine_has_queued(rig.machine) && rig_queued(&rig) == 0)
@@ -246,21 +252,21 @@ static void test_cancel_of_run(void)
 static void test_child(void)
 {
 	struct rig rig;
-	rig_init(&rig, "",
-	         "<datamodel><data id='got' expr='{}'/><data id='back' expr='0'/></datamodel>"
-	         "<state id='s'><invoke id='kid'><param name='n' expr='41'/>"
-	         "<param name='back' location='back'/><finalize/><content>"
-	         CHILD("<datamodel><data id='n' expr='1'/></datamodel><state id='c'>"
-	               "<invoke id='deep' type='t' src='a'/>"
-	               "<transition event='add' target='f'/></state>"
-	               "<final id='f'><donedata><param name='back' expr='n + 1'/></donedata>"
-	               "</final>")
-	         "</content></invoke>"
-	         "<transition event='go'><send target='#_kid' event='add'/></transition>"
-	         "<transition event='leave' target='t'/>"
-	         "<transition event='done.invoke.kid' target='t'>"
-	         "<assign location='got' expr='{_event.data.back, _event.invokeid}'/>"
-	         "</transition></state><state id='t'/>");
+	rig_init(
+		&rig, "",
+		"<datamodel><data id='got' expr='{}'/><data id='back' expr='0'/></datamodel>"
+		"<state id='s'><invoke id='kid'><param name='n' expr='41'/>"
+		"<param name='back' location='back'/><finalize/><content>" CHILD(
+			"<datamodel><data id='n' expr='1'/></datamodel><state id='c'>"
+			"<invoke id='deep' type='t' src='a'/>"
+			"<transition event='add' target='f'/></state>"
+			"<final id='f'><donedata><param name='back' expr='n + 1'/></donedata>"
+			"</final>") "</content></invoke>"
+				    "<transition event='go'><send target='#_kid' event='add'/></transition>"
+				    "<transition event='leave' target='t'/>"
+				    "<transition event='done.invoke.kid' target='t'>"
+				    "<assign location='got' expr='{_event.data.back, _event.invokeid}'/>"
+				    "</transition></state><state id='t'/>");
 	CHECK(rig_start(&rig, NULL) == 0);
 	CHECK_STR(rig_effect(&rig, EFFECT_CALL, 0)->session, "r.1");
 	CHECK(rig_event(&rig, "go", NULL) == 0 && machine_has_queued(rig.machine));
@@ -286,9 +292,9 @@ static void test_child_events(void)
 	         "<transition event='done.invoke' target='t'/></state><state id='t'/>");
 	rig.child_name = "kid.scxml";
 	rig.child_text = "<scxml xmlns='http://www.w3.org/2005/07/scxml' version='1.0' "
-	                 "datamodel='lua'><state id='c'><onentry>"
-	                 "<send target='#_parent' event='hello'/></onentry>"
-	                 "<transition event='bye' target='f'/></state><final id='f'/></scxml>";
+			 "datamodel='lua'><state id='c'><onentry>"
+			 "<send target='#_parent' event='hello'/></onentry>"
+			 "<transition event='bye' target='f'/></state><final id='f'/></scxml>";
 	CHECK(rig_start(&rig, NULL) == 0);
 	CHECK(rig_queued(&rig) == 0);
 	CHECK_STR(rig_datum(&rig, "got"), "[\"kid\",\"#_scxml_r.1\"]");
@@ -301,9 +307,10 @@ static void test_child_events(void)
 	CHECK_STR(rig_states(&rig), "t");
 	rig_release(&rig);
 
-	rig_init(&rig, "", "<state id='s'><invoke id='kid' src='none.scxml'/>"
-	                   "<transition event='error.execution.kid' target='t'/></state>"
-	                   "<state id='t'/>");
+	rig_init(&rig, "",
+	         "<state id='s'><invoke id='kid' src='none.scxml'/>"
+	         "<transition event='error.execution.kid' target='t'/></state>"
+	         "<state id='t'/>");
 	CHECK(rig_start(&rig, NULL) == 0);
 	CHECK_STR(rig_states(&rig), "t");
 	rig_release(&rig);
@@ -315,7 +322,7 @@ static void test_children_without_end(void)
 	rig_init(&rig, "", "<state id='s'><invoke src='kid.scxml'/></state>");
 	rig.child_name = "kid.scxml";
 	rig.child_text = "<scxml xmlns='http://www.w3.org/2005/07/scxml' version='1.0' "
-	                 "datamodel='lua'><state id='c'><invoke src='kid.scxml'/></state></scxml>";
+			 "datamodel='lua'><state id='c'><invoke src='kid.scxml'/></state></scxml>";
 	CHECK(rig_start(&rig, NULL) == ERR_LIMIT);
 	CHECK_STR(rig.err.id, "limit.child_sessions");
 	rig_release(&rig);
@@ -335,9 +342,8 @@ static void test_http(void)
 	         "_event.data.n, _event.raw}\"/></transition></state>");
 	CHECK(rig_start(&rig, NULL) == 0 && rig_event(&rig, "self", NULL) == 0);
 	CHECK(rig.effects.len == 0 && rig_queued(&rig) == 0);
-	CHECK_STR(rig_datum(&rig, "got"),
-	          "[\"1&2=3 ü\",\"5\","
-	          "\"_scxmleventname=in&a%20b=1%262%3D3%20%C3%BC&n=5\"]");
+	CHECK_STR(rig_datum(&rig, "got"), "[\"1&2=3 ü\",\"5\","
+	                                  "\"_scxmleventname=in&a%20b=1%262%3D3%20%C3%BC&n=5\"]");
 	CHECK(rig_event(&rig, "out", NULL) == 0);
 	const struct effect *out = rig_effect(&rig, EFFECT_HTTP_EVENT, 0);
 	CHECK(out != NULL);
@@ -387,12 +393,14 @@ static void test_input_json(void)
 static void test_mended_chart(void)
 {
 	struct rig rig, mended;
-	rig_init(&rig, "", "<state id='a'><transition event='go' target='b'/></state>"
-	                   "<state id='b'/>");
+	rig_init(&rig, "",
+	         "<state id='a'><transition event='go' target='b'/></state>"
+	         "<state id='b'/>");
 	CHECK(rig_start(&rig, NULL) == 0 && rig_event(&rig, "go", NULL) == 0);
 	json_t *saved = machine_save(rig.machine);
-	rig_init(&mended, "", "<state id='new'/><state id='b'>"
-	                      "<transition event='on' target='new'/></state>");
+	rig_init(&mended, "",
+	         "<state id='new'/><state id='b'>"
+	         "<transition event='on' target='new'/></state>");
 	struct machine *machine = NULL;
 	CHECK(machine_restore(&mended.options, saved, &machine, &mended.err) == 0);
 	machine_free(mended.machine);

@@ -11,19 +11,19 @@
 #include "check.h"
 #include "rig.h"
 
-#define CRM                                                                                    \
-	"<datamodel><data id='got'/><data id='who' expr=\"'ada'\"/></datamodel>"               \
-	"<state id='ask'><invoke id='crm' type='sf' src='find' gw:timeout='10s'>"              \
-	"<param name='who' expr='who'/></invoke>"                                              \
-	"<transition event='done.invoke.crm' target='ok'>"                                     \
-	"<assign location='got' expr='_event.data'/></transition>"                             \
-	"<transition event='error.communication.crm' target='bad'>"                            \
-	"<assign location='got' expr='{_event.type, _event.invokeid, _event.data.message}'/>"  \
-	"</transition>"                                                                        \
-	"<transition event='error.execution.crm' target='never'>"                              \
-	"<assign location='got' expr='{_event.type, _event.invokeid, _event.data.message}'/>"  \
-	"</transition>"                                                                        \
-	"<transition event='leave' target='ok'/></state>"                                      \
+#define CRM                                                                                   \
+	"<datamodel><data id='got'/><data id='who' expr=\"'ada'\"/></datamodel>"              \
+	"<state id='ask'><invoke id='crm' type='sf' src='find' gw:timeout='10s'>"             \
+	"<param name='who' expr='who'/></invoke>"                                             \
+	"<transition event='done.invoke.crm' target='ok'>"                                    \
+	"<assign location='got' expr='_event.data'/></transition>"                            \
+	"<transition event='error.communication.crm' target='bad'>"                           \
+	"<assign location='got' expr='{_event.type, _event.invokeid, _event.data.message}'/>" \
+	"</transition>"                                                                       \
+	"<transition event='error.execution.crm' target='never'>"                             \
+	"<assign location='got' expr='{_event.type, _event.invokeid, _event.data.message}'/>" \
+	"</transition>"                                                                       \
+	"<transition event='leave' target='ok'/></state>"                                     \
 	"<state id='ok'/><state id='bad'/><state id='never'/>"
 
 static void test_call(void)
@@ -178,8 +178,9 @@ static void test_inline_blocked(void)
 	rig_release(&rig);
 
 	/* Two states that ask each other for ever. */
-	rig_init(&rig, "", "<state id='a'><invoke id='i' type='rules' src='x'/>"
-	                   "<transition event='done.invoke.i' target='a'/></state>");
+	rig_init(&rig, "",
+	         "<state id='a'><invoke id='i' type='rules' src='x'/>"
+	         "<transition event='done.invoke.i' target='a'/></state>");
 	rig.inlined = "rules";
 	rig.inline_result = "1";
 	CHECK(rig_start(&rig, NULL) == ERR_BLOCKED);
@@ -197,13 +198,13 @@ static void test_inline_blocked(void)
 	rig_release(&rig);
 }
 
-#define EACH                                                                                   \
-	"<datamodel><data id='got'/><data id='list' expr=\"{'a','b','c'}\"/></datamodel>"      \
-	"<state id='s'><invoke id='i' type='mail' src='post' gw:each='list' gw:as='who' "      \
-	"gw:parallel='2'><param name='to' expr='who'/></invoke>"                               \
-	"<transition event='done.invoke.i' target='t'>"                                        \
-	"<assign location='got' expr='_event.data'/></transition>"                             \
-	"<transition event='error.execution.i' target='e'/>"                                   \
+#define EACH                                                                              \
+	"<datamodel><data id='got'/><data id='list' expr=\"{'a','b','c'}\"/></datamodel>" \
+	"<state id='s'><invoke id='i' type='mail' src='post' gw:each='list' gw:as='who' " \
+	"gw:parallel='2'><param name='to' expr='who'/></invoke>"                          \
+	"<transition event='done.invoke.i' target='t'>"                                   \
+	"<assign location='got' expr='_event.data'/></transition>"                        \
+	"<transition event='error.execution.i' target='e'/>"                              \
 	"<transition event='leave' target='e'/></state><state id='t'/><state id='e'/>"
 
 static void test_each(void)
@@ -265,12 +266,12 @@ static void test_each_ends(void)
 	rig_release(&rig);
 }
 
-#define ADVICE                                                                                 \
-	"<datamodel><data id='got' expr='1'/></datamodel>"                                     \
-	"<state id='s'><invoke id='i' type='llm' src='risk' gw:advisory='risk' "               \
-	"gw:fallback='fb'><param name='p' expr='%s'/></invoke>"                                \
-	"<transition event='done.invoke.i' target='t'>"                                        \
-	"<assign location='got' expr='_event.data'/></transition>"                             \
+#define ADVICE                                                                   \
+	"<datamodel><data id='got' expr='1'/></datamodel>"                       \
+	"<state id='s'><invoke id='i' type='llm' src='risk' gw:advisory='risk' " \
+	"gw:fallback='fb'><param name='p' expr='%s'/></invoke>"                  \
+	"<transition event='done.invoke.i' target='t'>"                          \
+	"<assign location='got' expr='_event.data'/></transition>"               \
 	"<transition event='error.*' target='e'/></state><state id='t'/><state id='e'/>"
 
 static void check_advice(const char *param, const char *refused, const char *result,
@@ -306,9 +307,10 @@ static void test_advisory(void)
 static void test_render(void)
 {
 	struct rig rig;
-	rig_init(&rig, "", "<state id='s'><invoke id='i' type='mail' src='post'>"
-	                   "<param name='to' expr=\"'x'\"/><param name='body' gw:render='m.md'/>"
-	                   "</invoke></state>");
+	rig_init(&rig, "",
+	         "<state id='s'><invoke id='i' type='mail' src='post'>"
+	         "<param name='to' expr=\"'x'\"/><param name='body' gw:render='m.md'/>"
+	         "</invoke></state>");
 	CHECK(rig_start(&rig, NULL) == 0);
 	CHECK_STR(rig_json(rig_effect(&rig, EFFECT_CALL, 0)->data),
 	          "{\"body\":\"<m.md>\",\"to\":\"x\"}");

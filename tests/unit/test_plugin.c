@@ -72,8 +72,9 @@ static void test_folder(const char *folder)
 	CHECK(plugins_names(plugins, names, 1) == 4);
 	CHECK_STR(plugin_version(plugins_find(plugins, "small")), "1.0");
 	check_finding(findings, "/small_twin.so", "the name 'small' is taken by ");
-	check_finding(findings, "/bad_major.so", "built for version 2 of the plugin interface; "
-	                                         "this engine speaks version 1");
+	check_finding(findings, "/bad_major.so",
+	              "built for version 2 of the plugin interface; "
+	              "this engine speaks version 1");
 	check_finding(findings, "/bad_name.so", "its name is not of the form [a-z][a-z0-9_]*");
 	check_finding(findings, "/bad_type.so", "'rules' is a type of the engine's own");
 	check_finding(findings, "/bad_version.so", "its version is missing");

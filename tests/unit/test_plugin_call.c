@@ -21,9 +21,9 @@ struct stage {
 	struct wire_connection *connection;
 	struct fake_loop loop;
 	struct plugin_call_hooks hooks;
-	struct buf seen;       /* "request 0 held; ", "answer 0; ", "end ok; " */
+	struct buf seen; /* "request 0 held; ", "answer 0; ", "end ok; " */
 	json_t *end;
-	bool is_inside;        /* by the on_enter hook */
+	bool is_inside; /* by the on_enter hook */
 	bool frees_at_end, cancels_on_request;
 	json_t *recorded, *prompt;
 };
@@ -59,8 +59,8 @@ static void on_end(void *ctx, struct plugin_call *call, bool ok, json_t *value)
 	}
 }
 
-static json_t *on_prompt(void *ctx, struct plugin_call *call, const char *name, const json_t *values,
-                         struct err *err)
+static json_t *on_prompt(void *ctx, struct plugin_call *call, const char *name,
+                         const json_t *values, struct err *err)
 {
 	struct stage *stage = ctx;
 	(void)call;
@@ -85,8 +85,8 @@ static void stage_init(struct stage *stage, const struct plugin *plugin)
 	stage->connection = fake_connection_new("contract");
 	fake_loop_init(&stage->loop);
 	buf_init(&stage->seen, 65536);
-	stage->hooks = (struct plugin_call_hooks){ stage, on_request, on_answer, on_end, on_prompt,
-		                                   on_enter };
+	stage->hooks = (struct plugin_call_hooks){ stage,  on_request, on_answer,
+		                                   on_end, on_prompt,  on_enter };
 }
 
 static void stage_release(struct stage *stage)
@@ -261,10 +261,12 @@ static void test_keyed(const struct plugin *plugin)
 	plugin_key("run-1", 7, 2, 0, key);
 	struct plugin_request request = plugin_call_request(stage.call, 0);
 	char *text = json_canon(request.json);
-	char *want = mem_format("{\"body\":\"{\\\"params\\\":{\\\"title\\\":\\\"disk\\\"},\\\"key\\\":"
-	                        "\\\"%s\\\"}\",\"content_type\":\"application/json\",\"effect\":"
-	                        "\"KEYED\",\"headers\":[[\"X-Reason\",\"test\"]],\"method\":\"POST\","
-	                        "\"ordinal\":0,\"path\":\"/tickets\"}", key);
+	char *want =
+		mem_format("{\"body\":\"{\\\"params\\\":{\\\"title\\\":\\\"disk\\\"},\\\"key\\\":"
+	                   "\\\"%s\\\"}\",\"content_type\":\"application/json\",\"effect\":"
+	                   "\"KEYED\",\"headers\":[[\"X-Reason\",\"test\"]],\"method\":\"POST\","
+	                   "\"ordinal\":0,\"path\":\"/tickets\"}",
+	                   key);
 	CHECK_STR(text, want);
 	CHECK(!plugin_call_has_left(stage.call));
 	plugin_call_release(stage.call, 0);
@@ -301,7 +303,8 @@ static void test_mail(const struct plugin *plugin)
 	struct stage stage;
 	char key[65];
 	stage_init(&stage, plugin);
-	begin(&stage, "mail", json_pack("{s:s,s:s}", "to", "ann@example.org", "subject", "Hi \xc3\xa4"));
+	begin(&stage, "mail",
+	      json_pack("{s:s,s:s}", "to", "ann@example.org", "subject", "Hi \xc3\xa4"));
 	plugin_key("run-1", 7, 2, 0, key);
 	const json_t *mail = json_at(plugin_call_request(stage.call, 0).json, "mail");
 	char *id = mem_format("%.32s.ACME-001--Bcc--x@gangway", key);
@@ -315,8 +318,9 @@ static void test_mail(const struct plugin *plugin)
 	CHECK_STR(json_str(json_at(sent, "headers"), "X-Kind", ""), "welcome");
 	/* 550: no such mailbox. */
 	fake_wire_reply(fake_wire_at(stage.wire, 0),
-	                &(struct wire_reply){ .status = WIRE_STATUS, .code = 550,
-		                              .text = "550 5.1.1 no such user" });
+	                &(struct wire_reply){ .status = WIRE_STATUS,
+	                                      .code = 550,
+	                                      .text = "550 5.1.1 no such user" });
 	CHECK_STR(end_str(&stage, "error_type"), "validation");
 	CHECK(strstr(end_str(&stage, "message"), "550 5.1.1") != NULL);
 	free(id);
@@ -337,7 +341,8 @@ static void test_recorded(const struct plugin *plugin)
 	stage.recorded = json_pack("[{s:i,s:s,s:s,s:s,s:s}]", "ordinal", 0, "effect", "KEYED",
 	                           "method", "PUT", "path", "/old", "body", "old");
 	begin(&stage, "create", json_pack("{s:s}", "title", "new"));
-	CHECK(json_equal(plugin_call_request(stage.call, 0).json, json_array_get(stage.recorded, 0)));
+	CHECK(json_equal(plugin_call_request(stage.call, 0).json,
+	                 json_array_get(stage.recorded, 0)));
 	plugin_call_release(stage.call, UINT32_MAX);
 	const struct wire_request *sent = fake_wire_at(stage.wire, 0);
 	CHECK_STR(json_str(sent->sent, "path", ""), "/old");
@@ -345,7 +350,8 @@ static void test_recorded(const struct plugin *plugin)
 	CHECK_STR(json_str(sent->sent, "method", ""), "PUT");
 	answer(&stage, 0, 200, "{}");
 	json_t *facts = plugin_call_facts(stage.call);
-	CHECK(strstr(json_string_value(json_path(facts, "notes[0]")), "as it was recorded") != NULL);
+	CHECK(strstr(json_string_value(json_path(facts, "notes[0]")), "as it was recorded") !=
+	      NULL);
 	json_decref(facts);
 	stage_release(&stage);
 }
@@ -425,8 +431,10 @@ static void test_later_request(const struct plugin *plugin)
 	CHECK(fake_wire_at(stage.wire, 1)->effect == WIRE_ONCE);
 	/* Nobody knows whether it happened: for ONCE that is its own answer. */
 	fake_wire_reply(fake_wire_at(stage.wire, 1),
-	                &(struct wire_reply){ .status = WIRE_TIMEOUT, .may_have_left = true,
-		                              .attempts = 1, .text = "no answer within 10 s" });
+	                &(struct wire_reply){ .status = WIRE_TIMEOUT,
+	                                      .may_have_left = true,
+	                                      .attempts = 1,
+	                                      .text = "no answer within 10 s" });
 	CHECK_STR(end_str(&stage, "error_type"), "unsure");
 	CHECK(strstr(end_str(&stage, "message"), "POST /tickets: no answer within 10 s") != NULL);
 	CHECK(!json_truth(stage.end, "retryable", true));
@@ -519,7 +527,8 @@ static void test_bad_requests(const struct plugin *plugin)
 	check_failure(plugin, "bad", bad("path", "/a b"), "validation", "no path may");
 	check_failure(plugin, "bad", bad("path", "/a\r\nHost: x"), "validation", "no path may");
 	check_failure(plugin, "bad", bad("name", "X-A: b"), "plugin_bug", "name is not a name");
-	check_failure(plugin, "bad", bad("name", "authorization"), "plugin_bug", "the engine's to set");
+	check_failure(plugin, "bad", bad("name", "authorization"), "plugin_bug",
+	              "the engine's to set");
 	check_failure(plugin, "bad", bad("value", "a\r\nX: y"), "validation", "line break");
 	check_failure(plugin, "bad", bad("headers", ""), "plugin_bug", "65 headers");
 	check_failure(plugin, "bad", bad("body", ""), "validation", "not valid UTF-8");
@@ -532,7 +541,8 @@ static void test_bad_requests(const struct plugin *plugin)
 
 static void test_paths_that_may(const struct plugin *plugin)
 {
-	static const char *const fine[] = { "/", "/a/..b/c...", "/a?x=../..", "/a%20b/.well-known" };
+	static const char *const fine[] = { "/", "/a/..b/c...", "/a?x=../..",
+		                            "/a%20b/.well-known" };
 	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
 		struct stage stage;
 		stage_init(&stage, plugin);
@@ -567,7 +577,8 @@ static void test_twice(const struct plugin *plugin)
 	CHECK(ok && json_is_null(end));
 	json_t *facts = plugin_call_facts(stage.call);
 	CHECK(json_array_size(json_at(facts, "notes")) == 2);
-	CHECK(strstr(json_string_value(json_path(facts, "notes[0]")), "a second time (fail)") != NULL);
+	CHECK(strstr(json_string_value(json_path(facts, "notes[0]")), "a second time (fail)") !=
+	      NULL);
 	json_decref(facts);
 	stage_release(&stage);
 }
@@ -576,8 +587,9 @@ static int verdict_of(struct stage *stage, const char *value)
 {
 	struct wire_header header = { (char *)(uintptr_t) "x-verdict", (char *)(uintptr_t)value };
 	struct wire_request *sent = fake_wire_at(stage->wire, 0);
-	return sent->classify(sent->arg, &(struct wire_reply){ .code = 200, .headers = &header,
-		                                               .header_count = value ? 1 : 0 });
+	return sent->classify(sent->arg, &(struct wire_reply){ .code = 200,
+	                                                       .headers = &header,
+	                                                       .header_count = value ? 1 : 0 });
 }
 
 static void test_classify(const struct plugin *plugin)
@@ -653,14 +665,14 @@ static void check_fail_as(const struct plugin *plugin, int status, int http, con
 	struct stage stage;
 	bool ok;
 	stage_init(&stage, plugin);
-	begin(&stage, "fail_as", json_pack("{s:i,s:i,s:s,s:s}", "status", status, "http", http, "code",
-	                                   code, "message", "m"));
+	begin(&stage, "fail_as",
+	      json_pack("{s:i,s:i,s:s,s:s}", "status", status, "http", http, "code", code,
+	                "message", "m"));
 	const json_t *end = early_end(&stage, &ok);
-	char *got = mem_format("%s %s %lld %s %s", json_str(end, "error_type", "?"),
-	                       json_str(end, "error_code", "?"),
-	                       (long long)json_int(end, "http_status", -1),
-	                       json_str(end, "owner", "?"),
-	                       json_truth(end, "retryable", false) ? "again" : "no");
+	char *got = mem_format(
+		"%s %s %lld %s %s", json_str(end, "error_type", "?"),
+		json_str(end, "error_code", "?"), (long long)json_int(end, "http_status", -1),
+		json_str(end, "owner", "?"), json_truth(end, "retryable", false) ? "again" : "no");
 	CHECK_STR(got, want);
 	CHECK(strlen(json_str(end, "resolution", "")) > 0);
 	CHECK(json_object_size(end) == 8);
@@ -689,7 +701,8 @@ static void test_failures(const struct plugin *plugin)
 	check_fail_as(plugin, -5, 503, "", "server HTTP_503 503 Support Team again");
 	check_fail_as(plugin, -10, 0, "", "timeout TIMEOUT 0 Support Team again");
 	check_fail_as(plugin, -11, 0, "", "network NETWORK 0 IT/DevOps again");
-	check_fail_as(plugin, -8, 200, "", "malformed_reply MALFORMED_REPLY 200 Integration Admin no");
+	check_fail_as(plugin, -8, 200, "",
+	              "malformed_reply MALFORMED_REPLY 200 Integration Admin no");
 	check_fail_as(plugin, -6, 504, "", "unsure UNSURE 504 Operator no");
 	check_fail_as(plugin, -7, 0, "", "cancelled CANCELLED 0 Operator no");
 	check_fail_as(plugin, 3, 0, "", "plugin_bug PLUGIN_BUG 0 Plugin Author no");
@@ -755,7 +768,8 @@ static void test_free_early(const struct plugin *plugin)
 static void test_no_connection(const struct plugin *plugin)
 {
 	struct plugin_call_options options = { .action = plugin_action_find(plugin, "create"),
-		                               .run_id = "r", .correlation_id = "c" };
+		                               .run_id = "r",
+		                               .correlation_id = "c" };
 	struct plugin_call *call = NULL;
 	struct err err = { 0 };
 	bool ok = true;

@@ -200,8 +200,8 @@ static void test_strings_and_locations(struct session *s)
 static char *foreach(struct session *s, const char *array, const char *item, const char *index)
 {
 	struct chart_expr a = expr(s, array), i = expr(s, item), n = { 0 };
-	struct chart_expr body = expr(
-		s, "seen[#seen + 1] = {json(v), json(k)} if at and at[1] then at[4] = 9 end");
+	struct chart_expr body =
+		expr(s, "seen[#seen + 1] = {json(v), json(k)} if at and at[1] then at[4] = 9 end");
 	if (index)
 		n = expr(s, index);
 	struct err err = { 0 };
@@ -328,8 +328,8 @@ static void test_sessions_apart(struct session *s)
 /* Values that are no JSON are found whatever way they came in. */
 static void test_suspects(struct session *s)
 {
-	struct chart_expr library = expr(
-		s, "function spoil() t.x = pairs end function fine() return 1 end");
+	struct chart_expr library =
+		expr(s, "function spoil() t.x = pairs end function fine() return 1 end");
 	struct err err = { 0 };
 	CHECK(ops->load_script(s->dm, &library, &err) == 0);
 	static const char *const ways[] = {

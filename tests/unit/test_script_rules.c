@@ -188,10 +188,10 @@ static void test_blocked(struct script *script)
 	static const struct {
 		const char *file, *text, *id, *words;
 	} rows[] = {
-#define RULE(body)                                                                                 \
-	"account.lua",                                                                             \
-		"return {domain = 'account', subject = 'facts.account', rules = {{id = "           \
-		"'account.x', severity = 'warning',"                                               \
+#define RULE(body)                                                                       \
+	"account.lua",                                                                   \
+		"return {domain = 'account', subject = 'facts.account', rules = {{id = " \
+		"'account.x', severity = 'warning',"                                     \
 		"owner = 'o', fix = 'f', message = 'm', fires = function(a, all) " body " end}}}"
 		{ RULE("while true do end"), "rule.budget", "account.x" },
 		{ RULE("while true do pcall(function() while true do end end) end"), "rule.budget",
@@ -424,8 +424,8 @@ static void test_check(struct script *script)
 		const char *file, *text, *code, *level;
 		int line;
 	} rows[] = {
-#define DOMAIN(rules)                                                                              \
-	"account.lua",                                                                             \
+#define DOMAIN(rules)  \
+	"account.lua", \
 		"return {domain = 'account', subject = 'facts.account', rules = {\n" rules "}}"
 #define WHOLE "owner = 'o', fix = 'f', message = 'm', fires = function() end"
 		{ DOMAIN("{id = 'account.a', severity = 'bad', " WHOLE "}"), "rule.severity",

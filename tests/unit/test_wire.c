@@ -628,8 +628,8 @@ static void test_retry_after(void)
 static int classify_by_body(void *arg, const struct wire_reply *reply)
 {
 	(void)arg;
-	bool is_digit =
-		reply->body.len == 1 && reply->body.ptr[0] >= '0' && reply->body.ptr[0] <= '9';
+	bool is_digit = reply->body.len == 1 && reply->body.ptr[0] >= '0' &&
+	                reply->body.ptr[0] <= '9';
 	return is_digit ? reply->body.ptr[0] - '0' : 0;
 }
 
@@ -726,8 +726,8 @@ static void send_again(void *arg, const struct wire_reply *reply)
 	(void)reply;
 	again->is_done = again->left == 0;
 	if (again->left-- > 0) {
-		struct wire_send_options options =
-			get(again->b, again->left % 2 ? "/a" : "bad", NULL);
+		struct wire_send_options options = get(again->b, again->left % 2 ? "/a" : "bad",
+		                                       NULL);
 		options.done = send_again;
 		options.arg = again;
 		(void)wire_send(again->b->wire, &options);

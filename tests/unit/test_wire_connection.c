@@ -242,10 +242,10 @@ static void test_oauth1(void)
 {
 	const struct wire_oauth1 oauth1 = { "1234567_SB1", "ACMECK",       "acme cs+1", "ACMETK",
 		                            "acme/ts=2",   "n0nceACME001", 1700000000 };
-	char *one =
-		wire_oauth1_sign(&oauth1, "GET", "https://1234567-sb1.suitetalk.api.netsuite.com",
-	                         "/services/rest/record/v1/invoice/1215?fields=tranId,status&"
-	                         "expandSubResources=true");
+	char *one = wire_oauth1_sign(&oauth1, "GET",
+	                             "https://1234567-sb1.suitetalk.api.netsuite.com",
+	                             "/services/rest/record/v1/invoice/1215?fields=tranId,status&"
+	                             "expandSubResources=true");
 	CHECK(strstr(one, "oauth_signature=\"8ra7GLyt6QCfnAD7aywk8NppsMzmvziSVCb0J2ue0H8%3D\"") !=
 	      NULL);
 	CHECK(strncmp(one, "OAuth realm=\"1234567_SB1\", ", 27) == 0);

@@ -335,9 +335,9 @@ static void test_quota_and_skew(void)
 
 /* --- token ---------------------------------------------------------------------------- */
 
-#define OAUTH                                                                                      \
-	"\"auth\":{\"kind\":\"oauth2_client\",\"token_path\":\"/token\",\"client_id\":\"id\","     \
-	"\"client_secret\":\"env:WIRE_TEST_SECRET\",\"scope\":\"api x\"},"                         \
+#define OAUTH                                                                                  \
+	"\"auth\":{\"kind\":\"oauth2_client\",\"token_path\":\"/token\",\"client_id\":\"id\"," \
+	"\"client_secret\":\"env:WIRE_TEST_SECRET\",\"scope\":\"api x\"},"                     \
 	"\"backoff_min_ms\":1,\"backoff_max_ms\":1"
 
 static size_t token_calls(const struct bench *b)
@@ -545,10 +545,10 @@ static void *work(void *arg)
 
 static void test_two_wires(void)
 {
-	struct bench b =
-		bench_new("\"concurrency\":2,\"retries\":0,\"timeout_ms\":8000,"
-	                  "\"auth\":{\"kind\":\"oauth2_client\",\"token_path\":\"/token\","
-	                  "\"client_id\":\"id\",\"client_secret\":\"env:WIRE_TEST_SECRET\"}");
+	struct bench b = bench_new(
+		"\"concurrency\":2,\"retries\":0,\"timeout_ms\":8000,"
+		"\"auth\":{\"kind\":\"oauth2_client\",\"token_path\":\"/token\","
+		"\"client_id\":\"id\",\"client_secret\":\"env:WIRE_TEST_SECRET\"}");
 	atomic_int over = 0;
 	struct worker workers[2];
 	pthread_t threads[2];

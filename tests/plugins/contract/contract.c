@@ -38,8 +38,8 @@ static void read_one(const struct gw_host *host, struct gw_call *call)
 	struct gw_http_req req = {
 		.size = sizeof(req),
 		.method = "GET",
-		.path = host->call->format(call, "/v%.*s/things/%.*s", (int)version.len, version.ptr,
-		                           (int)id.len, id.ptr),
+		.path = host->call->format(call, "/v%.*s/things/%.*s", (int)version.len,
+		                           version.ptr, (int)id.len, id.ptr),
 		.timeout_ms = 5000,
 	};
 	host->http->send(call, &req, answer_body);
@@ -108,8 +108,9 @@ static void join_one(const struct gw_host *host, struct gw_call *call, int statu
 static void get(const struct gw_host *host, struct gw_call *call, struct gw_str path,
                 gw_http_cb *then)
 {
-	struct gw_http_req req = { .size = sizeof(req), .method = "GET", .path = path,
-		                   .effect = GW_EFFECT_READ };
+	struct gw_http_req req = {
+		.size = sizeof(req), .method = "GET", .path = path, .effect = GW_EFFECT_READ
+	};
 	host->http->send(call, &req, then);
 }
 
@@ -171,12 +172,15 @@ static void prompt_done(const struct gw_host *host, struct gw_call *call, int st
 
 static void prompt(const struct gw_host *host, struct gw_call *call)
 {
-	const struct gw_prompt *text =
-		host->prompt->render(call, GW_LIT("greeting"), host->call->params(call));
+	const struct gw_prompt *text = host->prompt->render(call, GW_LIT("greeting"),
+	                                                    host->call->params(call));
 	if (!text)
 		return;
-	struct gw_http_req req = { .size = sizeof(req), .method = "POST", .path = GW_LIT("/llm"),
-		                   .content_type = "text/plain", .body = text->user };
+	struct gw_http_req req = { .size = sizeof(req),
+		                   .method = "POST",
+		                   .path = GW_LIT("/llm"),
+		                   .content_type = "text/plain",
+		                   .body = text->user };
 	host->http->send(call, &req, prompt_done);
 }
 
@@ -206,8 +210,9 @@ static void fail_as(const struct gw_host *host, struct gw_call *call)
 static void json(const struct gw_host *host, struct gw_call *call)
 {
 	const struct gw_json_ops *ops = host->json;
-	const struct gw_json *in = ops->parse(call, GW_LIT(
-		"{\"z\":[1,{\"a.b\":\"x\"}],\"n\":\"12\",\"r\":0.2,\"t\":\"T\",\"big\":9007199254740993}"));
+	const struct gw_json *in = ops->parse(
+		call,
+		GW_LIT("{\"z\":[1,{\"a.b\":\"x\"}],\"n\":\"12\",\"r\":0.2,\"t\":\"T\",\"big\":9007199254740993}"));
 	struct gw_json *out = ops->object(call);
 	ops->set_int(out, "absent", ops->type(ops->get(in, "nothing[3].x")));
 	ops->set_int(out, "bad", ops->type(ops->parse(call, GW_LIT("{\"a\":1,}"))));
@@ -305,7 +310,9 @@ static void post_and_done(const struct gw_host *host, struct gw_call *call)
 
 static void stricter(const struct gw_host *host, struct gw_call *call)
 {
-	struct gw_http_req req = { .size = sizeof(req), .method = "POST", .path = GW_LIT("/one"),
+	struct gw_http_req req = { .size = sizeof(req),
+		                   .method = "POST",
+		                   .path = GW_LIT("/one"),
 		                   .effect = GW_EFFECT_ONCE };
 	host->http->send(call, &req, answer_body);
 }
@@ -327,27 +334,15 @@ static void bad(const struct gw_host *host, struct gw_call *call)
 	req.headers = headers;
 	req.header_count = 1;
 	switch (what.len > 0 ? what.ptr[0] : ' ') {
-	case 's':
-		req.size = 0;
-		break;
+	case 's': req.size = 0; break;
 	case 'm':
 		req.method = host->call->format(call, "%.*s", (int)value.len, value.ptr).ptr;
 		break;
-	case 'p':
-		req.path = value;
-		break;
-	case 'n':
-		headers[0].name = value;
-		break;
-	case 'v':
-		headers[0].value = value;
-		break;
-	case 'h':
-		req.header_count = 65;
-		break;
-	case 'b':
-		req.body = (struct gw_str){ "\xff\xfe", 2 };
-		break;
+	case 'p': req.path = value; break;
+	case 'n': headers[0].name = value; break;
+	case 'v': headers[0].value = value; break;
+	case 'h': req.header_count = 65; break;
+	case 'b': req.body = (struct gw_str){ "\xff\xfe", 2 }; break;
 	}
 	host->http->send(call, &req, what.len > 0 && what.ptr[0] == 'c' ? NULL : answer_body);
 }
@@ -366,11 +361,15 @@ static int32_t classify(const struct gw_host *host, struct gw_call *call,
 /* --- the tables --------------------------------------------------------- */
 
 #define ANY "{\"type\":\"object\"}"
-#define ACTION(its_name, its_effect, its_start)                                       \
-	static const struct gw_action action_##its_start = {                          \
-		.size = sizeof(struct gw_action), .effect = its_effect, .name = its_name, \
-		.summary = "For the test.", .params = ANY, .state_size = sizeof(struct join), \
-		.start = its_start,                                                   \
+#define ACTION(its_name, its_effect, its_start)              \
+	static const struct gw_action action_##its_start = { \
+		.size = sizeof(struct gw_action),            \
+		.effect = its_effect,                        \
+		.name = its_name,                            \
+		.summary = "For the test.",                  \
+		.params = ANY,                               \
+		.state_size = sizeof(struct join),           \
+		.start = its_start,                          \
 	}
 
 ACTION("json", GW_EFFECT_PURE, json);
@@ -401,7 +400,7 @@ static const struct gw_action action_echo = {
 	.name = "echo",
 	.summary = "Answers with what it was given.",
 	.params = "{\"type\":\"object\",\"required\":[\"text\"],"
-	          "\"properties\":{\"text\":{\"type\":\"string\"}},\"additionalProperties\":true}",
+		  "\"properties\":{\"text\":{\"type\":\"string\"}},\"additionalProperties\":true}",
 	.result = "{\"type\":\"object\",\"required\":[\"text\"]}",
 	.secret = "params.text",
 	.personal = "params.text  result.text",
@@ -418,11 +417,12 @@ static const struct gw_action action_wrong_result = {
 };
 
 static const struct gw_action *const actions[] = {
-	&action_echo, &action_json, &action_json_loop, &action_json_deep, &action_read_one,
-	&action_create, &action_send_mail, &action_both, &action_poll_once, &action_look_then_post,
-	&action_wait_only, &action_prompt, &action_facts, &action_fail_as, &action_twice,
-	&action_never, &action_never_again, &action_wrong_result, &action_two_posts,
-	&action_post_and_done, &action_stricter, &action_many, &action_bad, NULL,
+	&action_echo,        &action_json,           &action_json_loop, &action_json_deep,
+	&action_read_one,    &action_create,         &action_send_mail, &action_both,
+	&action_poll_once,   &action_look_then_post, &action_wait_only, &action_prompt,
+	&action_facts,       &action_fail_as,        &action_twice,     &action_never,
+	&action_never_again, &action_wrong_result,   &action_two_posts, &action_post_and_done,
+	&action_stricter,    &action_many,           &action_bad,       NULL,
 };
 
 static const struct gw_error_row limit_row = {

@@ -11,7 +11,10 @@ static void start(const struct gw_host *host, struct gw_call *call)
 }
 
 static const struct gw_action action = {
-	.size = sizeof(action), .effect = GW_EFFECT_PURE, .name = "run", .start = start,
+	.size = sizeof(action),
+	.effect = GW_EFFECT_PURE,
+	.name = "run",
+	.start = start,
 };
 
 static const struct gw_action *const actions[] = { &action, NULL };

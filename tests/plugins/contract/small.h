@@ -30,7 +30,10 @@
 #define SMALL_START start
 #endif
 #ifndef SMALL_ACTIONS
-#define SMALL_ACTIONS { &action, NULL }
+#define SMALL_ACTIONS         \
+	{                     \
+		&action, NULL \
+	}
 #endif
 
 static void start(const struct gw_host *host, struct gw_call *call)
