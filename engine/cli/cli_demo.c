@@ -269,7 +269,7 @@ static void run_account(const struct demo *demo, size_t i)
 	show(demo, start_run(demo, i, false, &fd), fd, NULL);
 }
 
-/* --- the table ----------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static json_t *list_runs(struct demo *demo, struct err *err)
 {

@@ -184,7 +184,7 @@ static void given_release(struct given *given)
 	json_decref(given->input);
 }
 
-/* --- running ----------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static int take_result(void *ctx, const json_t *effect, bool ok, const json_t *value,
                        struct err *err)

@@ -179,7 +179,7 @@ static int run_start(struct cli *cli)
 	return code;
 }
 
-/* --- list --------------------------------------------------------------------------------------- */
+/* --- list ------------------------------------------------------------------------------------- */
 
 static void show_list(const json_t *reply)
 {
@@ -230,7 +230,7 @@ static int run_list(struct cli *cli)
 	return cli_ask_and_show(cli, request, show_list);
 }
 
-/* --- show, events ----------------------------------------------------------------------------------- */
+/* --- show, events ----------------------------------------------------------------------------- */
 
 static json_t *about(struct cli *cli, const char *op)
 {
@@ -286,7 +286,7 @@ static int run_events(struct cli *cli)
 	return cli_ask_and_show(cli, about(cli, "run.events"), show_events);
 }
 
-/* --- acting ---------------------------------------------------------------------------------------------- */
+/* --- acting ----------------------------------------------------------------------------------- */
 
 static int run_cancel(struct cli *cli)
 {
@@ -334,7 +334,7 @@ static int run_replay(struct cli *cli)
 	return cli_ask_and_show(cli, about(cli, "run.replay"), show_replay);
 }
 
-/* --- the rows of the table ----------------------------------------------------------------------------- */
+/* --- the rows of the table -------------------------------------------------------------------- */
 
 static const char *const start_options[] = { "input=", "correlation-id=", "by=",
 	                                     "wait",   "quiet",           NULL };

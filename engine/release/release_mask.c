@@ -88,7 +88,7 @@ static json_t *cut(const json_t *value, const json_t *fields, const char *at, si
 	return is_allowed(fields, at) ? json_deep_copy(value) : NULL;
 }
 
-/* --- tokens ------------------------------------------------------------------------------------ */
+/* --- tokens ----------------------------------------------------------------------------------- */
 
 static const char *token_of(struct masking *m, const char *class, const char *text)
 {
@@ -195,7 +195,7 @@ static json_t *visit_mask(struct masking *m, const char *path, json_t *value, co
 	return NULL;
 }
 
-/* --- further occurrences ------------------------------------------------------------------------- */
+/* --- further occurrences ---------------------------------------------------------------------- */
 
 static void put_replaced(struct buf *out, const char *text, const char *what, const char *token)
 {
@@ -232,7 +232,7 @@ static json_t *visit_occurrences(struct masking *m, const char *path, json_t *va
 	return ret;
 }
 
-/* --- shapes ------------------------------------------------------------------------------------------ */
+/* --- shapes ----------------------------------------------------------------------------------- */
 
 static bool is_mail_char(char c)
 {

@@ -189,7 +189,7 @@ static int read_sections(struct prompt *prompt, struct lines *lines, struct err 
 	return 0;
 }
 
-/* --- meaning ------------------------------------------------------------------------------------ */
+/* --- meaning ---------------------------------------------------------------------------------- */
 
 static json_t *split_list(const char *text)
 {
@@ -270,7 +270,7 @@ static int prompt_read(const char *name, struct str text, struct prompt *ret, st
 	return read_meaning(ret, err);
 }
 
-/* --- putting values in -------------------------------------------------------------------------- */
+/* --- putting values in ------------------------------------------------------------------------ */
 
 /* JSON in which no character can end a block or start markup. */
 static void put_safe_json(const json_t *value, bool is_indented, struct buf *out)

@@ -418,7 +418,7 @@ void engine_wait_rest(struct engine *engine)
 	pthread_mutex_unlock(&engine->lock);
 }
 
-/* --- requests ---------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static void keep_no(void *arg, const struct store_run *row)
 {

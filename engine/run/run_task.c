@@ -337,7 +337,7 @@ void checklist_answer(struct run *run, const json_t *answer, struct commit *comm
 	store_list(call, items, body);
 }
 
-/* --- unsure ---------------------------------------------------------------------------------------- */
+/* --- unsure ----------------------------------------------------------------------------------- */
 
 void unsure_open(struct call *call, struct commit *commit, json_t *body)
 {
@@ -357,7 +357,7 @@ void unsure_open(struct call *call, struct commit *commit, json_t *body)
 	put_task(commit, body, task);
 }
 
-/* --- beginning, releasing, withdrawing ------------------------------------------------------------------ */
+/* --- beginning, releasing, withdrawing -------------------------------------------------------- */
 
 void built_in_begin(struct call *call, struct commit *commit, json_t *body)
 {
@@ -435,7 +435,7 @@ static void answer_overdue(struct call *call)
 	            json_object());
 }
 
-/* --- gw:run --------------------------------------------------------------------------------------------------- */
+/* --- gw:run ----------------------------------------------------------------------------------- */
 
 struct child_start {
 	struct worker *worker;
@@ -481,7 +481,7 @@ void built_in_release(struct call *call)
 		start_child(call);
 }
 
-/* --- answers ----------------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static int refuse(struct err *err, int code, const char *id, const char *text)
 {

@@ -2,8 +2,8 @@
 /*
  * Plays every tests/plugins/<plugin>/<story>.case against the plugins of
  * GANGWAY_PLUGIN_DIR (by default ../../plugins beside this program), contract.so
- * of GANGWAY_CONTRACT_DIR and the guide's example of GANGWAY_GUIDE_DIR.  Stories in a folder "wrong" must not go as written:
- * they test the player.
+ * of GANGWAY_CONTRACT_DIR and the guide's example of GANGWAY_GUIDE_DIR.  Stories in a folder
+ * "wrong" must not go as written: they test the player.
  */
 #include <dirent.h>
 #include <stdio.h>

@@ -81,7 +81,8 @@ static void tell(const char *body, const char *script, const char *answers, int6
 static void test_order(void)
 {
 	struct story story;
-	tell("<state id='a'><onentry><send event='late' delay='100ms'/><send event='self'/></onentry>"
+	tell("<state id='a'><onentry><send event='late' delay='100ms'/><send event='self'/>"
+	     "</onentry>"
 	     "<transition event='self' target='b'/></state>"
 	     "<state id='b'><transition event='now' target='c'/></state>"
 	     "<state id='c'><transition event='late' target='d'/></state>"
@@ -197,7 +198,7 @@ static int note_result(void *ctx, const json_t *effect, bool ok, const json_t *v
 	return 0;
 }
 
-/* By hand: a call stays open until it is answered, withdrawn calls are gone, time passes when told. */
+/* By hand: calls stay open until they are answered or withdrawn, time passes when told. */
 static void test_by_hand(void)
 {
 	struct rig rig;

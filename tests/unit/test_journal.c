@@ -79,7 +79,7 @@ static int found(void *arg, const json_t *record, struct err *err)
 	return 0;
 }
 
-/* Reads what is stored: the number of the first bad record, 0 when all is well, -1 when it is not named. */
+/* Reads what is stored: the number of the first bad record, 0: all is well, -1: it is not named. */
 static int64_t first_bad(const struct chain *chain)
 {
 	struct store *store = store_memory_new();
@@ -129,10 +129,9 @@ static void test_known(void)
 	json_t *body = json_pack("{s:s}", "b", "x");
 	size_t len;
 	char *bytes = journal_seal(&head, "start", 5, body, &len), *text;
-	CHECK_STR(
-		bytes,
-		"{\"at\":5,\"b\":\"x\",\"kind\":\"start\",\"prev\":\"000000000000000000000000000000000000000"
-		"0000000000000000000000000\",\"seq\":1,\"v\":1}");
+	CHECK_STR(bytes, "{\"at\":5,\"b\":\"x\",\"kind\":\"start\","
+	                 "\"prev\":\"000000000000000000000000000000000000000"
+	                 "0000000000000000000000000\",\"seq\":1,\"v\":1}");
 	unsigned char hash[JOURNAL_HASH_BYTES];
 	text = mem_format("gw-journal-v1\n%s", bytes);
 	crypto_sha256(str_of(text), hash);
@@ -215,7 +214,7 @@ static void test_swapped(void)
 	chain_release(&chain);
 }
 
-/* A record that is good by itself, put in between: it was sealed after another one, or continues the chain. */
+/* A record that is good by itself, put in between: sealed after another one, or going on. */
 static void test_inserted(void)
 {
 	struct chain chain;
@@ -230,7 +229,7 @@ static void test_inserted(void)
 		memcpy(more.at[i].hash, head.hash, sizeof(head.hash));
 		for (size_t j = 0; j < more.len; j++)
 			more.at[j].seq = (int64_t)j + 1;
-		/* In the first place it is a good beginning; then the old first does not continue it. */
+		/* In the first place it is a good beginning, but the old first does not go on. */
 		CHECK(first_bad(&more) == (int64_t)i + 1 + (i == 0));
 		free(more.at[i].bytes);
 		if (i > 0) {
@@ -247,7 +246,7 @@ static void test_inserted(void)
 	chain_release(&chain);
 }
 
-/* Sealed correctly, yet no record of ours: another version, another number inside, no object, keys twice. */
+/* Sealed correctly, yet no record of ours: another version or number, no object, a key twice. */
 static void test_wrong_records(void)
 {
 	static const char *const texts[] = {

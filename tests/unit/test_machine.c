@@ -247,26 +247,25 @@ static void test_cancel_of_run(void)
 	rig_release(&rig);
 }
 
-#define CHILD(body) "<scxml version='1.0' datamodel='lua'>" body "</scxml>"
+#define ADDER                                                                              \
+	"<scxml version='1.0' datamodel='lua'>"                                            \
+	"<datamodel><data id='n' expr='1'/></datamodel><state id='c'>"                     \
+	"<invoke id='deep' type='t' src='a'/><transition event='add' target='f'/></state>" \
+	"<final id='f'><donedata><param name='back' expr='n + 1'/></donedata></final></scxml>"
 
 static void test_child(void)
 {
 	struct rig rig;
-	rig_init(
-		&rig, "",
-		"<datamodel><data id='got' expr='{}'/><data id='back' expr='0'/></datamodel>"
-		"<state id='s'><invoke id='kid'><param name='n' expr='41'/>"
-		"<param name='back' location='back'/><finalize/><content>" CHILD(
-			"<datamodel><data id='n' expr='1'/></datamodel><state id='c'>"
-			"<invoke id='deep' type='t' src='a'/>"
-			"<transition event='add' target='f'/></state>"
-			"<final id='f'><donedata><param name='back' expr='n + 1'/></donedata>"
-			"</final>") "</content></invoke>"
-				    "<transition event='go'><send target='#_kid' event='add'/></transition>"
-				    "<transition event='leave' target='t'/>"
-				    "<transition event='done.invoke.kid' target='t'>"
-				    "<assign location='got' expr='{_event.data.back, _event.invokeid}'/>"
-				    "</transition></state><state id='t'/>");
+	rig_init(&rig, "",
+	         "<datamodel><data id='got' expr='{}'/><data id='back' expr='0'/></datamodel>"
+	         "<state id='s'><invoke id='kid'><param name='n' expr='41'/>"
+	         "<param name='back' location='back'/><finalize/><content>" ADDER
+	         "</content></invoke>"
+	         "<transition event='go'><send target='#_kid' event='add'/></transition>"
+	         "<transition event='leave' target='t'/>"
+	         "<transition event='done.invoke.kid' target='t'>"
+	         "<assign location='got' expr='{_event.data.back, _event.invokeid}'/>"
+	         "</transition></state><state id='t'/>");
 	CHECK(rig_start(&rig, NULL) == 0);
 	CHECK_STR(rig_effect(&rig, EFFECT_CALL, 0)->session, "r.1");
 	CHECK(rig_event(&rig, "go", NULL) == 0 && machine_has_queued(rig.machine));

@@ -238,7 +238,7 @@ static void test_folder_refused(void)
 	plugins_free(plugins);
 }
 
-/* A descriptor's number comes back for the next file: the loader must not take it for the last one. */
+/* A file descriptor's number comes back: the loader must not take the next file for the last. */
 static void test_two_images(const char *folder)
 {
 	struct plugins *plugins = plugins_new();

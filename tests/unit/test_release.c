@@ -21,12 +21,12 @@
 	"<scxml xmlns='http://www.w3.org/2005/07/scxml' version='1.0' datamodel='lua' name='g'>\n" \
 	"  <state id='a'><invoke id='r' type='rules' src='set#f.x'/>\n"                            \
 	"    <invoke id='c' type='scxml' src='child.scxml'/></state>\n</scxml>\n"
-#define CHILD                                                                                           \
-	"<scxml xmlns='http://www.w3.org/2005/07/scxml' version='1.0' datamodel='null'><final id='x'/>" \
-	"</scxml>\n"
+#define CHILD                                                                            \
+	"<scxml xmlns='http://www.w3.org/2005/07/scxml' version='1.0' datamodel='null'>" \
+	"<final id='x'/></scxml>\n"
 #define PROMPT "---\nname: p\nversion: 7\nfields:\n---\n# system\ns\n# user\nu\n"
 
-/* --- a tree of files ----------------------------------------------------------------------------- */
+/* --- a tree of files -------------------------------------------------------------------------- */
 
 static char *root;
 
@@ -113,7 +113,7 @@ static const char *text_at(const json_t *value, const char *path)
 	return json_is_string(at) ? json_string_value(at) : "(none)";
 }
 
-/* --- pins ---------------------------------------------------------------------------------------- */
+/* --- pins ------------------------------------------------------------------------------------- */
 
 static void test_pins(void)
 {
@@ -243,7 +243,7 @@ static void test_other_parts(void)
 	releases_free(three);
 }
 
-/* --- the store ------------------------------------------------------------------------------------- */
+/* --- the store -------------------------------------------------------------------------------- */
 
 struct filling {
 	struct store *store;
@@ -325,7 +325,7 @@ static void test_load_broken(void)
 	}
 }
 
-/* --- what is wrong -------------------------------------------------------------------------------------- */
+/* --- what is wrong ---------------------------------------------------------------------------- */
 
 static void check_wrong(const char *graph, int code, const char *id, const char *text,
                         const char *hint)
@@ -368,7 +368,7 @@ static void test_wrong(void)
 	check_wrong("big", ERR_LIMIT, NULL, "big.txt", "");
 }
 
-/* --- charts within ------------------------------------------------------------------------------------------ */
+/* --- charts within ---------------------------------------------------------------------------- */
 
 static void test_children(void)
 {

@@ -152,7 +152,7 @@ static void check_records(struct store *store, int64_t no, int64_t from, int lim
 	seen_release(&seen);
 }
 
-/* --- the suite ---------------------------------------------------------------------------------- */
+/* --- the suite -------------------------------------------------------------------------------- */
 
 static void test_empty(struct store *store)
 {
@@ -253,7 +253,7 @@ static void test_exclusive(struct store *store)
 	CHECK(item.is_exclusive_conflict && item.conflict_no == 1);
 	CHECK(apply(store, &other, 1, NULL) == 0);
 	CHECK(apply(store, &none, 1, NULL) == 0);
-	/* The same name as well: that counts first, for the second start is to get the first run. */
+	/* The same name as well: that counts first, for a second start gets the first run. */
 	struct store_op same = exclusive_run(1, "acme");
 	same.no = same.run.no = 5;
 	CHECK(apply(store, &same, 1, &item) == ERR_CONFLICT && !item.is_exclusive_conflict);
@@ -440,7 +440,7 @@ static suite_test *const suite[] = { test_empty,     test_run_rows, test_conflic
 	                             test_exclusive, test_due,      test_filters,
 	                             test_records,   test_bytes,    test_tasks };
 
-/* --- files ------------------------------------------------------------------------------------------ */
+/* --- files ------------------------------------------------------------------------------------ */
 
 struct place {
 	char folder[64];

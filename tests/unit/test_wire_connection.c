@@ -69,7 +69,8 @@ static void test_refused(void)
 	       "bearer");
 	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\"}}",
 	       "'token' is missing", NULL);
-	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\",\"token\":\"env:WT_A\","
+	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\","
+	       "\"token\":\"env:WT_A\","
 	       "\"user\":\"x\"}}",
 	       "auth.user", NULL);
 	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"none\",\"tokn\":\"x\"}}",
@@ -77,7 +78,8 @@ static void test_refused(void)
 	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"oauth2_client\","
 	       "\"client_id\":\"x\",\"client_secret\":\"env:WT_A\"}}",
 	       "token_path", NULL);
-	refuse("{\"url\":\"smtp://a.example\",\"auth\":{\"kind\":\"bearer\",\"token\":\"env:WT_A\"}}",
+	refuse("{\"url\":\"smtp://a.example\",\"auth\":{\"kind\":\"bearer\","
+	       "\"token\":\"env:WT_A\"}}",
 	       "mail takes", NULL);
 	refuse("{\"url\":\"smtp://a.example\",\"starttls\":\"maybe\"}", "starttls", NULL);
 	refuse("{\"url\":\"smtp://a.example\",\"starttls\":\"none\",\"auth\":{\"kind\":\"basic\","
@@ -87,17 +89,20 @@ static void test_refused(void)
 
 static void test_secrets_refused(const char *folder)
 {
-	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\",\"token\":\"s3cret\"}}",
+	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\","
+	       "\"token\":\"s3cret\"}}",
 	       "auth.token", "env:NAME");
 	struct err err;
 	wire_connection_free(load("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\","
 	                          "\"token\":\"s3cret\"}}",
 	                          &err));
 	CHECK_MSG(!strstr(err.text, "s3cret"), "the error does not repeat the secret");
-	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\",\"token\":\"env:WT_NONE\"}}",
+	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\","
+	       "\"token\":\"env:WT_NONE\"}}",
 	       "WT_NONE", "export WT_NONE");
 	(void)setenv("WT_BAD", "a\nb", 1);
-	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\",\"token\":\"env:WT_BAD\"}}",
+	refuse("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\","
+	       "\"token\":\"env:WT_BAD\"}}",
 	       "control character", NULL);
 	char *path = mem_format("%s/token", folder);
 	char *text = mem_format("{\"url\":\"https://a.example\",\"auth\":{\"kind\":\"bearer\","
@@ -132,8 +137,10 @@ static void test_good(void)
 	struct err err;
 	struct wire_connection *c = load(
 		"{\"url\":\"HTTPS://API.Example.com:443/v1/\",\"auth\":{\"kind\":\"header\","
-		"\"header\":\"X-Api-Key\",\"value\":\"env:WT_A\"},\"headers\":{\"X-B\":\"env:WT_B\"},"
-		"\"settings\":{\"api_version\":60,\"model\":\"env:WT_MODEL\",\"flags\":{\"b\":1,\"a\":[]},"
+		"\"header\":\"X-Api-Key\",\"value\":\"env:WT_A\"},"
+		"\"headers\":{\"X-B\":\"env:WT_B\"},"
+		"\"settings\":{\"api_version\":60,\"model\":\"env:WT_MODEL\",\"flags\":{\"b\":1,"
+		"\"a\":[]},"
 		"\"name\":\"x\"},\"plugin\":\"salesforce\",\"rate_per_s\":2.5,\"retries\":0}",
 		&err);
 	if (!CHECK_MSG(c != NULL, "accepted: %s", err.text))
@@ -155,9 +162,9 @@ static void test_good(void)
 	free(text);
 	json_decref(about);
 	wire_connection_free(c);
-	c = load(
-		"{\"url\":\"smtp://mail.example:587\",\"from\":\"a@b.example\",\"hello_name\":\"gw.example\"}",
-		&err);
+	c = load("{\"url\":\"smtp://mail.example:587\",\"from\":\"a@b.example\","
+	         "\"hello_name\":\"gw.example\"}",
+	         &err);
 	CHECK(c && c->url.is_mail && !c->is_clear_text);
 	wire_connection_free(c);
 	c = load("{\"url\":\"http://[::1]:8080\"}", &err);

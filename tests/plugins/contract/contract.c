@@ -211,8 +211,8 @@ static void json(const struct gw_host *host, struct gw_call *call)
 {
 	const struct gw_json_ops *ops = host->json;
 	const struct gw_json *in = ops->parse(
-		call,
-		GW_LIT("{\"z\":[1,{\"a.b\":\"x\"}],\"n\":\"12\",\"r\":0.2,\"t\":\"T\",\"big\":9007199254740993}"));
+		call, GW_LIT("{\"z\":[1,{\"a.b\":\"x\"}],\"n\":\"12\",\"r\":0.2,\"t\":\"T\","
+	                     "\"big\":9007199254740993}"));
 	struct gw_json *out = ops->object(call);
 	ops->set_int(out, "absent", ops->type(ops->get(in, "nothing[3].x")));
 	ops->set_int(out, "bad", ops->type(ops->parse(call, GW_LIT("{\"a\":1,}"))));
