@@ -44,6 +44,15 @@ static bool is_begun(const json_t *fields, const char *at)
 
 static json_t *cut(const json_t *value, const json_t *fields, const char *at, size_t list_max);
 
+/* A name that could be read as a path ("a.b", "a[]") is allowed by none. */
+static bool is_name(const char *key)
+{
+	const char *c = key;
+	while (isalnum((unsigned char)*c) || *c == '_')
+		c++;
+	return c > key && *c == '\0';
+}
+
 static json_t *cut_object(const json_t *value, const json_t *fields, const char *at,
                           size_t list_max)
 {
@@ -51,6 +60,8 @@ static json_t *cut_object(const json_t *value, const json_t *fields, const char 
 	const char *key;
 	json_t *member;
 	json_object_foreach((json_t *)(uintptr_t)value, key, member) {
+		if (!is_name(key))
+			continue;
 		char *path = mem_format("%s%s%s", at, *at ? "." : "", key);
 		json_put(ret, key, cut(member, fields, path, list_max));
 		free(path);

@@ -20,6 +20,7 @@ enum { PROMPT_BYTES_MAX = 64 * 1024, NAME_MAX_BYTES = 64, TEXT_MAX_BYTES = 500, 
 struct prompt {
 	const char *name;
 	json_t *front;                /* key -> text */
+	json_t *lines;                /* key -> where it stands */
 	char *system, *user, *schema; /* schema may be NULL */
 	int system_line, user_line, schema_line;
 	json_t *fields; /* [path] */
@@ -29,6 +30,7 @@ struct prompt {
 static void prompt_release(struct prompt *prompt)
 {
 	json_decref(prompt->front);
+	json_decref(prompt->lines);
 	json_decref(prompt->fields);
 	json_decref(prompt->masks);
 	free(prompt->system);
@@ -110,6 +112,7 @@ static int read_pair(struct prompt *prompt, struct str line, int number, char ke
 	if (json_object_get(prompt->front, key))
 		return wrong(prompt, number, err, "the key '%s' is there twice", key);
 	json_put(prompt->front, key, json_text(value));
+	json_put_int(prompt->lines, key, number);
 	return 0;
 }
 
@@ -142,11 +145,14 @@ static int read_front(struct prompt *prompt, struct lines *lines, struct err *er
 
 /* --- sections -------------------------------------------------------------------------------- */
 
-static char *section_text(const char *start, const char *end)
+/* *line is where it was begun, and becomes where its text begins. */
+static char *section_text(const char *start, const char *end, int *line)
 {
 	struct str text = trim((struct str){ start, (size_t)(end - start) });
 	char *ret = mem_dup(text.ptr, text.len);
 	char *to = ret;
+	for (const char *blank = start; text.len > 0 && blank < text.ptr; blank++)
+		*line += *blank == '\n';
 	for (const char *from = ret; *from; from++)
 		if (!(from[0] == '\r' && from[1] == '\n'))
 			*to++ = *from;
@@ -176,13 +182,13 @@ static int read_sections(struct prompt *prompt, struct lines *lines, struct err 
 			return wrong(prompt, lines->number, err, "'%s' is out of order",
 			             heads[found]);
 		if (at >= 0)
-			*texts[at] = section_text(start, line.ptr);
+			*texts[at] = section_text(start, line.ptr, numbers[at]);
 		at = found;
 		start = lines->left.ptr;
 		*numbers[at] = lines->number + 1;
 	}
 	if (at >= 0)
-		*texts[at] = section_text(start, lines->left.ptr);
+		*texts[at] = section_text(start, lines->left.ptr, numbers[at]);
 	if (!prompt->system || !*prompt->system || !prompt->user || !*prompt->user)
 		return wrong(prompt, lines->number, err,
 		             "'# system' and '# user' must be there and not be empty");
@@ -222,13 +228,34 @@ static bool is_path(const char *path)
 	return !is_start;
 }
 
+static int line_of(const struct prompt *prompt, const char *key)
+{
+	return (int)json_int(prompt->lines, key, 1);
+}
+
+/* A number between these, where the key is there at all. */
+static int check_number(const struct prompt *prompt, const char *key, double min, double max,
+                        bool is_whole, struct err *err)
+{
+	const char *text = json_str(prompt->front, key, NULL);
+	char *end = NULL;
+	double number = text ? strtod(text, &end) : 0;
+	bool is_good = text && *text && *end == '\0' &&
+	               strspn(text, "0123456789.") == strlen(text) && number >= min &&
+	               number <= max && (!is_whole || !strchr(text, '.'));
+	if (!text || is_good)
+		return 0;
+	return wrong(prompt, line_of(prompt, key), err, "'%s' must be %s from %g to %g, not '%s'",
+	             key, is_whole ? "a whole number" : "a number", min, max, text);
+}
+
 static int check_paths(const struct prompt *prompt, const char *key, const json_t *paths,
                        struct err *err)
 {
 	for (size_t i = 0; i < json_array_size(paths); i++)
 		if (!is_path(json_string_value(json_array_get(paths, i))))
-			return wrong(prompt, 1, err, "'%s': '%s' is no path", key,
-			             json_string_value(json_array_get(paths, i)));
+			return wrong(prompt, line_of(prompt, key), err, "'%s': '%s' is no path",
+			             key, json_string_value(json_array_get(paths, i)));
 	return 0;
 }
 
@@ -240,8 +267,12 @@ static int read_meaning(struct prompt *prompt, struct err *err)
 		if (!json_object_get(prompt->front, must_be[i]))
 			return wrong(prompt, 1, err, "the key '%s' is missing", must_be[i]);
 	if (strcmp(json_str(prompt->front, "name", ""), prompt->name) != 0)
-		return wrong(prompt, 1, err, "the name is '%s', the file is '%s.md'",
+		return wrong(prompt, line_of(prompt, "name"), err,
+		             "the name is '%s', the file is '%s.md'",
 		             json_str(prompt->front, "name", ""), prompt->name);
+	if (check_number(prompt, "max_tokens", 1, 100000, true, err) < 0 ||
+	    check_number(prompt, "temperature", 0, 2, false, err) < 0)
+		return err->code;
 	prompt->fields = split_list(json_str(prompt->front, "fields", ""));
 	if (check_paths(prompt, "fields", prompt->fields, err) < 0)
 		return err->code;
@@ -259,11 +290,11 @@ static int read_meaning(struct prompt *prompt, struct err *err)
 
 static int prompt_read(const char *name, struct str text, struct prompt *ret, struct err *err)
 {
-	*ret = (struct prompt){ .name = name, .front = json_object() };
+	*ret = (struct prompt){ .name = name, .front = json_object(), .lines = json_object() };
 	struct lines lines = { text, 0 };
 	if (text.len > PROMPT_BYTES_MAX)
 		return wrong(ret, 1, err, "more than %d bytes", PROMPT_BYTES_MAX);
-	if (!str_is_utf8(text))
+	if (!str_is_utf8(text) || memchr(text.ptr, '\0', text.len))
 		return wrong(ret, 1, err, "it is no UTF-8");
 	if (read_front(ret, &lines, err) < 0 || read_sections(ret, &lines, err) < 0)
 		return err->code;
@@ -273,17 +304,19 @@ static int prompt_read(const char *name, struct str text, struct prompt *ret, st
 /* --- putting values in ------------------------------------------------------------------------ */
 
 /* JSON in which no character can end a block or start markup. */
-static void put_safe_json(const json_t *value, bool is_indented, struct buf *out)
+static int put_safe_json(const json_t *value, bool is_indented, struct buf *out, struct err *err)
 {
 	char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_SORT_KEYS |
 	                                       (is_indented ? JSON_INDENT(2) : JSON_COMPACT));
-	for (const char *c = text; *c; c++) {
-		if (*c == '<' || *c == '>' || *c == '&')
-			buf_printf(out, "\\u%04x", (unsigned)*c);
-		else
-			buf_put_len(out, c, 1);
+	static const char special[] = "&<>";
+	static const char *const written[] = { "\\u0026", "\\u003c", "\\u003e" };
+	int status = 0;
+	for (const char *c = text; *c && status == 0; c++) {
+		const char *at = strchr(special, *c);
+		status = at ? buf_add(out, written[at - special], 6, err) : buf_add(out, c, 1, err);
 	}
 	free(text);
+	return status;
 }
 
 static int fill(const struct prompt *prompt, const char *text, int line, const json_t *values,
@@ -307,8 +340,11 @@ static int fill(const struct prompt *prompt, const char *text, int line, const j
 		}
 		json_t *value = is_all ? (json_t *)(uintptr_t)values : json_path(values, path);
 		json_t *none = json_null();
-		put_safe_json(value ? value : none, is_all, out);
+		int status = put_safe_json(value ? value : none, is_all, out, err);
 		free(path);
+		json_decref(none);
+		if (status < 0)
+			return err_wrap(err, "%s.md", prompt->name);
 		c = end + 1;
 	}
 	return 0;
@@ -330,6 +366,10 @@ static int put_schema(const struct prompt *prompt, json_t *ret, struct err *err)
 	json_t *schema;
 	if (json_read(text, PROMPT_BYTES_MAX, &schema, err) < 0)
 		return err_wrap(err, "%s.md:%d: the schema", prompt->name, prompt->schema_line);
+	if (!json_is_object(schema)) {
+		json_decref(schema);
+		return wrong(prompt, prompt->schema_line, err, "the schema is no JSON object");
+	}
 	json_put(ret, "schema", schema);
 	return 0;
 }
@@ -384,7 +424,7 @@ int prompt_render(const char *name, struct str text, const json_t *values, json_
 
 void prompt_version(struct str text, char *ret, size_t ret_bytes)
 {
-	struct prompt prompt = { .name = "prompt", .front = json_object() };
+	struct prompt prompt = { .name = "prompt", .front = json_object(), .lines = json_object() };
 	struct lines lines = { text, 0 };
 	struct err ignored = { 0 }; /* a broken prompt is told when it is used */
 	(void)read_front(&prompt, &lines, &ignored);
