@@ -29,12 +29,13 @@ struct tally {
 	long boundaries, runs, killed, bad, unsure;
 };
 
-static void trial_begin(struct trial *trial, struct world *world, const struct scenario *scenario, long at,
-                        enum crash_mode mode)
+static void trial_begin(struct trial *trial, struct world *world, const struct scenario *scenario,
+                        long at, enum crash_mode mode)
 {
 	*trial = (struct trial){ .world = world, .scenario = scenario, .at = at, .mode = mode };
 	buf_init(&trial->complaints, 1024 * 1024);
-	char *own = mem_format("%s/%s", world->root, scenario->is_shipped ? "graphs" : "tests/crash/graphs");
+	char *own = mem_format("%s/%s", world->root,
+	                       scenario->is_shipped ? "graphs" : "tests/crash/graphs");
 	world_reset(world);
 	world_graphs(world, own);
 	free(own);
@@ -60,8 +61,8 @@ static void check_second(struct trial *trial)
 		         trial->second.is_late ? " (hangs)" : "", trial->second.errors);
 }
 
-static void one_trial(struct world *world, const struct scenario *scenario, long at, enum crash_mode mode,
-                      struct tally *tally)
+static void one_trial(struct world *world, const struct scenario *scenario, long at,
+                      enum crash_mode mode, struct tally *tally)
 {
 	struct trial trial;
 	const char *args[TRIAL_ARGS];
@@ -81,14 +82,15 @@ static void one_trial(struct world *world, const struct scenario *scenario, long
 	tally->unsure += trial.unsure;
 	if (trial.complaints.len > 0) {
 		tally->bad++;
-		printf("# --scenario %s --mode %s --at %ld\n%s", scenario->name, crash_mode_names[mode], at,
-		       trial.complaints.bytes);
+		printf("# --scenario %s --mode %s --at %ld\n%s", scenario->name,
+		       crash_mode_names[mode], at, trial.complaints.bytes);
 	}
 	trial_end(&trial);
 }
 
 /* How many boundaries there are when nothing happens, and that all is well then. */
-static long count_boundaries(struct world *world, const struct scenario *scenario, struct tally *tally)
+static long count_boundaries(struct world *world, const struct scenario *scenario,
+                             struct tally *tally)
 {
 	struct trial trial;
 	const char *args[TRIAL_ARGS];
@@ -110,16 +112,17 @@ static long count_boundaries(struct world *world, const struct scenario *scenari
 	return count;
 }
 
-static void run_scenario(struct world *world, const struct scenario *scenario, const struct options *options,
-                         struct tally *tally)
+static void run_scenario(struct world *world, const struct scenario *scenario,
+                         const struct options *options, struct tally *tally)
 {
 	long count = count_boundaries(world, scenario, tally);
 	long step = options->is_quick ? count / scenario->quick_runs + 1 : 1;
 	tally->boundaries = count;
-	for (long at = options->at ? options->at : options->is_quick ? 1 + step / 2 : 1; at <= count || options->at;
-	     at += step) {
-		/* Before each boundary is after the one before it; the others are drawn in turns. */
-		enum crash_mode mode = options->mode >= 0 ? (enum crash_mode)options->mode : CRASH_BEFORE;
+	long first = options->is_quick ? 1 + step / 2 : 1;
+	for (long at = options->at ? options->at : first; at <= count || options->at; at += step) {
+		/* Before a boundary is after the one before it; the others are drawn in turns. */
+		enum crash_mode mode = options->mode >= 0 ? (enum crash_mode)options->mode
+		                                          : CRASH_BEFORE;
 		one_trial(world, scenario, at, mode, tally);
 		if (options->mode < 0 && !options->is_quick && at % 8 == 0)
 			one_trial(world, scenario, at, at % 16 ? CRASH_AFTER : CRASH_HALF, tally);
@@ -130,7 +133,8 @@ static void run_scenario(struct world *world, const struct scenario *scenario, c
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: crash [--quick] [--mode before|after|half] [--scenario NAME] [--at N]\n");
+	fprintf(stderr,
+	        "usage: crash [--quick] [--mode before|after|half] [--scenario NAME] [--at N]\n");
 	return 2;
 }
 
@@ -181,16 +185,18 @@ int main(int argc, char **argv)
 		struct tally tally = { 0 };
 		time_t begin = time(NULL);
 		run_scenario(&world, *at, &options, &tally);
-		printf("%s %d - %s: %ld boundaries, %ld runs, %ld killed, %ld unsure calls, %ld bad, %ld s\n",
-		       tally.bad ? "not ok" : "ok", ++number, (*at)->name, tally.boundaries, tally.runs,
-		       tally.killed, tally.unsure, tally.bad, (long)(time(NULL) - begin));
+		printf("%s %d - %s: %ld boundaries, %ld runs, %ld killed, %ld unsure calls, %ld "
+		       "bad, %ld s\n",
+		       tally.bad ? "not ok" : "ok", ++number, (*at)->name, tally.boundaries,
+		       tally.runs, tally.killed, tally.unsure, tally.bad,
+		       (long)(time(NULL) - begin));
 		all.boundaries += tally.boundaries;
 		all.runs += tally.runs;
 		all.killed += tally.killed;
 		all.bad += tally.bad;
 	}
 	world_close(&world);
-	printf("# %ld boundaries, %ld runs, %ld killed, %ld bad\n1..%d\n", all.boundaries, all.runs, all.killed,
-	       all.bad, number);
+	printf("# %ld boundaries, %ld runs, %ld killed, %ld bad\n1..%d\n", all.boundaries, all.runs,
+	       all.killed, all.bad, number);
 	return all.bad > 0 || number == 0;
 }

@@ -14,22 +14,23 @@ struct trial {
 	const struct scenario *scenario;
 	long at;
 	enum crash_mode mode;
-	char *run;              /* id of the run it is about; NULL: not known yet */
-	char *task;             /* of the task it is about */
-	struct ending first;    /* of the disturbed command */
-	struct ending second;   /* of the same command again */
-	struct buf complaints;  /* empty: all is well */
-	int unsure;             /* tasks of calls that nobody can know of */
+	char *run;             /* id of the run it is about; NULL: not known yet */
+	char *task;            /* of the task it is about */
+	struct ending first;   /* of the disturbed command */
+	struct ending second;  /* of the same command again */
+	struct buf complaints; /* empty: all is well */
+	int unsure;            /* tasks of calls that nobody can know of */
 };
 
 struct scenario {
 	const char *name;
-	bool is_shipped;        /* works on graphs/, else on tests/crash/graphs */
-	void (*prepare)(struct trial *trial);                   /* undisturbed, before; may be NULL */
-	void (*command)(struct trial *trial, const char **args); /* what is disturbed, and given again */
-	void (*finish)(struct trial *trial);                    /* undisturbed, after; may be NULL */
-	void (*check)(struct trial *trial);                     /* what only this scenario knows */
-	int quick_runs;         /* how many boundaries --quick samples */
+	bool is_shipped;                      /* works on graphs/, else on tests/crash/graphs */
+	void (*prepare)(struct trial *trial); /* undisturbed, before; may be NULL */
+	/* What is disturbed, and given again. */
+	void (*command)(struct trial *trial, const char **args);
+	void (*finish)(struct trial *trial); /* undisturbed, after; may be NULL */
+	void (*check)(struct trial *trial);  /* what only this scenario knows */
+	int quick_runs;                      /* how many boundaries --quick samples */
 };
 
 extern const struct scenario *const scenarios[]; /* NULL-terminated */

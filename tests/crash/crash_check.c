@@ -30,8 +30,8 @@ json_t *trial_run(struct trial *trial, int code, const char *const *args)
 	world_run(trial->world, args, 0, CRASH_BEFORE, &ending, NULL);
 	if (ending.code != code)
 		complain(trial, "'%s %s %s' ends with %d%s: %s", args[0], args[1] ? args[1] : "",
-		         args[1] && args[2] ? args[2] : "", ending.code, ending.is_late ? " (hangs)" : "",
-		         ending.errors);
+		         args[1] && args[2] ? args[2] : "", ending.code,
+		         ending.is_late ? " (hangs)" : "", ending.errors);
 	json_t *ret = json_incref((json_t *)(uintptr_t)ending_last(&ending));
 	ending_release(&ending);
 	return ret;
@@ -43,7 +43,8 @@ json_t *trial_find(struct trial *trial, const char *graph, const char *correlati
 	json_t *reply = trial_run(trial, 0, args), *ret = NULL;
 	const json_t *runs = json_at(reply, "runs");
 	for (size_t i = 0; i < json_array_size(runs); i++)
-		if (strcmp(json_str(json_array_get(runs, i), "correlation_id", ""), correlation_id) == 0)
+		if (strcmp(json_str(json_array_get(runs, i), "correlation_id", ""),
+		           correlation_id) == 0)
 			ret = json_incref(json_array_get(runs, i));
 	json_decref(reply);
 	return ret;
@@ -90,14 +91,17 @@ static void learn_record(struct facts *facts, const char *run, const json_t *rec
 	if (strcmp(json_str(input, "kind", ""), "result") == 0) {
 		json_t *fact = fact_of(facts, run, input, "number", "element");
 		bool is_blocked = strcmp(kind, "blocked") == 0;
-		count_up(fact, is_blocked ? "blocked" : json_truth(input, "ok", false) ? "answered" : "failed");
+		count_up(fact, is_blocked                       ? "blocked"
+		               : json_truth(input, "ok", false) ? "answered"
+		                                                : "failed");
 	}
 	if (strcmp(kind, "unsure") == 0)
 		count_up(fact_of(facts, run, record, "n", "e"), "unsure");
 	const json_t *artifacts = json_at(record, "artifacts");
 	for (size_t i = 0; i < json_array_size(artifacts); i++) {
 		const json_t *row = json_array_get(artifacts, i);
-		json_put(facts->artifacts, json_str(row, "name", ""), json_incref(json_at(row, "text")));
+		json_put(facts->artifacts, json_str(row, "name", ""),
+		         json_incref(json_at(row, "text")));
 	}
 }
 
@@ -108,7 +112,8 @@ static void check_acknowledged(struct trial *trial, const char *run, const json_
 		const json_t *step = json_at(json_array_get(trial->first.lines, i), "step");
 		if (!step || strcmp(json_str(step, "run", ""), run) != 0)
 			continue;
-		const json_t *record = json_array_get(records, (size_t)(json_int(step, "seq", 1) - 1));
+		const json_t *record = json_array_get(records,
+		                                      (size_t)(json_int(step, "seq", 1) - 1));
 		if (!record || !json_equal(json_at(record, "at"), json_at(step, "at")) ||
 		    !json_equal(json_at(record, "kind"), json_at(step, "kind")))
 			complain(trial, "record %lld of run %s was acknowledged and is not there",
@@ -119,7 +124,8 @@ static void check_acknowledged(struct trial *trial, const char *run, const json_
 static void check_run(struct trial *trial, struct facts *facts, const json_t *run)
 {
 	const char *id = json_str(run, "id", ""), *status = json_str(run, "status", "");
-	const char *events[] = { "run", "events", id, NULL }, *verify[] = { "audit", "verify", id, NULL };
+	const char *events[] = { "run", "events", id, NULL },
+		   *verify[] = { "audit", "verify", id, NULL };
 	json_t *reply = trial_run(trial, 0, events);
 	const json_t *records = json_at(reply, "records");
 	for (size_t i = 0; i < json_array_size(records); i++)
@@ -145,8 +151,8 @@ static void check_started(struct trial *trial, const json_t *runs)
 {
 	for (size_t i = 0; i < json_array_size(trial->first.lines); i++) {
 		const json_t *line = json_array_get(trial->first.lines, i);
-		const char *id = json_at(line, "step") ? json_str(json_at(line, "step"), "run", "") :
-		                                         json_str(json_at(line, "run"), "id", NULL);
+		const char *id = json_at(line, "step") ? json_str(json_at(line, "step"), "run", "")
+		                                       : json_str(json_at(line, "run"), "id", NULL);
 		bool is_there = !id;
 		for (size_t j = 0; j < json_array_size(runs) && !is_there; j++)
 			is_there = strcmp(json_str(json_array_get(runs, j), "id", ""), id) == 0;
@@ -155,9 +161,9 @@ static void check_started(struct trial *trial, const json_t *runs)
 	}
 }
 
-/* --- what the far side saw ------------------------------------------------------------------------ */
+/* --- what the far side saw -------------------------------------------------------------------- */
 
-/* Messages of one kind: at least the answered ones, at most those and the unsure ones; none twice. */
+/* Messages of one kind: at least those answered, at most those and the unsure ones; none twice. */
 static void check_messages(struct trial *trial, const struct facts *facts, const char *type,
                            const char *path, const char *text_key)
 {
@@ -175,8 +181,8 @@ static void check_messages(struct trial *trial, const struct facts *facts, const
 	json_t *seen = world_sandbox(trial->world, path), *texts = json_object();
 	int got = (int)json_array_size(seen);
 	if (got < answered || got > answered + unsure)
-		complain(trial, "%s: %d messages came, %d are on record as answered, %d as unsure", type, got,
-		         answered, unsure);
+		complain(trial, "%s: %d messages came, %d are on record as answered, %d as unsure",
+		         type, got, answered, unsure);
 	for (size_t i = 0; i < json_array_size(seen); i++) {
 		const char *text = json_str(json_array_get(seen, i), text_key, "");
 		if (json_at(texts, text))
@@ -190,7 +196,8 @@ static void check_messages(struct trial *trial, const struct facts *facts, const
 
 static void check_keys(struct trial *trial)
 {
-	json_t *requests = world_sandbox(trial->world, "/_sandbox/requests"), *bodies = json_object();
+	json_t *requests = world_sandbox(trial->world, "/_sandbox/requests"),
+	       *bodies = json_object();
 	for (size_t i = 0; i < json_array_size(requests); i++) {
 		const json_t *request = json_array_get(requests, i);
 		const char *key = json_str(json_at(request, "headers"), "Idempotency-Key", NULL);
@@ -198,8 +205,8 @@ static void check_keys(struct trial *trial)
 			continue;
 		json_t *body = json_at(request, "body"), *before = json_at(bodies, key);
 		if (before && !json_equal(before, body))
-			complain(trial, "one key came with two bodies: %s %s", json_str(request, "system", ""),
-			         json_str(request, "path", ""));
+			complain(trial, "one key came with two bodies: %s %s",
+			         json_str(request, "system", ""), json_str(request, "path", ""));
 		json_put(bodies, key, body ? json_incref(body) : json_null());
 	}
 	json_decref(bodies);
@@ -208,7 +215,8 @@ static void check_keys(struct trial *trial)
 
 static void check_tenants(struct trial *trial)
 {
-	json_t *tenants = world_sandbox(trial->world, "/_sandbox/tenants"), *accounts = json_object();
+	json_t *tenants = world_sandbox(trial->world, "/_sandbox/tenants"),
+	       *accounts = json_object();
 	for (size_t i = 0; i < json_array_size(tenants); i++) {
 		const char *account = json_str(json_array_get(tenants, i), "externalId", "?");
 		if (json_at(accounts, account))
@@ -219,7 +227,7 @@ static void check_tenants(struct trial *trial)
 	json_decref(tenants);
 }
 
-/* --- tasks and files ---------------------------------------------------------------------------------- */
+/* --- tasks and files -------------------------------------------------------------------------- */
 
 /* Exactly one task for each call that nobody can know of, and no result twice. */
 static void check_calls(struct trial *trial, const struct facts *facts)
@@ -233,18 +241,22 @@ static void check_calls(struct trial *trial, const struct facts *facts)
 		int64_t results = json_int(fact, "answered", 0) + json_int(fact, "failed", 0);
 		int found = 0;
 		if (results > 1)
-			complain(trial, "the call %s has %lld results on record", key, (long long)results);
+			complain(trial, "the call %s has %lld results on record", key,
+			         (long long)results);
 		for (size_t i = 0; i < json_array_size(tasks); i++) {
 			const json_t *task = json_array_get(tasks, i);
 			char *own = mem_format("%s %lld.%lld", json_str(task, "run", ""),
 			                       (long long)json_int(task, "number", 0),
 			                       (long long)json_int(task, "element", 0));
-			found += strcmp(json_str(task, "kind", ""), "unsure") == 0 && strcmp(own, key) == 0;
+			found += strcmp(json_str(task, "kind", ""), "unsure") == 0 &&
+			         strcmp(own, key) == 0;
 			free(own);
 		}
 		if (found != (json_int(fact, "unsure", 0) > 0))
-			complain(trial, "the call %s has %d tasks to reconcile it, %lld records say unsure", key,
-			         found, (long long)json_int(fact, "unsure", 0));
+			complain(
+				trial,
+				"the call %s has %d tasks to reconcile it, %lld records say unsure",
+				key, found, (long long)json_int(fact, "unsure", 0));
 	}
 	json_decref(reply);
 }

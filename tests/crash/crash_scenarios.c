@@ -8,10 +8,12 @@
 
 /* --- parts ------------------------------------------------------------------------------------ */
 
-static void start_args(const char **args, const char *graph, const char *input, const char *correlation_id)
+static void start_args(const char **args, const char *graph, const char *input,
+                       const char *correlation_id)
 {
-	const char *const all[] = { "run",   "start",          graph,          "--input",
-		                    input,   "--correlation-id", correlation_id, "--wait", NULL };
+	const char *const all[] = { "run",          "start",  graph,
+		                    "--input",      input,    "--correlation-id",
+		                    correlation_id, "--wait", NULL };
 	memcpy(args, all, sizeof(all));
 }
 
@@ -22,8 +24,8 @@ static void take_text(char **to, const json_t *from, const char *key)
 }
 
 /* Starts a run undisturbed; its id goes to trial->run, its first open task's to trial->task. */
-static void start(struct trial *trial, const char *graph, const char *input, const char *correlation_id,
-                  int code)
+static void start(struct trial *trial, const char *graph, const char *input,
+                  const char *correlation_id, int code)
 {
 	const char *args[TRIAL_ARGS];
 	start_args(args, graph, input, correlation_id);
@@ -35,8 +37,8 @@ static void start(struct trial *trial, const char *graph, const char *input, con
 }
 
 /* The run's row must say this; want NULL: the member is not looked at. */
-static void check_row(struct trial *trial, const char *graph, const char *correlation_id, const char *status,
-                      const char *decision, const char *outcome)
+static void check_row(struct trial *trial, const char *graph, const char *correlation_id,
+                      const char *status, const char *decision, const char *outcome)
 {
 	json_t *row = trial_find(trial, graph, correlation_id);
 	const json_t *search = json_at(row, "search");
@@ -45,13 +47,16 @@ static void check_row(struct trial *trial, const char *graph, const char *correl
 	else if (strcmp(json_str(row, "status", ""), status) != 0)
 		complain(trial, "the run is %s, not %s", json_str(row, "status", ""), status);
 	if (row && decision && strcmp(json_str(search, "decision", ""), decision) != 0)
-		complain(trial, "the decision is %s, not %s", json_str(search, "decision", "?"), decision);
+		complain(trial, "the decision is %s, not %s", json_str(search, "decision", "?"),
+		         decision);
 	if (row && outcome && strcmp(json_str(search, "outcome", ""), outcome) != 0)
-		complain(trial, "the outcome is %s, not %s", json_str(search, "outcome", "?"), outcome);
+		complain(trial, "the outcome is %s, not %s", json_str(search, "outcome", "?"),
+		         outcome);
 	json_decref(row);
 }
 
-static void check_result(struct trial *trial, const char *graph, const char *correlation_id, const char *want)
+static void check_result(struct trial *trial, const char *graph, const char *correlation_id,
+                         const char *want)
 {
 	json_t *row = trial_find(trial, graph, correlation_id);
 	json_t *result = json_loads(want, 0, NULL);
@@ -89,7 +94,7 @@ static void approve(struct trial *trial, int code)
 	json_decref(trial_run(trial, code, args));
 }
 
-/* --- onboarding ---------------------------------------------------------------------------------- */
+/* --- onboarding ------------------------------------------------------------------------------- */
 
 #define ACME "{\"account_id\":\"ACME-001\"}"
 #define BETA "{\"account_id\":\"BETA-002\"}"
@@ -108,7 +113,8 @@ static void check_proceed(struct trial *trial)
 	check_checklist(trial);
 }
 
-static const struct scenario proceed = { "proceed", true, NULL, command_proceed, NULL, check_proceed, 14 };
+static const struct scenario proceed = { "proceed", true,          NULL, command_proceed,
+	                                 NULL,      check_proceed, 14 };
 
 static void command_escalate(struct trial *trial, const char **args)
 {
@@ -138,9 +144,8 @@ static void check_escalate(struct trial *trial)
 	check_checklist(trial);
 }
 
-static const struct scenario escalate = {
-	"escalate", true, NULL, command_escalate, finish_escalate, check_escalate, 10
-};
+static const struct scenario escalate = { "escalate",      true,           NULL, command_escalate,
+	                                  finish_escalate, check_escalate, 10 };
 
 static void prepare_approve(struct trial *trial)
 {
@@ -196,7 +201,7 @@ static const struct scenario together = {
 	"together", true, prepare_together, command_together, finish_together, check_together, 8
 };
 
-/* --- timers, sends to itself -------------------------------------------------------------------------- */
+/* --- timers, sends to itself ------------------------------------------------------------------ */
 
 static void command_ticks(struct trial *trial, const char **args)
 {
@@ -225,7 +230,7 @@ static void check_relay(struct trial *trial)
 
 static const struct scenario relay = { "relay", false, NULL, command_relay, NULL, check_relay, 6 };
 
-/* --- what people do --------------------------------------------------------------------------------------- */
+/* --- what people do --------------------------------------------------------------------------- */
 
 static void prepare_asks(struct trial *trial)
 {
@@ -234,7 +239,8 @@ static void prepare_asks(struct trial *trial)
 
 static void command_signal(struct trial *trial, const char **args)
 {
-	const char *const all[] = { "run", "signal", trial->run, "note", "--id", "7", "--data", "\"x\"", NULL };
+	const char *const all[] = { "run", "signal", trial->run, "note", "--id",
+		                    "7",   "--data", "\"x\"",    NULL };
 	memcpy(args, all, sizeof(all));
 }
 
@@ -263,9 +269,8 @@ static void check_cancel(struct trial *trial)
 	check_row(trial, "asks", "c-asks", "cancelled", NULL, NULL);
 }
 
-static const struct scenario cancel = {
-	"cancel", false, prepare_asks, command_cancel, NULL, check_cancel, 4
-};
+static const struct scenario cancel = { "cancel",     false, prepare_asks, command_cancel, NULL,
+	                                check_cancel, 4 };
 
 /* The graph in the world's own folder: broken at first. */
 static void write_stuck(struct trial *trial, bool is_mended)

@@ -33,7 +33,18 @@
 
 enum mode { MODE_BEFORE, MODE_AFTER, MODE_HALF };
 
-enum kind { K_WRITE, K_SYNC, K_TRUNCATE, K_RENAME, K_UNLINK, K_CREATE, K_SEND, K_RECV, K_CONNECT, KINDS };
+enum kind {
+	K_WRITE,
+	K_SYNC,
+	K_TRUNCATE,
+	K_RENAME,
+	K_UNLINK,
+	K_CREATE,
+	K_SEND,
+	K_RECV,
+	K_CONNECT,
+	KINDS
+};
 
 static const char *const kind_names[KINDS] = { "write",  "sync", "truncate", "rename", "unlink",
 	                                       "create", "send", "recv",     "connect" };
@@ -63,9 +74,9 @@ __attribute__((constructor)) static void begin(void)
 	shim.track = getenv("CRASH_TRACK");
 	shim.at = at ? strtol(at, NULL, 10) : 0;
 	shim.count_file = getenv("CRASH_COUNT_FILE");
-	shim.mode = mode && strcmp(mode, "after") == 0 ? MODE_AFTER :
-	            mode && strcmp(mode, "half") == 0  ? MODE_HALF :
-	                                                 MODE_BEFORE;
+	shim.mode = mode && strcmp(mode, "after") == 0  ? MODE_AFTER
+	            : mode && strcmp(mode, "half") == 0 ? MODE_HALF
+	                                                : MODE_BEFORE;
 }
 
 __attribute__((destructor)) static void end(void)
@@ -77,7 +88,8 @@ __attribute__((destructor)) static void end(void)
 	for (int i = 0; i < KINDS; i++)
 		len += snprintf(text + len, sizeof(text) - (size_t)len, " %s=%ld", kind_names[i],
 		                atomic_load(&shim.kinds[i]));
-	int fd = (int)syscall(SYS_openat, AT_FDCWD, shim.count_file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, shim.count_file, O_WRONLY | O_CREAT | O_TRUNC,
+	                      0600);
 	if (fd >= 0 && syscall(SYS_write, fd, text, (size_t)len) > 0)
 		syscall(SYS_close, fd);
 }
@@ -91,13 +103,15 @@ static bool is_tracked_path(const char *path)
 		return false;
 	if (path[0] != '/') {
 		char cwd[PATH_MAX];
-		if (!getcwd(cwd, sizeof(cwd)) || snprintf(full, sizeof(full), "%s/%s", cwd, path) < 0)
+		if (!getcwd(cwd, sizeof(cwd)) ||
+		    snprintf(full, sizeof(full), "%s/%s", cwd, path) < 0)
 			return false;
 		path = full;
 	}
 	for (const char *at = shim.track; *at;) {
 		size_t len = strcspn(at, ":");
-		if (len > 0 && strncmp(path, at, len) == 0 && (path[len] == '/' || path[len] == '\0'))
+		if (len > 0 && strncmp(path, at, len) == 0 &&
+		    (path[len] == '/' || path[len] == '\0'))
 			return true;
 		at += len + (at[len] == ':');
 	}
@@ -145,9 +159,9 @@ static void *real_function(const char *name)
 }
 
 /* Declares `real`, the function that this one stands before. */
-#define REAL(name)                              \
-	__typeof__(&name) real;                 \
-	void *found = real_function(#name);     \
+#define REAL(name)                          \
+	__typeof__(&name) real;             \
+	void *found = real_function(#name); \
 	memcpy(&real, &found, sizeof(real))
 
 /* How many bytes to let through at the last boundary. */
@@ -160,7 +174,9 @@ static size_t last_bytes(bool is_it, size_t len)
 
 SHIM_EXPORT ssize_t write(int fd, const void *bytes, size_t len)
 {
-	bool is_it = is_socket(fd) ? boundary(K_SEND) : is_tracked_file(fd) ? boundary(K_WRITE) : false;
+	bool is_it = is_socket(fd)         ? boundary(K_SEND)
+	             : is_tracked_file(fd) ? boundary(K_WRITE)
+	                                   : false;
 	REAL(write);
 	ssize_t ret = real(fd, bytes, last_bytes(is_it, len));
 	if (is_it)
@@ -189,15 +205,15 @@ SHIM_EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
 }
 
 /* All others are let through whole. */
-#define AROUND(type, name, params, args, kind, counts)          \
-	SHIM_EXPORT type name params                            \
-	{                                                       \
-		bool is_it = (counts) && boundary(kind);        \
-		REAL(name);                                     \
-		type ret = real args;                           \
-		if (is_it)                                      \
-			die();                                  \
-		return ret;                                     \
+#define AROUND(type, name, params, args, kind, counts)   \
+	SHIM_EXPORT type name params                     \
+	{                                                \
+		bool is_it = (counts) && boundary(kind); \
+		REAL(name);                              \
+		type ret = real args;                    \
+		if (is_it)                               \
+			die();                           \
+		return ret;                              \
 	}
 
 AROUND(int, fsync, (int fd), (fd), K_SYNC, is_tracked_file(fd))
@@ -218,25 +234,25 @@ static bool makes(const char *path, int flags)
 	return (flags & O_CREAT) && is_tracked_path(path) && access(path, F_OK) < 0;
 }
 
-#define OPEN(name)                                                    \
-	SHIM_EXPORT int name(const char *path, int flags, ...)        \
-	{                                                             \
-		va_list args;                                         \
-		va_start(args, flags);                                \
-		mode_t mode = mode_of(flags, args);                   \
-		va_end(args);                                         \
+#define OPEN(name)                                                     \
+	SHIM_EXPORT int name(const char *path, int flags, ...)         \
+	{                                                              \
+		va_list args;                                          \
+		va_start(args, flags);                                 \
+		mode_t mode = mode_of(flags, args);                    \
+		va_end(args);                                          \
 		bool is_it = makes(path, flags) && boundary(K_CREATE); \
-		REAL(name);                                           \
-		int ret = real(path, flags, mode);                    \
-		if (is_it)                                            \
-			die();                                        \
-		return ret;                                           \
+		REAL(name);                                            \
+		int ret = real(path, flags, mode);                     \
+		if (is_it)                                             \
+			die();                                         \
+		return ret;                                            \
 	}
 
 OPEN(open)
 OPEN(open64)
 
-/* --- sockets ------------------------------------------------------------------------------------ */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 SHIM_EXPORT ssize_t send(int fd, const void *bytes, size_t len, int flags)
 {
@@ -248,8 +264,12 @@ SHIM_EXPORT ssize_t send(int fd, const void *bytes, size_t len, int flags)
 	return ret;
 }
 
-AROUND(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags), K_SEND, true)
-AROUND(ssize_t, recv, (int fd, void *bytes, size_t len, int flags), (fd, bytes, len, flags), K_RECV, true)
-AROUND(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), K_RECV, true)
+AROUND(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
+       K_SEND, true)
+AROUND(ssize_t, recv, (int fd, void *bytes, size_t len, int flags), (fd, bytes, len, flags), K_RECV,
+       true)
+AROUND(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), K_RECV,
+       true)
 AROUND(ssize_t, read, (int fd, void *bytes, size_t len), (fd, bytes, len), K_RECV, is_socket(fd))
-AROUND(int, connect, (int fd, __CONST_SOCKADDR_ARG to, socklen_t len), (fd, to, len), K_CONNECT, true)
+AROUND(int, connect, (int fd, __CONST_SOCKADDR_ARG to, socklen_t len), (fd, to, len), K_CONNECT,
+       true)

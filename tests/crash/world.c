@@ -69,7 +69,8 @@ char *world_read(const char *path)
 void world_write(const struct world *world, const char *name, const char *text)
 {
 	char *path = mem_format("%s/%s", world->folder, name);
-	for (char *slash = path + strlen(world->folder) + 1; (slash = strchr(slash, '/')); slash++) {
+	for (char *slash = path + strlen(world->folder) + 1; (slash = strchr(slash, '/'));
+	     slash++) {
 		*slash = '\0';
 		mkdir(path, 0700);
 		*slash = '/';
@@ -87,24 +88,31 @@ static void write_config(const struct world *world)
 	fprintf(file,
 	        "local function near(t) t.private = true; t.retries = 2; t.backoff_min_ms = 5\n"
 	        "  t.backoff_max_ms = 20 return t end\n"
-	        "return { store = 'state/gw.db', artifacts = 'out', graphs = '%s', rules = '%s/rules',\n"
+	        "return { store = 'state/gw.db', artifacts = 'out', graphs = '%s', rules = "
+	        "'%s/rules',\n"
 	        "  prompts = '%s/prompts', plugins = '%s', workers = 1, connections = {\n"
-	        "  salesforce = near{ url = 'env:SALESFORCE_URL', auth = { kind = 'oauth2_client',\n"
-	        "    token_path = '/services/oauth2/token', client_id = 'env:SALESFORCE_CLIENT_ID',\n"
+	        "  salesforce = near{ url = 'env:SALESFORCE_URL', auth = { kind = "
+	        "'oauth2_client',\n"
+	        "    token_path = '/services/oauth2/token', client_id = "
+	        "'env:SALESFORCE_CLIENT_ID',\n"
 	        "    client_secret = 'env:SALESFORCE_CLIENT_SECRET' },\n"
 	        "    settings = { api_version = '60.0', multi_currency = 'false' } },\n"
 	        "  netsuite = near{ url = 'env:NETSUITE_URL', auth = { kind = 'oauth1_tba',\n"
 	        "    realm = 'env:NETSUITE_REALM', consumer_key = 'env:NETSUITE_CONSUMER_KEY',\n"
-	        "    consumer_secret = 'env:NETSUITE_CONSUMER_SECRET', token = 'env:NETSUITE_TOKEN',\n"
+	        "    consumer_secret = 'env:NETSUITE_CONSUMER_SECRET', token = "
+	        "'env:NETSUITE_TOKEN',\n"
 	        "    token_secret = 'env:NETSUITE_TOKEN_SECRET' } },\n"
-	        "  clm = near{ url = 'env:CLM_URL', auth = { kind = 'bearer', token = 'env:CLM_TOKEN' },\n"
+	        "  clm = near{ url = 'env:CLM_URL', auth = { kind = 'bearer', token = "
+	        "'env:CLM_TOKEN' },\n"
 	        "    settings = { account_id = 'env:CLM_ACCOUNT' } },\n"
 	        "  llm = near{ url = 'env:OPENAI_BASE_URL', auth = { kind = 'bearer',\n"
 	        "    token = 'env:OPENAI_API_KEY' }, settings = { model = 'gpt-4o-mini' } },\n"
-	        "  slack = near{ url = 'env:SLACK_URL', auth = { kind = 'bearer', token = 'env:SLACK_TOKEN' } },\n"
+	        "  slack = near{ url = 'env:SLACK_URL', auth = { kind = 'bearer', token = "
+	        "'env:SLACK_TOKEN' } },\n"
 	        "  provision = near{ url = 'env:PROVISION_URL', auth = { kind = 'bearer',\n"
 	        "    token = 'env:PROVISION_TOKEN' } },\n"
-	        "  email = near{ url = 'env:SMTP_URL', from = 'onboarding@gangway.example', starttls = 'none' },\n"
+	        "  email = near{ url = 'env:SMTP_URL', from = 'onboarding@gangway.example', "
+	        "starttls = 'none' },\n"
 	        "} }\n",
 	        world->graphs, world->root, world->root, world->plugins);
 	fclose(file);
@@ -192,7 +200,8 @@ static bool start_sandbox(struct world *world, const char *program)
 /* One HTTP request, answered and closed; the body, to be freed. */
 static char *talk(const struct world *world, const char *method, const char *path)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)world->control_port) };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		                  .sin_port = htons((uint16_t)world->control_port) };
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char *request = mem_format("%s %s HTTP/1.1\r\nHost: sandbox\r\nContent-Length: 0\r\n"
@@ -223,7 +232,7 @@ json_t *world_sandbox(const struct world *world, const char *path)
 	return ret;
 }
 
-/* --- opening ------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static const char *need(const char *name, bool *ok)
 {
@@ -279,9 +288,10 @@ void world_reset(struct world *world)
 	free(talk(world, "POST", "/_sandbox/reset"));
 }
 
-/* --- running --------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------- */
 
-static void set_crash(const struct world *world, long at, enum crash_mode mode, const char *count_file)
+static void set_crash(const struct world *world, long at, enum crash_mode mode,
+                      const char *count_file)
 {
 	char *track = mem_format("%s/state:%s/out", world->folder, world->folder);
 	char number[24];
@@ -407,7 +417,7 @@ const json_t *ending_last(const struct ending *ending)
 	return count ? json_array_get(ending->lines, count - 1) : NULL;
 }
 
-/* --- the store and the artifacts ---------------------------------------------------------------------- */
+/* --- the store and the artifacts -------------------------------------------------------------- */
 
 bool world_store_is_sound(const struct world *world)
 {

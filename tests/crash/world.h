@@ -13,20 +13,20 @@
 #include "base/json.h"
 
 struct world {
-	char *folder;           /* ours: gangway.lua, state/, out/ */
+	char *folder; /* ours: gangway.lua, state/, out/ */
 	const char *program, *shim, *plugins, *root;
 	pid_t sandbox;
 	int control_port;
-	const char *graphs;     /* the folder of graphs the configuration names now */
+	const char *graphs; /* the folder of graphs the configuration names now */
 };
 
 /* How a command ended. */
 struct ending {
-	bool is_killed;         /* by SIGKILL: the shim */
-	int code;               /* exit code, -1 when killed by anything */
-	json_t *lines;          /* the JSON values it printed, one a line; an unfinished last line is left out */
-	char *errors;           /* what it wrote to stderr */
-	bool is_late;           /* it did not end in time and was killed by us */
+	bool is_killed; /* by SIGKILL: the shim */
+	int code;       /* exit code, -1 when killed by anything */
+	json_t *lines;  /* the JSON values it printed, one a line, but an unfinished last line */
+	char *errors;   /* what it wrote to stderr */
+	bool is_late;   /* it did not end in time and was killed by us */
 };
 
 enum crash_mode { CRASH_BEFORE, CRASH_AFTER, CRASH_HALF };
