@@ -11,4 +11,4 @@ noinst_LIBRARIES += %D%/libgw_release.a
 	%D%/release_prompt.c \
 	%D%/release_prompt.h
 
-use_release = %D%/libgw_release.a $(use_store)
+use_release = %D%/libgw_release.a $(use_chart) $(use_store)
