@@ -298,6 +298,8 @@ struct sandbox {
 	struct clock clock;
 	uint64_t seed;
 	int stop_fd; /* readable once the sandbox ends */
+	/* The public half; NULL: signatures of assertions are not checked. */
+	struct crypto_key *jwt_key;
 	struct listener listeners[SYSTEM_COUNT];
 
 	pthread_mutex_t lock; /* guards what follows */
@@ -352,8 +354,9 @@ void smtp_stop(struct listener *listener);
 char *token_new(struct sandbox *box, enum system system, const char *prefix, int64_t now_ms);
 bool token_is_good(const struct sandbox *box, enum system system, const char *prefix,
                    const char *token, int64_t now_ms, int64_t life_s);
-/* The claims of a JWT by its shape (the signature is not checked); NULL: it is none. */
-json_t *token_claims_new(const char *jwt, json_t **ret_header);
+/* The claims of a JWT by its shape, and by its signature when the sandbox has a key; NULL: it is
+ * none. */
+json_t *token_claims_new(const struct sandbox *box, const char *jwt, json_t **ret_header);
 
 /* A list that forgets its oldest entries. */
 void keep_push(json_t *list, json_t *entry_taken, size_t max);

@@ -108,9 +108,10 @@ static void document_show(struct sandbox *box, struct request *request, const st
 
 /* --- login ---------------------------------------------------------------------- */
 
-static const char *assertion_fault(const struct request *request, const char *assertion)
+static const char *assertion_fault(const struct sandbox *box, const struct request *request,
+                                   const char *assertion)
 {
-	json_t *header, *claims = token_claims_new(assertion, &header);
+	json_t *header, *claims = token_claims_new(box, assertion, &header);
 	const char *audience = json_str(claims, "aud", ""), *fault = NULL;
 	char *base = request_base_new(request);
 	int64_t now_s = request->now_ms / 1000, expires = json_int(claims, "exp", 0);
@@ -142,7 +143,7 @@ static void token(struct sandbox *box, struct request *request, const struct par
 	if (request_form(request, &form)) {
 		const char *grant = pairs_get(&form, "grant_type");
 		if (grant && strcmp(grant, "urn:ietf:params:oauth:grant-type:jwt-bearer") == 0)
-			fault = assertion_fault(request, pairs_get(&form, "assertion"));
+			fault = assertion_fault(box, request, pairs_get(&form, "assertion"));
 	}
 	pairs_release(&form);
 	request->auth = fault ? AUTH_REFUSED : AUTH_ACCEPTED;

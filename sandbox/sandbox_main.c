@@ -14,13 +14,14 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/crypto.h"
 #include "base/mem.h"
 #include "sandbox/sandbox.h"
 
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, FAULTS_MAX = 50 };
 
 struct options {
-	const char *scenarios;
+	const char *scenarios, *jwt_key;
 	int port, smtp_port, ready_fd;
 	uint64_t seed;
 	bool die_with_parent, prints_env;
@@ -44,6 +45,8 @@ static const char help_text[] =
 	"  --fault SYSTEM=KIND:RATE   spoil a share of a system's requests; may be repeated.\n"
 	"                             KIND: 400 401 403 404 429 500 503 timeout half lost slow "
 	"garbage\n"
+	"  --jwt-key FILE             public key (PEM): signatures of assertions are checked with "
+	"it\n"
 	"  --ready-fd N               write the endpoints to this descriptor, too, and close it\n"
 	"  --die-with-parent          end when the process that started this one ends\n"
 	"  --env                      print what a client needs as shell exports, and end; with\n"
@@ -73,6 +76,7 @@ static int usage(const char *what, const char *text)
 
 enum {
 	OPTION_SCENARIOS = 256,
+	OPTION_JWT_KEY,
 	OPTION_PORT,
 	OPTION_SMTP_PORT,
 	OPTION_SEED,
@@ -90,6 +94,7 @@ static int take_option(int option, const char *value, struct options *options)
 	long long number = 0;
 	switch (option) {
 	case OPTION_SCENARIOS: options->scenarios = value; return -1;
+	case OPTION_JWT_KEY: options->jwt_key = value; return -1;
 	case OPTION_PORT:
 		if (!number_of(value, 0, 65528, &number))
 			return usage("a port is 0 to 65528", value);
@@ -131,6 +136,7 @@ static int read_options(int argc, char **argv, struct options *options)
 		{ "smtp-port", required_argument, NULL, OPTION_SMTP_PORT },
 		{ "seed", required_argument, NULL, OPTION_SEED },
 		{ "fault", required_argument, NULL, OPTION_FAULT },
+		{ "jwt-key", required_argument, NULL, OPTION_JWT_KEY },
 		{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 		{ "die-with-parent", no_argument, NULL, OPTION_DIE },
 		{ "env", no_argument, NULL, OPTION_ENV },
@@ -261,12 +267,30 @@ static void wait_for_signal(const sigset_t *signals)
 		;
 }
 
+static int read_jwt_key(struct sandbox *box, const char *path, struct err *err)
+{
+	enum { KEY_BYTES = 16 * 1024 };
+	char bytes[KEY_BYTES];
+	FILE *file = path ? fopen(path, "re") : NULL;
+	if (!path)
+		return 0;
+	if (!file)
+		return err_set(err, ERR_SYSTEM, "%s: %s", path, strerror(errno));
+	size_t len = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	if (crypto_key_read((struct str){ bytes, len }, &box->jwt_key, err) < 0)
+		return err_wrap(err, "%s", path);
+	return 0;
+}
+
 static int run(struct sandbox *box, const struct options *options, const sigset_t *signals,
                struct err *err)
 {
 	char *dir = scenarios_dir_new(options->scenarios);
 	int status = scenario_open(box, dir, err);
 	free(dir);
+	if (status == 0)
+		status = read_jwt_key(box, options->jwt_key, err);
 	for (size_t i = 0; status == 0 && i < options->fault_count; i++)
 		status = fault_add_text(box, options->faults[i], err);
 	if (status == 0)

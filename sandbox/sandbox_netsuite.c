@@ -274,11 +274,12 @@ static bool login(struct sandbox *box, struct request *request, struct reply *re
 
 /* --- OAuth 2.0, machine to machine ------------------------------------------------- */
 
-static const char *assertion_fault(const struct request *request, const char *assertion)
+static const char *assertion_fault(const struct sandbox *box, const struct request *request,
+                                   const char *assertion)
 {
 	static const char *const algorithms[] = { "PS256", "PS384", "PS512",
 		                                  "ES256", "ES384", "ES512" };
-	json_t *header, *claims = token_claims_new(assertion, &header);
+	json_t *header, *claims = token_claims_new(box, assertion, &header);
 	const char *algorithm = json_str(header, "alg", ""), *fault = NULL;
 	char *base = request_base_new(request);
 	char *audience = mem_format("%s%s", base, token_path);
@@ -315,7 +316,7 @@ static void token(struct sandbox *box, struct request *request, const struct par
 			fault = "unsupported_grant_type";
 		else if (type && strcmp(type, "urn:ietf:params:oauth:client-assertion-type:"
 		                              "jwt-bearer") == 0)
-			fault = assertion_fault(request, pairs_get(&form, "client_assertion"));
+			fault = assertion_fault(box, request, pairs_get(&form, "client_assertion"));
 	}
 	pairs_release(&form);
 	request->auth = fault ? AUTH_REFUSED : AUTH_ACCEPTED;

@@ -68,9 +68,10 @@ static bool client_is_known(const struct request *request, const struct pairs *f
 	return known;
 }
 
-static const char *jwt_fault(const struct request *request, const char *assertion)
+static const char *jwt_fault(const struct sandbox *box, const struct request *request,
+                             const char *assertion)
 {
-	json_t *header, *claims = token_claims_new(assertion, &header);
+	json_t *header, *claims = token_claims_new(box, assertion, &header);
 	char *base = request_base_new(request);
 	const char *audience = json_str(claims, "aud", "");
 	int64_t left_s = json_int(claims, "exp", 0) - request->now_ms / 1000;
@@ -111,7 +112,7 @@ static void token(struct sandbox *box, struct request *request, const struct par
 		else
 			token_error(reply, "invalid_client", "invalid client credentials");
 	} else if (strcmp(grant, "urn:ietf:params:oauth:grant-type:jwt-bearer") == 0) {
-		const char *fault = jwt_fault(request, pairs_get(&form, "assertion"));
+		const char *fault = jwt_fault(box, request, pairs_get(&form, "assertion"));
 		if (fault)
 			token_error(reply, "invalid_grant", fault);
 		else

@@ -108,6 +108,7 @@ void sandbox_release(struct sandbox *box)
 	fault_clear(box);
 	log_close(box);
 	memory_close(box);
+	crypto_key_free(box->jwt_key);
 	pthread_mutex_destroy(&box->lock);
 	close(box->stop_fd);
 }
@@ -224,7 +225,22 @@ static json_t *jwt_part_new(struct str part)
 	return value;
 }
 
-json_t *token_claims_new(const char *jwt, json_t **ret_header)
+static bool is_signed(const struct crypto_key *key, const json_t *header, const char *jwt,
+                      const char *last_dot)
+{
+	enum crypto_algorithm algorithm;
+	struct buf signature;
+	if (!crypto_algorithm_named(json_str(header, "alg", ""), &algorithm))
+		return false;
+	buf_init(&signature, MAX_BODY_BYTES);
+	bool good = url_base64_decode(str_of(last_dot + 1), &signature) &&
+	            crypto_verify(key, algorithm, (struct str){ jwt, (size_t)(last_dot - jwt) },
+	                          buf_str(&signature));
+	buf_release(&signature);
+	return good;
+}
+
+json_t *token_claims_new(const struct sandbox *box, const char *jwt, json_t **ret_header)
 {
 	*ret_header = NULL;
 	const char *dot = jwt ? strchr(jwt, '.') : NULL;
@@ -233,7 +249,8 @@ json_t *token_claims_new(const char *jwt, json_t **ret_header)
 		return NULL;
 	json_t *header = jwt_part_new((struct str){ jwt, (size_t)(dot - jwt) });
 	json_t *claims = jwt_part_new((struct str){ dot + 1, (size_t)(second - dot - 1) });
-	if (json_is_object(header) && json_is_object(claims)) {
+	if (json_is_object(header) && json_is_object(claims) &&
+	    (!box->jwt_key || is_signed(box->jwt_key, header, jwt, second))) {
 		*ret_header = header;
 		return claims;
 	}

@@ -23,6 +23,7 @@ check_LIBRARIES += %D%/lib/libtest.a %D%/lib/libtest_plugin.a
 	%D%/lib/rig.h \
 	%D%/lib/server_poll.c \
 	%D%/lib/server_poll.h \
+	%D%/lib/test_keys.h \
 	%D%/lib/toy.c \
 	%D%/lib/toy.h
 
@@ -49,6 +50,7 @@ check_PROGRAMS += \
 	%D%/unit/test_plugin \
 	%D%/unit/test_plugin_call \
 	%D%/unit/test_plugin_guide \
+	%D%/unit/test_prompt \
 	%D%/unit/test_reference \
 	%D%/unit/test_release \
 	%D%/unit/test_schema \
@@ -59,6 +61,7 @@ check_PROGRAMS += \
 	%D%/unit/test_script_templates \
 	%D%/unit/test_store \
 	%D%/unit/test_wire \
+	%D%/unit/test_wire_auth \
 	%D%/unit/test_wire_connection \
 	%D%/unit/test_wire_mail \
 	%D%/unit/test_wire_shared \
@@ -79,8 +82,9 @@ check_PROGRAMS += \
 %C%_unit_test_plugin_LDADD = $(use_test_plugin)
 %C%_unit_test_plugin_call_LDADD = $(use_test_plugin)
 %C%_unit_test_plugin_guide_LDADD = $(use_test)
+%C%_unit_test_prompt_LDADD = $(use_test) $(use_release) $(use_chart)
 %C%_unit_test_reference_LDADD = $(use_test) $(use_machine)
-%C%_unit_test_release_LDADD = $(use_test) $(use_release)
+%C%_unit_test_release_LDADD = $(use_test) $(use_release) $(use_chart)
 %C%_unit_test_schema_LDADD = $(use_test) $(use_schema)
 %C%_unit_test_script_LDADD = $(use_test) $(use_script)
 %C%_unit_test_script_box_LDADD = $(use_test) $(use_script)
@@ -90,6 +94,7 @@ check_PROGRAMS += \
 %C%_unit_test_store_CPPFLAGS = $(AM_CPPFLAGS) $(SQLITE_CFLAGS)
 %C%_unit_test_store_LDADD = $(use_test) $(use_store)
 %C%_unit_test_wire_LDADD = $(use_test) $(use_wire)
+%C%_unit_test_wire_auth_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_connection_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_mail_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_shared_LDADD = $(use_test) $(use_wire)

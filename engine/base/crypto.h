@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256, HMAC, base64, hex, signatures over OpenSSL's libcrypto; the one place that includes it. */
+/* SHA-256, HMAC, base64, hex, signatures over OpenSSL's libcrypto;
+ * the one place that includes it. */
 #ifndef BASE_CRYPTO_H
 #define BASE_CRYPTO_H
 

@@ -7,19 +7,24 @@ noinst_LIBRARIES += %D%/libgw_wire.a
 	%D%/wire.h \
 	%D%/wire_address.c \
 	%D%/wire_auth.c \
+	%D%/wire_auth_secret.c \
 	%D%/wire_break.c \
 	%D%/wire_connection.c \
 	%D%/wire_curl.c \
 	%D%/wire_curl_int.h \
 	%D%/wire_header.c \
 	%D%/wire_int.h \
+	%D%/wire_jwt.c \
 	%D%/wire_limit.c \
 	%D%/wire_mail.c \
 	%D%/wire_mail_text.c \
 	%D%/wire_oauth1.c \
+	%D%/wire_query.c \
 	%D%/wire_request.c \
 	%D%/wire_retry.c \
 	%D%/wire_secret.c \
+	%D%/wire_signed.c \
+	%D%/wire_sigv4.c \
 	%D%/wire_smtp.c \
 	%D%/wire_tape.c \
 	%D%/wire_token.c \

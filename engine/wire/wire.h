@@ -29,7 +29,10 @@ struct wire_connection;
 
 enum wire_effect { WIRE_READ = 1, WIRE_KEYED, WIRE_ONCE };
 
-/* In the configuration: none, bearer, basic, header, oauth2_client, oauth1_tba. */
+/*
+ * In the configuration: none, bearer, basic, header, oauth2_client, oauth1_tba, oauth2_jwt,
+ * oauth2_m2m, aws_sigv4, hmac.
+ */
 enum wire_auth_kind {
 	WIRE_AUTH_NONE,
 	WIRE_AUTH_BEARER, /* secret: token */
@@ -39,7 +42,17 @@ enum wire_auth_kind {
 	 * client_auth = "body" | "basic" */
 	WIRE_AUTH_OAUTH2_CLIENT,
 	/* NetSuite: realm, consumer_key, consumer_secret, token, token_secret */
-	WIRE_AUTH_OAUTH1_TBA
+	WIRE_AUTH_OAUTH1_TBA,
+	/* RFC 7523 (Salesforce, DocuSign): token_path or token_url, client_id (iss), subject,
+	 * audience, secret: key (PEM), scope, algorithm = "RS256" */
+	WIRE_AUTH_OAUTH2_JWT,
+	/* NetSuite machine to machine: token_path or token_url, client_id (iss), key_id, audience
+	 * (the token's URL), secret: key (PEM), scope, algorithm = "PS256" */
+	WIRE_AUTH_OAUTH2_M2M,
+	/* region, service, secrets: access_key, secret_key, session_token */
+	WIRE_AUTH_AWS_SIGV4,
+	/* header, timestamp_header, signed, prefix, encoding = "hex" | "base64", secret: secret */
+	WIRE_AUTH_HMAC
 };
 
 /*
@@ -47,12 +60,17 @@ enum wire_auth_kind {
  * never in a graph).  Made from a JSON object, the `connections.NAME` table of
  * gangway.lua; unknown keys are refused by name.  Any text may be "env:NAME" or
  * "file:PATH" and is resolved here, once; a secret (token, password, value,
- * client_secret, consumer_secret, token_secret) must be one of them, is never
- * shown, and its file must not be readable by others.
+ * client_secret, consumer_secret, token_secret, key, access_key, secret_key,
+ * session_token, secret) must be one of them, is never shown, and its file must
+ * not be readable by others.
  *
  *   url                 base URL (http, https, smtp, smtps); required
  *   auth                {kind="bearer", token="env:X"} ...; kind "none" by default
  *   headers             {["X-Name"]="value"}
+ *   secrets             {routing_key="env:X"}: put in, last of all and on no tape, where a request
+ *                       has a header, or a JSON body a member of its top, of that very name
+ *                       with the value "${secret:routing_key}"; nowhere else, so that no
+ *                       data can ask for a secret
  *   timeout_ms          10000   of one attempt
  *   deadline_ms         60000   of all attempts together
  *   retries             3       backoff_min_ms 1000, backoff_max_ms 4000, doubling with jitter

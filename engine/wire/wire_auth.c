@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Credentials, the last stage before the transfer: nothing above it ever sees
- * one.  What never changes is a line made once; OAuth 1.0a signs each attempt
- * anew (fresh nonce and time); OAuth 2.0 asks the token cache, which may keep
- * the request until a token is there (wire_token.c).
+ * one.  What never changes is a line made once; OAuth 1.0a, AWS and hmac sign
+ * each attempt anew (fresh nonce and time); OAuth 2.0 asks the token cache, which
+ * may keep the request until a token is there (wire_token.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -68,19 +68,45 @@ int wire_auth_prepare(struct wire_connection *connection, struct err *err)
 		auth->line = mem_format("%s: %s", auth->header, auth->value);
 		return 0;
 	case WIRE_AUTH_OAUTH2_CLIENT: return prepare_token(connection, err);
+	case WIRE_AUTH_OAUTH2_JWT:
+	case WIRE_AUTH_OAUTH2_M2M:
+		if (prepare_token(connection, err) < 0)
+			return err->code;
+		return wire_jwt_prepare(auth, err);
+	case WIRE_AUTH_AWS_SIGV4:
+		if (strcmp(auth->service, "s3") == 0)
+			return err_set(err, ERR_INPUT,
+			               "auth.service: s3 signs in another way, which is not here");
+		return 0;
+	case WIRE_AUTH_HMAC: return wire_signed_prepare(auth, err);
 	}
 	return 0;
+}
+
+void wire_chance(const struct rand *rand, unsigned char *ret, size_t len)
+{
+	for (size_t i = 0; i < len; i += sizeof(uint64_t)) {
+		uint64_t next = rand_next(rand);
+		memcpy(ret + i, &next, len - i < sizeof(next) ? len - i : sizeof(next));
+	}
+}
+
+int64_t wire_auth_now_s(const struct wire_request *request)
+{
+	struct wire_connection *connection = request->connection;
+	int64_t now_s = clock_wall_ms(&request->wire->loop->clock) / 1000;
+	pthread_mutex_lock(&connection->lock);
+	if (connection->skew_s > 30 || connection->skew_s < -30)
+		now_s -= connection->skew_s;
+	pthread_mutex_unlock(&connection->lock);
+	return now_s;
 }
 
 static void sign_oauth1(struct wire_request *request)
 {
 	const struct wire_auth *auth = &request->connection->auth;
-	struct loop *loop = request->wire->loop;
 	unsigned char chance[16];
-	for (size_t i = 0; i < sizeof(chance); i += sizeof(uint64_t)) {
-		uint64_t next = rand_next(&loop->rand);
-		memcpy(chance + i, &next, sizeof(next));
-	}
+	wire_chance(&request->wire->loop->rand, chance, sizeof(chance));
 	char nonce[2 * sizeof(chance) + 1];
 	crypto_hex(chance, sizeof(chance), nonce);
 	struct wire_oauth1 oauth1 = { auth->realm,
@@ -89,24 +115,63 @@ static void sign_oauth1(struct wire_request *request)
 		                      auth->token,
 		                      auth->token_secret,
 		                      nonce,
-		                      clock_wall_ms(&loop->clock) / 1000 };
+		                      wire_auth_now_s(request) };
 	char *value = wire_oauth1_sign(&oauth1, request->method, request->base, request->path);
-	request->auth_line = mem_format("Authorization: %s", value);
+	request->auth_lines[0] = mem_format("Authorization: %s", value);
 	wire_secret_free(value);
+}
+
+static struct wire_signable signable(const struct wire_request *request)
+{
+	return (struct wire_signable){ request->method, request->base, request->path,
+		                       request->content_type, request->sent_body };
+}
+
+static void sign_aws(struct wire_request *request)
+{
+	const struct wire_auth *auth = &request->connection->auth;
+	struct wire_signable what = signable(request);
+	struct wire_sigv4 v4 = { auth->access_key, auth->secret_key, auth->session_token,
+		                 auth->region,     auth->service,    wire_auth_now_s(request) };
+	wire_sigv4_sign(&v4, &what, request->auth_lines);
+}
+
+static void sign_hmac(struct wire_request *request)
+{
+	struct wire_signable what = signable(request);
+	wire_signed_sign(&request->connection->auth, &what, wire_auth_now_s(request),
+	                 request->auth_lines);
+}
+
+void wire_auth_clear(struct wire_request *request)
+{
+	for (size_t i = 0; i < WIRE_AUTH_LINES; i++) {
+		wire_secret_free(request->auth_lines[i]);
+		request->auth_lines[i] = NULL;
+	}
+	request->auth_shared = NULL;
 }
 
 static void auth_send(struct wire_request *request)
 {
-	wire_secret_free(request->auth_line);
-	request->auth_line = NULL;
-	request->auth_shared = NULL;
+	struct err err = { 0 };
+	wire_auth_clear(request);
+	if (!request->envelope && wire_secrets_put(request, &err) < 0) {
+		request->is_permanent = true;
+		wire_answer(request, WIRE_REFUSED, 0, "%s", err.text);
+		return;
+	}
 	switch (request->connection->auth.kind) {
 	case WIRE_AUTH_NONE: break;
 	case WIRE_AUTH_BEARER:
 	case WIRE_AUTH_BASIC:
 	case WIRE_AUTH_HEADER: request->auth_shared = request->connection->auth.line; break;
 	case WIRE_AUTH_OAUTH1_TBA: sign_oauth1(request); break;
-	case WIRE_AUTH_OAUTH2_CLIENT: wire_token_send(request); return;
+	case WIRE_AUTH_AWS_SIGV4: sign_aws(request); break;
+	case WIRE_AUTH_HMAC: sign_hmac(request); break;
+	case WIRE_AUTH_OAUTH2_CLIENT:
+	case WIRE_AUTH_OAUTH2_JWT:
+	case WIRE_AUTH_OAUTH2_M2M: wire_token_send(request); return;
 	}
 	wire_down(request);
 }

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "wire/wire_int.h"
 
-enum field_kind { FIELD_TEXT, FIELD_SECRET, FIELD_INT, FIELD_NUMBER, FIELD_BOOL, FIELD_OTHER };
+enum field_kind { FIELD_TEXT, FIELD_SECRET, FIELD_KEY, FIELD_INT, FIELD_NUMBER, FIELD_BOOL, FIELD_OTHER };
 
 struct field {
 	const char *name;
@@ -34,6 +34,7 @@ static const struct field fields[] = {
 	{ .name = "headers", .kind = FIELD_OTHER },
 	{ .name = "breaker", .kind = FIELD_OTHER },
 	{ .name = "settings", .kind = FIELD_OTHER },
+	{ .name = "secrets", .kind = FIELD_OTHER },
 	{ .name = "starttls", .kind = FIELD_OTHER },
 	{ "timeout_ms", FIELD_INT, AT(timeout_ms), 1, MS_MAX, 0, false },
 	{ "deadline_ms", FIELD_INT, AT(deadline_ms), 1, 6 * (int64_t)MS_MAX, 0, false },
@@ -66,6 +67,10 @@ static const char *const auth_kinds[] = {
 	[WIRE_AUTH_HEADER] = "header",
 	[WIRE_AUTH_OAUTH2_CLIENT] = "oauth2_client",
 	[WIRE_AUTH_OAUTH1_TBA] = "oauth1_tba",
+	[WIRE_AUTH_OAUTH2_JWT] = "oauth2_jwt",
+	[WIRE_AUTH_OAUTH2_M2M] = "oauth2_m2m",
+	[WIRE_AUTH_AWS_SIGV4] = "aws_sigv4",
+	[WIRE_AUTH_HMAC] = "hmac",
 };
 
 enum {
@@ -73,7 +78,11 @@ enum {
 	BASIC = KIND(WIRE_AUTH_BASIC),
 	HEADER = KIND(WIRE_AUTH_HEADER),
 	OAUTH2 = KIND(WIRE_AUTH_OAUTH2_CLIENT),
-	TBA = KIND(WIRE_AUTH_OAUTH1_TBA)
+	TBA = KIND(WIRE_AUTH_OAUTH1_TBA),
+	JWT = KIND(WIRE_AUTH_OAUTH2_JWT),
+	M2M = KIND(WIRE_AUTH_OAUTH2_M2M),
+	AWS = KIND(WIRE_AUTH_AWS_SIGV4),
+	HMAC = KIND(WIRE_AUTH_HMAC)
 };
 
 static const struct field auth_fields[] = {
@@ -81,18 +90,33 @@ static const struct field auth_fields[] = {
 	{ "token", FIELD_SECRET, AT(auth.token), 0, 0, BEARER | TBA, true },
 	{ "user", FIELD_TEXT, AT(auth.user), 0, 0, BASIC, true },
 	{ "password", FIELD_SECRET, AT(auth.password), 0, 0, BASIC, true },
-	{ "header", FIELD_TEXT, AT(auth.header), 0, 0, HEADER, true },
+	{ "header", FIELD_TEXT, AT(auth.header), 0, 0, HEADER | HMAC, true },
 	{ "value", FIELD_SECRET, AT(auth.value), 0, 0, HEADER, true },
-	{ "token_path", FIELD_TEXT, AT(auth.token_path), 0, 0, OAUTH2, false },
-	{ "token_url", FIELD_TEXT, AT(auth.token_url), 0, 0, OAUTH2, false },
-	{ "client_id", FIELD_TEXT, AT(auth.client_id), 0, 0, OAUTH2, true },
+	{ "token_path", FIELD_TEXT, AT(auth.token_path), 0, 0, OAUTH2 | JWT | M2M, false },
+	{ "token_url", FIELD_TEXT, AT(auth.token_url), 0, 0, OAUTH2 | JWT | M2M, false },
+	{ "client_id", FIELD_TEXT, AT(auth.client_id), 0, 0, OAUTH2 | JWT | M2M, true },
 	{ "client_secret", FIELD_SECRET, AT(auth.client_secret), 0, 0, OAUTH2, true },
 	{ "client_auth", FIELD_TEXT, AT(auth.client_auth), 0, 0, OAUTH2, false },
-	{ "scope", FIELD_TEXT, AT(auth.scope), 0, 0, OAUTH2, false },
+	{ "scope", FIELD_TEXT, AT(auth.scope), 0, 0, OAUTH2 | JWT | M2M, false },
 	{ "realm", FIELD_TEXT, AT(auth.realm), 0, 0, TBA, true },
 	{ "consumer_key", FIELD_TEXT, AT(auth.consumer_key), 0, 0, TBA, true },
 	{ "consumer_secret", FIELD_SECRET, AT(auth.consumer_secret), 0, 0, TBA, true },
 	{ "token_secret", FIELD_SECRET, AT(auth.token_secret), 0, 0, TBA, true },
+	{ "subject", FIELD_TEXT, AT(auth.subject), 0, 0, JWT, true },
+	{ "audience", FIELD_TEXT, AT(auth.audience), 0, 0, JWT | M2M, false },
+	{ "key", FIELD_KEY, AT(auth.key), 0, 0, JWT | M2M, true },
+	{ "key_id", FIELD_TEXT, AT(auth.key_id), 0, 0, JWT | M2M, false },
+	{ "algorithm", FIELD_TEXT, AT(auth.algorithm), 0, 0, JWT | M2M, false },
+	{ "access_key", FIELD_SECRET, AT(auth.access_key), 0, 0, AWS, true },
+	{ "secret_key", FIELD_SECRET, AT(auth.secret_key), 0, 0, AWS, true },
+	{ "session_token", FIELD_SECRET, AT(auth.session_token), 0, 0, AWS, false },
+	{ "region", FIELD_TEXT, AT(auth.region), 0, 0, AWS, true },
+	{ "service", FIELD_TEXT, AT(auth.service), 0, 0, AWS, true },
+	{ "secret", FIELD_SECRET, AT(auth.secret), 0, 0, HMAC, true },
+	{ "timestamp_header", FIELD_TEXT, AT(auth.timestamp_header), 0, 0, HMAC, true },
+	{ "signed", FIELD_TEXT, AT(auth.signed_text), 0, 0, HMAC, false },
+	{ "prefix", FIELD_TEXT, AT(auth.prefix), 0, 0, HMAC, false },
+	{ "encoding", FIELD_TEXT, AT(auth.encoding), 0, 0, HMAC, false },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
@@ -132,6 +156,22 @@ static int read_text(struct wire_connection *connection, const json_t *value, en
 	return 0;
 }
 
+/* A key in PEM form has lines; it is of no use to redaction, which looks for values. */
+static int read_key(const json_t *value, char **ret, struct err *err)
+{
+	const char *text = json_is_string(value) ? json_string_value(value) : "";
+	if (!wire_secret_is_reference(text)) {
+		err_set(err, ERR_INPUT, "a key must not stand in the configuration");
+		return err_hint(err, "write \"file:PATH\"");
+	}
+	char *pem = NULL;
+	if (wire_secret_read_lines(text, &pem, err) < 0)
+		return err->code;
+	wire_secret_free(*ret);
+	*ret = pem;
+	return 0;
+}
+
 static int read_int(const struct field *field, const json_t *value, int64_t *ret, struct err *err)
 {
 	int64_t number = json_is_integer(value) ? json_integer_value(value) : field->min - 1;
@@ -167,6 +207,7 @@ static int read_field(struct wire_connection *connection, const struct field *fi
 		*(char **)at = text;
 		return 0;
 	}
+	case FIELD_KEY: return read_key(value, at, err);
 	case FIELD_INT: return read_int(field, value, at, err);
 	case FIELD_NUMBER: return read_number(field, value, at, err);
 	case FIELD_BOOL:
@@ -181,7 +222,7 @@ static int read_field(struct wire_connection *connection, const struct field *fi
 
 static int unknown_key(const char *key, const struct field *table, size_t count, struct err *err)
 {
-	const char *names[32];
+	const char *names[48];
 	for (size_t i = 0; i < count; i++)
 		names[i] = table[i].name;
 	const char *near = str_nearest(key, names, count);
@@ -326,6 +367,25 @@ static int read_settings(struct wire_connection *connection, const json_t *json,
 	return 0;
 }
 
+/* Secrets that a request may ask for by name; see wire_auth_secret.c. */
+static int read_secrets(struct wire_connection *connection, const json_t *json, struct err *err)
+{
+	const char *name;
+	json_t *value;
+	if (json && !json_is_object(json))
+		return err_set(err, ERR_INPUT, "secrets: must be a table");
+	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
+		char *text = NULL;
+		if (!wire_header_is_name(name) || wire_header_is_reserved(name))
+			return err_set(err, ERR_INPUT, "secrets.%s: cannot be used", name);
+		if (read_text(connection, value, IS_SECRET, &text, err) < 0)
+			return err_wrap(err, "secrets.%s", name);
+		*vec_add(&connection->named_secrets) =
+			(struct wire_named_secret){ mem_dup_str(name), text };
+	}
+	return 0;
+}
+
 static int read_starttls(struct wire_connection *connection, const json_t *json, struct err *err)
 {
 	const json_t *value = json_at(json, "starttls");
@@ -391,6 +451,7 @@ static int read_all(struct wire_connection *connection, const json_t *json, stru
 	    read_auth(connection, json_at(json, "auth"), err) < 0 ||
 	    read_headers(connection, json_at(json, "headers"), err) < 0 ||
 	    read_settings(connection, json_at(json, "settings"), err) < 0 ||
+	    read_secrets(connection, json_at(json, "secrets"), err) < 0 ||
 	    read_starttls(connection, json, err) < 0)
 		return err->code;
 	if (breaker && read_table(connection, breaker_fields, COUNT(breaker_fields), breaker,
@@ -436,6 +497,12 @@ void wire_connection_free(struct wire_connection *connection)
 	for (size_t i = 0; i < connection->secrets.len; i++)
 		wire_secret_free(connection->secrets.at[i]);
 	vec_release(&connection->secrets);
+	for (size_t i = 0; i < connection->named_secrets.len; i++) {
+		free(connection->named_secrets.at[i].name);
+		wire_secret_free(connection->named_secrets.at[i].value);
+	}
+	vec_release(&connection->named_secrets);
+	crypto_key_free(connection->auth.signing_key);
 	free(connection->lines);
 	wire_secret_free(connection->auth.line);
 	wire_secret_free(connection->token_cache.line);

@@ -25,7 +25,9 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/crypto.h"
 #include "base/limits.h"
+#include "base/rand.h"
 #include "base/vec.h"
 #include "wire/wire.h"
 
@@ -63,6 +65,8 @@ struct wire_url {
 	bool is_mail, is_tls;
 };
 
+enum { WIRE_AUTH_LINES = 3 };
+
 struct wire_auth {
 	enum wire_auth_kind kind;
 	char *user, *password;
@@ -70,6 +74,14 @@ struct wire_auth {
 	char *token, *token_secret;
 	char *token_path, *token_url, *client_id, *client_secret, *scope, *client_auth;
 	char *realm, *consumer_key, *consumer_secret;
+	/* an assertion */
+	char *subject, *audience, *key, *key_id, *algorithm;
+	struct crypto_key *signing_key;
+	int signing; /* enum crypto_algorithm */
+	/* AWS */
+	char *access_key, *secret_key, *session_token, *region, *service;
+	/* hmac */
+	char *secret, *timestamp_header, *signed_text, *prefix, *encoding;
 	char *line;                 /* the header line where it never changes */
 	struct wire_url token_base; /* of token_url */
 };
@@ -109,6 +121,11 @@ struct wire_quota {
 };
 enum { WIRE_QUOTAS = 16 };
 
+/* A secret that a body or a header may ask for by "${secret:NAME}". */
+struct wire_named_secret {
+	char *name, *value;
+};
+
 struct wire_connection {
 	char *name, *plugin, *ca_file;
 	struct wire_url url;
@@ -122,6 +139,7 @@ struct wire_connection {
 	bool is_clear_text;  /* mail without STARTTLS */
 	json_t *settings;    /* texts by name */
 	VEC(char *) secrets; /* owned; zeroed when freed */
+	VEC(struct wire_named_secret) named_secrets;
 
 	pthread_mutex_t lock; /* of all below */
 	struct wire_breaker breaker;
@@ -172,7 +190,8 @@ struct wire_request {
 	/* What to send; fixed by wire_send. */
 	const char *base; /* of the URL */
 	const char *method, *path, *content_type, *key, *traceparent;
-	struct str body;
+	struct str body;      /* as given: what the tape sees */
+	struct str sent_body; /* with its secrets */
 	char **lines; /* header lines; some are the connection's */
 	size_t line_count;
 	const struct wire_header *headers; /* as given, for the tape */
@@ -203,10 +222,11 @@ struct wire_request {
 	bool is_probe;
 	enum wire_wait wait;
 	struct wire_queue *queue; /* the one it is in */
-	struct wire_request *wait_prev, *wait_next;
-	char *auth_line;         /* this attempt's own; zeroed when freed */
-	const char *auth_shared; /* the connection's */
+	struct wire_request *wait_prev, *wait_next;	char *auth_lines[WIRE_AUTH_LINES]; /* this attempt's own; zeroed when freed */
+const char *auth_shared; /* the connection's */
 	uint64_t token_version;
+	char *own_body;        /* sent_body with secrets put in; zeroed when freed */
+	VEC(char *) own_lines; /* those of lines with secrets put in; zeroed when freed */
 
 	struct wire_slot *slot; /* holds the reply's bytes while there is one */
 	json_t *taped;          /* the replayed answer */
@@ -265,6 +285,8 @@ struct wire_request *wire_request_new(struct wire *wire, const struct wire_send_
 void wire_request_free(struct wire_request *request);
 
 /* wire_secret.c */
+/* wire_secret_read() for a file of several lines. */
+int wire_secret_read_lines(const char *reference, char **ret, struct err *err) ATTR_MUST_USE;
 bool wire_secret_is_reference(const char *text);
 
 /* wire_header.c */
@@ -296,10 +318,60 @@ void wire_limit_unwatch(struct wire_request *request);
 
 /* wire_auth.c, wire_token.c, wire_oauth1.c */
 int wire_auth_prepare(struct wire_connection *connection, struct err *err) ATTR_MUST_USE;
+bool wire_auth_has_token(enum wire_auth_kind kind);
 void wire_token_send(struct wire_request *request);
 /* Drops the token the request used, unless there is another by now; false: the kind has none. */
 bool wire_token_drop(struct wire_request *request);
 
+/* Drops what the last attempt said. */
+void wire_auth_clear(struct wire_request *request);
+/* The other side's time as far as it is known to differ: what signatures say. */
+int64_t wire_auth_now_s(const struct wire_request *request);
+void wire_chance(const struct rand *rand, unsigned char *ret, size_t len);
+
+/* wire_auth_secret.c: puts the connection's secrets where the request asks for them by name. */
+int wire_secrets_put(struct wire_request *request, struct err *err) ATTR_MUST_USE;
+
+/* wire_jwt.c */
+int wire_jwt_prepare(struct wire_auth *auth, struct err *err) ATTR_MUST_USE;
+/* *ret is to be freed as a secret, also when signing failed. */
+int wire_jwt_make(const struct wire_auth *auth, const char *audience, const struct rand *rand,
+                  int64_t now_s, char **ret, struct err *err) ATTR_MUST_USE;
+
+/* wire_query.c */
+struct wire_parameter {
+	char *name, *value; /* encoded */
+};
+struct wire_parameters {
+	VEC(struct wire_parameter) list;
+};
+void wire_put_encoded(struct buf *out, struct str text);
+char *wire_encoded(struct str text);
+void wire_parameters_add(struct wire_parameters *parameters, const char *name, const char *value);
+void wire_parameters_add_query(struct wire_parameters *parameters, const char *path);
+void wire_parameters_put(struct wire_parameters *parameters, struct buf *out); /* sorted */
+void wire_parameters_release(struct wire_parameters *parameters);
+
+/* What a signature covers: of a request as it leaves. */
+struct wire_signable {
+	const char *method, *base, *path, *content_type; /* NULL: none */
+	struct str body;
+};
+
+/* wire_sigv4.c, wire_signed.c: header lines, each to be freed as a secret. */
+struct wire_sigv4 {
+	const char *access_key, *secret_key, *session_token, *region, *service;
+	int64_t timestamp_s;
+};
+void wire_sigv4_sign(const struct wire_sigv4 *v4, const struct wire_signable *request,
+                     char *ret[WIRE_AUTH_LINES]);
+int wire_signed_prepare(const struct wire_auth *auth, struct err *err) ATTR_MUST_USE;
+void wire_signed_sign(const struct wire_auth *auth, const struct wire_signable *request,
+                      int64_t now_s, char *ret[WIRE_AUTH_LINES]);
+/* The whole path of the URL, with the query; to be freed. */
+char *wire_full_path(const struct wire_signable *request);
+
+/* wire_oauth1.c */
 struct wire_oauth1 {
 	const char *realm, *consumer_key, *consumer_secret, *token, *token_secret;
 	const char *nonce;

@@ -38,7 +38,12 @@ static int check_headers(const struct wire_send_options *options, struct err *er
 			               header->name);
 		bool is_ours = strcasecmp(header->name, "X-Correlation-ID") == 0 ||
 		               strcasecmp(header->name, "traceparent") == 0;
-		bool is_credential = auth->header && strcasecmp(header->name, auth->header) == 0;
+		bool is_credential =
+			(auth->header && strcasecmp(header->name, auth->header) == 0) ||
+			(auth->timestamp_header &&
+		         strcasecmp(header->name, auth->timestamp_header) == 0) ||
+			(auth->kind == WIRE_AUTH_AWS_SIGV4 &&
+		         strncasecmp(header->name, "X-Amz-", 6) == 0);
 		if ((wire_header_is_reserved(header->name) && !is_ours) || is_credential)
 			return err_set(err, ERR_INPUT, "the header '%s' belongs to the connection",
 			               header->name);
@@ -193,6 +198,7 @@ static void copy(struct wire_request *request, const struct wire_send_options *o
 		};
 	else
 		request->body = STR_LIT("");
+	request->sent_body = request->body;
 	struct wire_header *headers = arena_alloc(arena,
 	                                          (options->header_count + 1) * sizeof(*headers));
 	for (size_t i = 0; i < options->header_count; i++)
@@ -236,7 +242,11 @@ struct wire_request *wire_request_new(struct wire *wire, const struct wire_send_
 void wire_request_free(struct wire_request *request)
 {
 	wire_slot_release(request);
-	wire_secret_free(request->auth_line);
+	wire_auth_clear(request);
+	wire_secret_free(request->own_body);
+	for (size_t i = 0; i < request->own_lines.len; i++)
+		wire_secret_free(request->own_lines.at[i]);
+	vec_release(&request->own_lines);
 	if (request->has_secret_body)
 		explicit_bzero((char *)(uintptr_t)request->body.ptr, request->body.len);
 	json_decref(request->log);

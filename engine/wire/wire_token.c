@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * OAuth 2.0 client credentials: one token per connection, fetched by one
- * request at a time (single flight) that all others wait for.  A token with a
- * lifetime is renewed ahead of its end while the old one still serves; one
+ * OAuth 2.0 (client credentials, or a signed assertion): one token per
+ * connection, fetched by one request at a time (single flight) that all others wait for.  A token
+ * with a lifetime is renewed ahead of its end while the old one still serves; one
  * without (Salesforce) is kept until it is refused.  Time is monotonic from the
  * moment of receipt.
  *
@@ -163,28 +163,53 @@ static char *client_header(const struct wire_auth *auth)
 	return buf_take(&out);
 }
 
-static void start_fetch(struct wire *wire, struct wire_connection *connection)
+/* By default the assertion is for the URL that it is sent to. */
+static int put_assertion(struct wire_request *request, struct buf *form, struct err *err)
 {
+	const struct wire_connection *connection = request->connection;
 	const struct wire_auth *auth = &connection->auth;
-	bool in_header = auth->client_auth && strcmp(auth->client_auth, "basic") == 0;
-	struct buf form;
-	buf_init(&form, FORM_BYTES);
-	put_form(&form, "grant_type", "client_credentials");
+	char *url = auth->token_path ? mem_format("%s%s", connection->url.base, auth->token_path) :
+	                               mem_dup_str(auth->token_base.base);
+	char *jwt = NULL;
+	int status = wire_jwt_make(auth, auth->audience ? auth->audience : url,
+	                           &request->wire->loop->rand, wire_auth_now_s(request), &jwt, err);
+	if (auth->kind == WIRE_AUTH_OAUTH2_JWT) {
+		put_form(form, "grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
+		put_form(form, "assertion", jwt);
+	} else {
+		put_form(form, "grant_type", "client_credentials");
+		put_form(form, "client_assertion_type",
+		         "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+		put_form(form, "client_assertion", jwt);
+	}
+	wire_secret_free(jwt);
+	free(url);
+	return status;
+}
+
+static void put_client(const struct wire_auth *auth, bool in_header, struct buf *form)
+{
+	put_form(form, "grant_type", "client_credentials");
 	if (!in_header) {
-		put_form(&form, "client_id", auth->client_id);
-		put_form(&form, "client_secret", auth->client_secret);
+		put_form(form, "client_id", auth->client_id);
+		put_form(form, "client_secret", auth->client_secret);
 	}
 	if (auth->scope)
-		put_form(&form, "scope", auth->scope);
+		put_form(form, "scope", auth->scope);
+}
+
+static struct wire_request *fetch_request(struct wire *wire, struct wire_connection *connection,
+                                          const struct buf *form)
+{
+	const struct wire_auth *auth = &connection->auth;
 	struct fetch *fetch = mem_alloc(sizeof(*fetch));
 	*fetch = (struct fetch){ wire, connection };
-	const char *path = auth->token_path ? auth->token_path : "";
 	const struct wire_send_options options = {
 		.connection = connection,
 		.method = "POST",
-		.path = path,
+		.path = auth->token_path ? auth->token_path : "",
 		.content_type = "application/x-www-form-urlencoded",
-		.body = buf_str(&form),
+		.body = buf_str(form),
 		.effect = WIRE_READ,
 		.retries = -1,
 		.backoff_min_ms = -1,
@@ -193,11 +218,37 @@ static void start_fetch(struct wire *wire, struct wire_connection *connection)
 		.arg = fetch,
 	};
 	const char *base = auth->token_path ? connection->url.base : auth->token_base.base;
-	struct wire_request *request = wire_start(wire, &options, token_chain, base);
+	return wire_start(wire, &options, token_chain, base);
+}
+
+/* A repeated attempt sends the same assertion: it lives longer than the fetch may last. */
+static void start_fetch(struct wire_request *asking)
+{
+	const struct wire_auth *auth = &asking->connection->auth;
+	struct err err = { 0 };
+	bool in_header = auth->client_auth && strcmp(auth->client_auth, "basic") == 0;
+	struct buf form;
+	buf_init(&form, FORM_BYTES);
+	if (auth->kind == WIRE_AUTH_OAUTH2_CLIENT)
+		put_client(auth, in_header, &form);
+	else
+		(void)!put_assertion(asking, &form, &err);
+	struct wire_request *request = fetch_request(asking->wire, asking->connection, &form);
 	request->has_secret_body = true;
-	request->auth_line = in_header ? client_header(auth) : NULL;
+	request->auth_lines[0] = in_header ? client_header(auth) : NULL;
 	wire_secret_free(buf_take(&form));
-	wire_down(request);
+	if (err.code < 0) {
+		request->is_permanent = true;
+		wire_answer(request, WIRE_AUTH, 0, "%s", err.text);
+	} else {
+		wire_down(request);
+	}
+}
+
+bool wire_auth_has_token(enum wire_auth_kind kind)
+{
+	return kind == WIRE_AUTH_OAUTH2_CLIENT || kind == WIRE_AUTH_OAUTH2_JWT ||
+	       kind == WIRE_AUTH_OAUTH2_M2M;
 }
 
 /* The token into the request, or the request into the queue; starts a fetch where one is due. */
@@ -212,7 +263,7 @@ void wire_token_send(struct wire_request *request)
 	if (must_fetch)
 		token->is_fetching = true;
 	if (has_token) {
-		request->auth_line = mem_dup_str(token->line);
+		request->auth_lines[0] = mem_dup_str(token->line);
 		request->token_version = token->version;
 	} else {
 		request->wait = WIRE_WAIT_QUEUED;
@@ -220,7 +271,7 @@ void wire_token_send(struct wire_request *request)
 	}
 	pthread_mutex_unlock(&connection->lock);
 	if (must_fetch)
-		start_fetch(request->wire, connection);
+		start_fetch(request);
 	if (has_token) {
 		wire_down(request);
 	} else {
@@ -234,7 +285,7 @@ bool wire_token_drop(struct wire_request *request)
 {
 	struct wire_connection *connection = request->connection;
 	struct wire_token *token = &connection->token_cache;
-	if (connection->auth.kind != WIRE_AUTH_OAUTH2_CLIENT)
+	if (!wire_auth_has_token(connection->auth.kind))
 		return false;
 	pthread_mutex_lock(&connection->lock);
 	if (token->line && token->version == request->token_version) {

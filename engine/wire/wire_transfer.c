@@ -219,8 +219,9 @@ static void set_headers(struct wire_slot *slot)
 		add_line(slot, request->lines[i]);
 	if (request->trace.is_valid)
 		add_line(slot, request->trace.line);
-	if (request->auth_line)
-		add_line(slot, request->auth_line);
+	for (size_t i = 0; i < WIRE_AUTH_LINES; i++)
+		if (request->auth_lines[i])
+			add_line(slot, request->auth_lines[i]);
 	if (request->auth_shared)
 		add_line(slot, request->auth_shared);
 	link_list(slot);
@@ -241,8 +242,8 @@ static void set_method(struct wire_slot *slot)
 		wire_slot_set_long(slot, CURLOPT_NOBODY, 1);
 		return;
 	}
-	wire_slot_set_pointer(slot, CURLOPT_POSTFIELDS, request->body.ptr);
-	wire_slot_set_size(slot, CURLOPT_POSTFIELDSIZE_LARGE, request->body.len);
+	wire_slot_set_pointer(slot, CURLOPT_POSTFIELDS, request->sent_body.ptr);
+	wire_slot_set_size(slot, CURLOPT_POSTFIELDSIZE_LARGE, request->sent_body.len);
 	if (strcmp(method, "POST") != 0)
 		wire_slot_set_pointer(slot, CURLOPT_CUSTOMREQUEST, method);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crypto.h"
 #include "base/mem.h"
 #include "check.h"
 #include "sandbox/sandbox.h"
@@ -13,6 +14,7 @@
 #include "sandbox/sandbox_mime.h"
 #include "sandbox/sandbox_netsuite.h"
 #include "sandbox/sandbox_soql.h"
+#include "test_keys.h"
 
 static json_t *json_of(const char *text)
 {
@@ -126,6 +128,41 @@ static void check_refused(enum soql_dialect dialect, const char *text, const cha
 	                  strstr(err.text, want),
 	          "%.60s is refused with '%s': %s", text, want, err.text);
 	arena_release(&arena);
+}
+
+/* With a key the signature counts; without one the shape does. */
+static void test_assertion(void)
+{
+	/* {"alg":"RS256"} . {"iss":"acme"} */
+	static const char text[] = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhY21lIn0";
+	struct crypto_key *own = NULL;
+	struct sandbox box = { 0 };
+	struct err err = { 0 };
+	struct buf jwt, signature;
+	buf_init(&jwt, 4096);
+	buf_init(&signature, 4096);
+	CHECK(crypto_key_read(STR_LIT(TEST_RSA_KEY), &own, &err) == 0 &&
+	      crypto_key_read(STR_LIT(TEST_RSA_PUBLIC), &box.jwt_key, &err) == 0 &&
+	      crypto_sign(own, CRYPTO_RS256, str_of(text), &signature, &err) == 0);
+	buf_put(&jwt, text);
+	buf_put(&jwt, ".");
+	crypto_base64url_put(buf_str(&signature), &jwt);
+	json_t *header = NULL, *claims = token_claims_new(&box, jwt.bytes, &header);
+	CHECK_STR(json_str(claims, "iss", ""), "acme");
+	json_decref(claims);
+	json_decref(header);
+	char *forged = mem_format("%s.c2ln", text);
+	CHECK(token_claims_new(&box, forged, &header) == NULL);
+	crypto_key_free(box.jwt_key);
+	box.jwt_key = NULL;
+	claims = token_claims_new(&box, forged, &header);
+	CHECK_MSG(claims != NULL, "without a key the shape is enough");
+	json_decref(claims);
+	json_decref(header);
+	crypto_key_free(own);
+	buf_release(&jwt);
+	buf_release(&signature);
+	free(forged);
 }
 
 static void test_select(void)
@@ -275,6 +312,7 @@ int main(void)
 {
 	mem_install();
 	test_signature();
+	test_assertion();
 	test_select();
 	test_answers();
 	test_mail();
