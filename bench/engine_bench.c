@@ -157,8 +157,8 @@ int main(int argc, char **argv)
 	cpu = cpu_seconds() - cpu;
 	struct rusage usage;
 	getrusage(RUSAGE_SELF, &usage);
-	printf("{\"graph\":\"%s\",\"runs\":%ld,\"failed\":%ld,\"in_flight\":%ld,\"runs_per_s\":%.0f,"
-	       "\"cpu_us_per_run\":%.1f,\"rss_mib\":%.1f}\n",
+	printf("{\"graph\":\"%s\",\"runs\":%ld,\"failed\":%ld,\"in_flight\":%ld,"
+	       "\"runs_per_s\":%.0f,\"cpu_us_per_run\":%.1f,\"rss_mib\":%.1f}\n",
 	       bench.graph, bench.runs, bench.failed, in_flight, (double)bench.runs / seconds,
 	       cpu * 1e6 / (double)bench.runs, (double)usage.ru_maxrss / 1024);
 	engine_close(bench.engine);

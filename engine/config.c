@@ -73,7 +73,8 @@ static int take_path(const struct config *config, const json_t *table, const cha
 	return 0;
 }
 
-/* Where plugins are when the configuration does not say: beside the program, or where it was installed. */
+/* Where plugins are when the configuration does not say: beside the program,
+ * or where it was installed. */
 static char *default_plugins(void)
 {
 	const char *from_env = getenv("GANGWAY_PLUGIN_DIR");

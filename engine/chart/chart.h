@@ -54,11 +54,12 @@ struct chart_param {
 	const char *name;
 	struct chart_expr expr;     /* expr or location: both are evaluated as a value */
 	bool is_location;
-	const char *render;         /* gw:render: a template file of the graph's folder; expr may be absent */
+	const char *render;         /* gw:render: a template of the folder; expr may be absent */
 	struct chart_place at;
 };
 
-/* <content>: an expression, or its children as text (XML children serialised, XML declares is_xml). */
+/* <content>: an expression, or its children as text (XML children serialised,
+ * XML declares is_xml). */
 struct chart_content {
 	bool present;
 	struct chart_expr expr;
@@ -131,7 +132,8 @@ struct chart_op {
 		struct { const char *event; } raise;
 		struct { const struct chart_branch *branches; size_t count; } choice; /* OP_IF */
 		struct {
-			struct chart_expr array, item, index; /* item, index: locations; index may be absent */
+			/* item and index are locations; index may be absent. */
+			struct chart_expr array, item, index;
 			struct chart_block block;
 		} foreach;
 		struct { const char *label; struct chart_expr expr; } log;
@@ -173,7 +175,8 @@ struct chart_invoke {
 
 struct chart_transition {
 	int32_t source;
-	const char *const *events;  /* descriptors with a trailing ".*" or "." removed; "*" alone matches all */
+	/* Descriptors with a trailing ".*" or "." removed; "*" alone matches all. */
+	const char *const *events;
 	size_t event_count;         /* 0: eventless */
 	struct chart_expr cond;
 	const int32_t *targets;     /* states and history states */
@@ -234,7 +237,7 @@ struct chart {
 	const char *datamodel;      /* "lua" or "null" */
 	bool is_binding_late;
 	bool on_error_block;        /* gw:on-error="block" */
-	const char *input_schema, *output_schema; /* gw:input, gw:output: files of the folder, or NULL */
+	const char *input_schema, *output_schema; /* gw:input, gw:output: files, or NULL */
 	const struct chart_state *states;
 	int32_t state_count;
 	const struct chart_transition *transitions;
@@ -266,7 +269,8 @@ struct chart_diags {
 	size_t error_count;
 };
 
-/* Adds a finding; hint may be NULL.  Beyond 500 (300 warnings) the rest is left out; error_count counts all. */
+/* Adds a finding; hint may be NULL.  Beyond 500 (300 warnings) the rest is left out;
+ * error_count counts all. */
 void chart_diags_add(struct chart_diags *diags, bool is_error, const char *code,
                      struct chart_place at, const char *hint, const char *format, ...)
 	ATTR_PRINTF(6, 7);
@@ -306,23 +310,26 @@ int chart_parse_delay(const char *text, int64_t *ret_ms, struct err *err) ATTR_M
  * scheme, an absolute path, or one that leaves the folder.
  */
 int chart_src_path(const char *src, const char **ret, struct err *err) ATTR_MUST_USE;
-/* Is this invoke type the built-in for charts: absent, "scxml", or the URI with or without last slash? */
+/* Is this invoke type the built-in for charts: absent, "scxml",
+ * or the URI with or without last slash? */
 bool chart_is_scxml_type(const char *type);
 
-/* What the checker asks of the world: whether code compiles, what plugins offer.  Any may be NULL. */
+/* What the checker asks of the world: whether code compiles, what plugins offer.
+ * Any may be NULL. */
 struct chart_world {
 	void *ctx;
-	/* 0, or ERR_INPUT with the compiler's sentence.  is_statement: a script, else an expression. */
+	/* 0, or ERR_INPUT with the compiler's sentence.  is_statement: a script,
+	 * else an expression. */
 	int (*compiles)(void *ctx, const char *code, bool is_statement, struct err *err);
 	/* Names that the code reads or writes as globals; each is given to found(). */
 	void (*globals)(void *ctx, const char *code, bool is_statement,
 	                void (*found)(void *arg, const char *name, bool is_write), void *arg);
-	/* The action's description {"params":schema,"result":schema,"effect":"READ"}; borrowed; NULL when
-	 * absent.  type alone (action NULL) asks whether the plugin exists. */
+	/* The action's description {"params":schema,"result":schema,"effect":"READ"}; borrowed;
+	 * NULL when absent.  type alone (action NULL) asks whether the plugin exists. */
 	const json_t *(*action)(void *ctx, const char *type, const char *action);
-	/* Fills at most max names for "did you mean"; returns how many.  type NULL: plugins; else its actions.
-	 * A world may describe built-in types ("rules", "template", ...) too; what it does not know of them
-	 * is no finding. */
+	/* Fills at most max names for "did you mean"; returns how many.  type NULL: plugins; else
+	 * its actions.  A world may describe built-in types ("rules", "template", ...) too; what it
+	 * does not know of them is no finding. */
 	size_t (*names)(void *ctx, const char *type, const char **ret, size_t max);
 };
 

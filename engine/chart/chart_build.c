@@ -280,8 +280,8 @@ static void read_initial(struct build *b, int32_t index)
 {
 	struct chart_state *state = &b->states[index];
 	const struct xml_node *node = b->nodes[index], *element = child_of(node, EL_INITIAL);
-	const struct xml_attr *attr =
-		state->kind == STATE_PARALLEL ? NULL : node_attr(node, "initial");
+	const struct xml_attr *attr = state->kind == STATE_PARALLEL ? NULL
+	                                                            : node_attr(node, "initial");
 	const struct xml_node *transition = element ? child_of(element, EL_TRANSITION) : NULL;
 	if (element && attr)
 		compile_error(b->c, "scxml.conflict", attr->at, "keep one of the two",
@@ -431,8 +431,8 @@ static void read_scripts(struct build *b, const struct xml_node *root)
 {
 	struct chart *chart = b->c->chart;
 	chart->script_count = count_kind(root, EL_SCRIPT);
-	struct chart_block *blocks =
-		arena_alloc(b->arena, (chart->script_count + 1) * sizeof(*blocks));
+	struct chart_block *blocks = arena_alloc(b->arena,
+	                                         (chart->script_count + 1) * sizeof(*blocks));
 	size_t filled = 0;
 	for (struct xml_node *child = root->first; child; child = child->next) {
 		if (child->kind != EL_SCRIPT || child->is_refused)

@@ -94,7 +94,7 @@ static void check_input(struct checker *k)
 		map_set(&known, root->data[i].id, k);
 	const char *name;
 	json_t *member;
-	json_object_foreach (json_at(schema, "properties"), name, member)
+	json_object_foreach(json_at(schema, "properties"), name, member)
 		if (!map_get(&known, name))
 			check_warn(k, "gw.input_without_data", root->at,
 			           "declare it in the top-level <datamodel>",

@@ -65,8 +65,9 @@ static bool is_scxml_send(const char *type)
 
 static bool is_builtin_send(const char *type)
 {
-	static const char *const types[] = { "basichttp", "gw:run",
-		                             "http://www.w3.org/TR/scxml/#BasicHTTPEventProcessor" };
+	static const char *const types[] = {
+		"basichttp", "gw:run", "http://www.w3.org/TR/scxml/#BasicHTTPEventProcessor"
+	};
 	return is_scxml_send(type) || is_one_of(type, types, sizeof(types) / sizeof(types[0]));
 }
 
@@ -310,10 +311,10 @@ static void on_invoke(void *ctx, const struct chart_invoke *invoke)
 		check_failure(q, invoke);
 	if (invoke->src.expr.text)
 		return;
-	const json_t *action =
-		find_action(q, invoke->type.text, invoke->src.text, false, invoke->at);
-	char *what =
-		mem_format("%s.%s", invoke->type.text, invoke->src.text ? invoke->src.text : "");
+	const json_t *action = find_action(q, invoke->type.text, invoke->src.text, false,
+	                                   invoke->at);
+	char *what = mem_format("%s.%s", invoke->type.text,
+	                        invoke->src.text ? invoke->src.text : "");
 	check_params(q->k, &invoke->payload, action, what, invoke->at);
 	free(what);
 }

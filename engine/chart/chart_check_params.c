@@ -32,7 +32,7 @@ static const char *nearest_member(struct checker *k, const json_t *schema, const
 	size_t count = 0;
 	const char *key;
 	json_t *value;
-	json_object_foreach (json_at(schema, "properties"), key, value)
+	json_object_foreach(json_at(schema, "properties"), key, value)
 		if (count < MEMBERS_MAX)
 			names[count++] = key;
 	return check_nearest(k, name, names, count);
@@ -87,7 +87,7 @@ static bool fits_type(const json_t *value, const json_t *type)
 		return has_type(value, json_string_value(type));
 	size_t i;
 	json_t *one;
-	json_array_foreach (type, i, one)
+	json_array_foreach(type, i, one)
 		if (json_is_string(one) && has_type(value, json_string_value(one)))
 			return true;
 	return !json_is_array(type);
@@ -192,9 +192,8 @@ static void collect_result(void *ctx, const struct chart_invoke *invoke)
 	result->id = invoke->id;
 	result->is_advisory = invoke->dispatch.advisory != NULL;
 	if (world->action && invoke->type.text && invoke->src.text && !invoke->dispatch.each.text)
-		result->schema =
-			json_at(world->action(world->ctx, invoke->type.text, invoke->src.text),
-		                "result");
+		result->schema = json_at(
+			world->action(world->ctx, invoke->type.text, invoke->src.text), "result");
 	map_set(&r->by_id, invoke->id, result);
 }
 
@@ -205,8 +204,8 @@ static const struct result *result_of(const struct results *r, const struct char
 	for (size_t i = 0; t && i < t->event_count; i++) {
 		if (!str_begins(t->events[i], "done.invoke."))
 			return NULL;
-		const struct result *one =
-			map_get(&r->by_id, t->events[i] + strlen("done.invoke."));
+		const struct result *one = map_get(&r->by_id,
+		                                   t->events[i] + strlen("done.invoke."));
 		if (!one || (ret && one != ret))
 			return NULL;
 		ret = one;

@@ -170,8 +170,8 @@ struct chart_payload content_payload(struct compile *c, const struct xml_node *n
 	const struct xml_attr *list = node_attr(node, "namelist");
 	if (list) {
 		const char *const *names = split_words(arena_of(c), list->value, &ret.name_count);
-		struct chart_expr *at =
-			arena_alloc(arena_of(c), (ret.name_count + 1) * sizeof(*at));
+		struct chart_expr *at = arena_alloc(arena_of(c),
+		                                    (ret.name_count + 1) * sizeof(*at));
 		for (size_t i = 0; i < ret.name_count; i++)
 			at[i] = (struct chart_expr){ names[i], c->chart->expr_count++, list->at };
 		ret.names = at;

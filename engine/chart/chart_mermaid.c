@@ -123,8 +123,9 @@ static void put_state(const struct mermaid *m, int32_t index);
 static void put_block(const struct mermaid *m, int32_t index)
 {
 	const struct chart_state *state = &m->chart->states[index];
-	const struct chart_transition *initial =
-		state->initial == CHART_NONE ? NULL : &m->chart->transitions[state->initial];
+	const struct chart_transition *initial = state->initial == CHART_NONE
+	                                                 ? NULL
+	                                                 : &m->chart->transitions[state->initial];
 	for (size_t i = 0; initial && i < initial->target_count; i++) {
 		indent(m, index);
 		buf_printf(m->out, "[*] --> s%d\n", initial->targets[i]);

@@ -297,8 +297,8 @@ static void check_transition(struct compile *c, const struct xml_node *node)
 			              "this transition would be taken again and again without end");
 		return;
 	}
-	const char *code =
-		owner == EL_INITIAL ? "scxml.initial_transition" : "scxml.history_transition";
+	const char *code = owner == EL_INITIAL ? "scxml.initial_transition"
+	                                       : "scxml.history_transition";
 	const char *what = owner == EL_INITIAL ? "an initial transition"
 	                                       : "the default transition of a history";
 	if (has_event || has_cond)

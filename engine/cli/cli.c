@@ -52,9 +52,9 @@ static int help_command(const struct command *command)
 
 static int help_all(FILE *out)
 {
-	fprintf(out,
-	        "gangway - durable workflows: graphs in SCXML, rules in Lua, integrations as plugins\n\n"
-	        "usage: gangway <noun> <verb> [arguments] [--json] [--config FILE]\n\n");
+	fprintf(out, "gangway - durable workflows: graphs in SCXML, rules in Lua, integrations as "
+	             "plugins\n\n"
+	             "usage: gangway <noun> <verb> [arguments] [--json] [--config FILE]\n\n");
 	for (const struct command *const *c = cli_commands; *c; c++)
 		fprintf(out, "  %-8s %-9s %s\n", (*c)->noun, (*c)->verb ? (*c)->verb : "",
 		        (*c)->summary);

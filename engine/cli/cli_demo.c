@@ -131,7 +131,8 @@ static int write_config(struct demo *demo, struct err *err)
 {
 	struct cli *cli = demo->cli;
 	char *path = mem_format("%s/gangway.json", demo->folder);
-	/* Afterwards the sandbox is gone and its credentials with it; looking must work all the same. */
+	/* Afterwards the sandbox is gone and its credentials with it;
+	 * looking must work all the same. */
 	const char *name;
 	json_t *connection;
 	json_object_foreach(cli->config.connections, name, connection)

@@ -93,7 +93,8 @@ static int check_answer(const char *action, const json_t *answer, struct err *er
 	if (!json_is_object(answer) || has_result == has_error)
 		return err_set(
 			err, ERR_INPUT,
-			"an answer of '%.60s' is {\"result\":...} or {\"error\":...}, perhaps with \"after\":ms",
+			"an answer of '%.60s' is {\"result\":...} or {\"error\":...}, perhaps "
+			"with \"after\":ms",
 			action);
 	if (!is_span(json_at(answer, "after")))
 		return err_set(err, ERR_INPUT,
@@ -271,13 +272,17 @@ const struct command command_graph_exec = {
 	"One JSON line per stable configuration (with --json, or when piped).\n"
 	"  --input JSON      the run's input; @FILE reads it, - is standard input\n"
 	"  --events FILE     [{\"event\":{\"name\":\"t\",\"data\":{}},\"after\":100}, ...]\n"
-	"                    after: ms since the event before; without it, when the graph is stable\n"
-	"  --answers FILE    {\"plugin.action\":[{\"result\":...},{\"error\":...}]}; the last repeats;\n"
-	"                    \"after\":ms delays one; \"plugin.action#id\" is for one invoke or send only\n"
+	"                    after: ms since the event before; without it, when the graph is "
+	"stable\n"
+	"  --answers FILE    {\"plugin.action\":[{\"result\":...},{\"error\":...}]}; the last "
+	"repeats;\n"
+	"                    \"after\":ms delays one; \"plugin.action#id\" is for one invoke or "
+	"send only\n"
 	"  --until MS        stop at this virtual time\n"
 	"  --now TIME        what the clock shows at the start (a date or an RFC 3339 time)\n"
 	"Rules and templates are evaluated; a call without an answer stays open.\n"
 	"exit: 0 final or nothing more can happen, 2 refused, 3 failed while it ran",
-	"gangway graph exec graphs/onboarding/onboarding.scxml --input '{\"account_id\":\"ACME-001\"}'",
+	"gangway graph exec graphs/onboarding/onboarding.scxml --input "
+	"'{\"account_id\":\"ACME-001\"}'",
 	graph_exec
 };

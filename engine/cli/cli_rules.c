@@ -135,7 +135,8 @@ const struct command command_rules_test = {
 	1,
 	no_options,
 	"run the cases beside a rule set",
-	"Each rule needs a case that fires it and one that does not.\nexit: 0 all passed, 1 some failed",
+	"Each rule needs a case that fires it and one that does not.\nexit: 0 all passed, 1 some "
+	"failed",
 	"gangway rules test onboarding",
 	rules_test
 };

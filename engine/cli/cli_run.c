@@ -355,8 +355,10 @@ const struct command command_run_start = {
 	"  --correlation-id ID   names the run once: the same start again answers the same run\n"
 	"  --wait                return when it ended, is blocked, or waits only for people\n"
 	"  --quiet               with --wait: without the steps\n"
-	"exit: 0 done, 1 blocked, 2 wrong input, 4 no such graph, 5 another run has this id or account",
-	"gangway run start onboarding --input '{\"account_id\":\"ACME-001\"}' --correlation-id first --wait",
+	"exit: 0 done, 1 blocked, 2 wrong input, 4 no such graph, 5 another run has this id or "
+	"account",
+	"gangway run start onboarding --input '{\"account_id\":\"ACME-001\"}' --correlation-id "
+	"first --wait",
 	run_start
 };
 const struct command command_run_list = {

@@ -20,7 +20,7 @@
 
 enum effect_kind {
 	EFFECT_CALL = 1,   /* start an action; its result comes back as INPUT_RESULT */
-	EFFECT_SEND,       /* the same, fire and forget: no result reaches the chart but a failure does */
+	EFFECT_SEND,       /* the same, fire and forget: only a failure reaches the chart */
 	EFFECT_CANCEL,     /* the chart left the state of a call: drop, abort or file as late */
 	EFFECT_TIMER,      /* fire INPUT_TIMER with this number at due_ms */
 	EFFECT_TIMER_STOP, /* it is no longer wanted */
@@ -57,7 +57,8 @@ struct effects {
 
 void effects_init(struct effects *effects, struct arena *arena);
 void effects_release(struct effects *effects);
-/* Everything but pointers into the chart becomes JSON (dispatch included); new.  Stable: it is journaled. */
+/* Everything but pointers into the chart becomes JSON (dispatch included); new.
+ * Stable: it is journaled. */
 json_t *effect_to_json(const struct effect *effect);
 
 #endif

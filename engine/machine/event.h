@@ -7,18 +7,20 @@
 
 enum event_type { EVENT_PLATFORM, EVENT_INTERNAL, EVENT_EXTERNAL };
 
-/* Blank fields are NULL.  Who makes one owns its parts; event_copy() and event_release() serve queues. */
+/* Blank fields are NULL.  Who makes one owns its parts;
+ * event_copy() and event_release() serve queues. */
 struct event {
 	enum event_type type;
 	char *name;
 	char *sendid, *origin, *origintype, *invokeid;
-	char *raw;     /* _event.raw: the data as it came, where somebody wants it (SCXML test 178) */
-	json_t *data;  /* NULL: none, which is not JSON null */
+	char *raw;    /* _event.raw: the data as it came, where it is wanted (SCXML test 178) */
+	json_t *data; /* NULL: none, which is not JSON null */
 };
 
 void event_copy(struct event *to, const struct event *from);
 void event_release(struct event *event);
-json_t *event_to_json(const struct event *event);                       /* new */
-int event_from_json(const json_t *json, struct event *ret, struct err *err); /* ret is to be released */
+json_t *event_to_json(const struct event *event); /* new */
+/* *ret is to be released. */
+int event_from_json(const json_t *json, struct event *ret, struct err *err);
 
 #endif

@@ -35,7 +35,8 @@ struct machine;
 /* What an inline (PURE) call gave: exactly one of result and failure is set, both new. */
 struct machine_answer {
 	json_t *result;
-	json_t *failure; /* {error_type, error_code, http_status, message, resolution, owner, ...} */
+	/* {error_type, error_code, http_status, message, resolution, owner, ...} */
+	json_t *failure;
 };
 
 struct machine_env {
@@ -45,8 +46,8 @@ struct machine_env {
 	 * element of gw:each, and for a delayed send when it is sent; sees type, action, data and
 	 * renders.  0: yes.  ERR_INPUT, ERR_ABSENT: nothing can be dispatched: error.execution.
 	 * ERR_SYSTEM: dispatched but unreachable: error.communication (also for any refusal of
-	 * an EVENT or HTTP_EVENT).  The err text becomes _event.data.message, the id error_code, the
-	 * hint resolution.  NULL: everything may, but there are no foreign sessions.
+	 * an EVENT or HTTP_EVENT).  The err text becomes _event.data.message, the id error_code,
+	 * the hint resolution.  NULL: everything may, but there are no foreign sessions.
 	 */
 	int (*check)(void *ctx, const struct effect *effect, struct err *err);
 	/* Is this call PURE, so that it is answered inline?  NULL: none is. */
@@ -58,18 +59,21 @@ struct machine_env {
 	int (*answer)(void *ctx, const struct effect *effect, struct datamodel *dm,
 	              const struct datamodel_ops *ops, struct machine_answer *ret, struct err *err);
 	/*
-	 * Renders the gw:render parameters of a call or send into effect->data, from the data model:
-	 * data is an object then, and changed in place.  A failure counts like one of check.  NULL: none.
+	 * Renders the gw:render parameters of a call or send into effect->data, from the data
+	 * model: data is an object then, and changed in place.  A failure counts like one of check.
+	 * NULL: none.
 	 */
 	int (*render)(void *ctx, struct effect *effect, struct datamodel *dm,
 	              const struct datamodel_ops *ops, struct err *err);
-	/* The chart that <invoke type="scxml"> names by src (relative, "file:" removed).  *ret is referenced. */
+	/* The chart that <invoke type="scxml"> names by src (relative, "file:" removed).
+	 * *ret is referenced. */
 	int (*child_chart)(void *ctx, const char *src, struct chart **ret, struct err *err);
 	/* The data model of this name; NULL when there is none.  *factory goes to create. */
 	const struct datamodel_ops *(*datamodel)(void *ctx, const char *name, void **factory);
 	/*
-	 * A transition is taken (state is CHART_NONE), or a state is entered (transition is CHART_NONE),
-	 * in the order in which it happens, transient states included.  For coverage; may be NULL.
+	 * A transition is taken (state is CHART_NONE), or a state is entered (transition is
+	 * CHART_NONE), in the order in which it happens, transient states included.  For coverage;
+	 * may be NULL.
 	 */
 	void (*trace)(void *ctx, const struct chart *chart, int32_t state, int32_t transition);
 };
@@ -126,15 +130,16 @@ void machine_free(struct machine *machine); /* NULL is fine */
 int machine_step(struct machine *machine, const struct input *input, const json_t *inline_answers,
                  json_t **inline_made, struct effects *effects, struct err *err) ATTR_MUST_USE;
 
-bool machine_is_done(const struct machine *
-                             machine); /* the root session reached a final state or was cancelled */
+/* Has the root session reached a final state, or been cancelled? */
+bool machine_is_done(const struct machine *machine);
 bool machine_has_queued(const struct machine *machine);
 size_t machine_queue_length(const struct machine *machine);
 /* The next due delayed send, INT64_MAX when none is armed. */
 int64_t machine_next_due(const struct machine *machine, uint64_t *number);
 /* Does the call still matter to the chart (its state has not been left)? */
 bool machine_wants(const struct machine *machine, uint64_t number);
-/* Would any transition of the root's current configuration take an event of this name? (for people) */
+/* Would any transition of the root's current configuration take an event of this name?
+ * (for people) */
 bool machine_listens(const struct machine *machine, const char *event_name);
 
 /* Active states of the root session in document order (atomic only, or all), ids; new array.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Cutting values down to an allow-list and masking personal data; prompts/README.md has the rules. */
+/* Cutting values down to an allow-list and masking personal data;
+ * prompts/README.md has the rules. */
 #ifndef RELEASE_MASK_H
 #define RELEASE_MASK_H
 

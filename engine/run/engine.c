@@ -134,7 +134,8 @@ static void wake_due(void *arg)
 		run_settle(run);
 	}
 	vec_release(&due.nos);
-	/* Those of other workers are still in the list: a pause, so that we do not spin over them. */
+	/* Those of other workers are still in the list: a pause,
+	 * so that we do not spin over them. */
 	arm_due_timer(worker, next_wake(worker, engine_now(engine) + WAKE_AGAIN_MS));
 }
 
@@ -229,7 +230,8 @@ static int make_connections(struct engine *engine, struct err *err)
 	json_t *json;
 	json_object_foreach((json_t *)(uintptr_t)engine->options.connections, name, json) {
 		struct wire_connection *connection;
-		/* An optional one whose secret is not there is left out: its calls fail, the graph decides. */
+		/* An optional one whose secret is not there is left out: its calls fail,
+		 * the graph decides. */
 		bool is_optional = json_truth(json, "optional", false);
 		json_t *own = json_copy(json);
 		json_object_del(own, "optional");
@@ -468,7 +470,8 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
 	int64_t no = 0;
 	struct worker *worker = NULL;
 	if (strcmp(op, "run.start") == 0) {
-		/* The same name always meets the same worker, so a double start is settled there. */
+		/* The same name always meets the same worker,
+		 * so a double start is settled there. */
 		uint32_t hash = spread(json_str(request, "graph", "")) ^
 		                spread(json_str(request, "correlation_id", ""));
 		if (!json_at(request, "correlation_id"))

@@ -128,7 +128,8 @@ static int advise_refused(struct run *run, const struct effect *effect, struct e
 	return why->code;
 }
 
-/* Verify asks the pinned rules and templates again: a record cannot say that they were not asked. */
+/* Verify asks the pinned rules and templates again:
+ * a record cannot say that they were not asked. */
 static bool is_asked_anew(const struct run *run, const struct effect *effect)
 {
 	return run->verify_findings && (is_rules(effect) || is_template(effect));
@@ -225,7 +226,8 @@ static int render_file(struct run *run, const char *file, struct datamodel *dm,
 	return status < 0 ? err_wrap(err, "template '%s'", file) : 0;
 }
 
-/* "email_welcome.html" with name "email_welcome" of run r1 is the artifact "email_welcome_r1.html". */
+/* "email_welcome.html" with name "email_welcome" of run r1 is the artifact
+ * "email_welcome_r1.html". */
 static char *artifact_name(const struct run *run, const struct effect *effect)
 {
 	const char *file = strrchr(effect->action, '/') ? strrchr(effect->action, '/') + 1
@@ -249,7 +251,8 @@ static int answer_template(struct run *run, const struct effect *effect, struct 
 	if (render_file(run, effect->action, dm, ops, effect->data, &text, err) < 0) {
 		if (err->code == ERR_BLOCKED)
 			return err->code;
-		/* A template's mistake is no decision: the graph may handle it as any failed call. */
+		/* A template's mistake is no decision:
+		 * the graph may handle it as any failed call. */
 		ret->failure = json_pack("{s:s,s:s,s:o,s:s,s:b}", "error_type", "template",
 		                         "error_code", err->id[0] ? err->id : "template.error",
 		                         "message", json_text(str_of(err->text)), "owner",

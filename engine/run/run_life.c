@@ -114,7 +114,8 @@ static void tell_stopping(const struct run *run)
 		return;
 	for (const struct intake *intake = run->first; intake; intake = intake->next) {
 		bool waits = false; /* as a watcher it is told below */
-		for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)
+		for (const struct watcher *watcher = run->watchers; watcher;
+		     watcher = watcher->next)
 			waits = waits || (watcher->asker.cb == intake->asker.cb &&
 			                  watcher->asker.arg == intake->asker.arg);
 		if (!waits)
@@ -363,7 +364,8 @@ int run_load(struct worker *worker, int64_t no, struct run **ret, struct err *er
 
 int run_rebuild(struct run *run, struct err *err)
 {
-	/* Running calls keep their plugin side: only the machine and the bookkeeping are rebuilt. */
+	/* Running calls keep their plugin side:
+	 * only the machine and the bookkeeping are rebuilt. */
 	VEC(struct call *) kept = { 0 };
 	for (size_t i = 0; i < run->calls.len; i++)
 		*vec_add(&kept) = run->calls.at[i];
@@ -374,7 +376,8 @@ int run_rebuild(struct run *run, struct err *err)
 		struct call *call = kept.at[i];
 		struct call *again = run_call(run, call->number, call->element);
 		if (again) {
-			/* The plugin's callbacks know the old struct: it takes the new one's place. */
+			/* The plugin's callbacks know the old struct:
+			 * it takes the new one's place. */
 			for (size_t j = 0; j < run->calls.len; j++)
 				if (run->calls.at[j] == again)
 					run->calls.at[j] = call;
@@ -414,7 +417,8 @@ static json_t *search_values(const struct run *run)
 	json_t *data = run->machine && run_has_search(run) ? machine_data(run->machine) : NULL;
 	for (size_t i = 0; i < root->data_count; i++)
 		if (root->data[i].is_search && json_at(data, root->data[i].id))
-			json_put(ret, root->data[i].id, json_incref(json_at(data, root->data[i].id)));
+			json_put(ret, root->data[i].id,
+			         json_incref(json_at(data, root->data[i].id)));
 	json_decref(data);
 	return ret;
 }

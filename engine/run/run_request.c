@@ -53,8 +53,9 @@ static void watch(struct run *run, const struct asker *asker, const json_t *requ
 
 json_t *run_start_json(const struct run *run)
 {
-	json_t *ret = json_pack("{s:s,s:s,s:s,s:s}", "run", run->id, "graph", run->graph, "correlation_id",
-	                 run->correlation_id, "release", run->release->sha256);
+	json_t *ret = json_pack("{s:s,s:s,s:s,s:s}", "run", run->id, "graph", run->graph,
+	                        "correlation_id", run->correlation_id, "release",
+	                        run->release->sha256);
 	json_put_str(ret, "delivery", run->delivery);
 	return ret;
 }
@@ -104,7 +105,8 @@ static bool keep_first_record(void *arg, int64_t seq, const unsigned char hash[3
 	return false;
 }
 
-/* The second start of the same name: the same input answers the first run, another is a conflict. */
+/* The second start of the same name: the same input answers the first run,
+ * another is a conflict. */
 static void answer_existing(struct worker *worker, struct found_run *found,
                             const struct asker *asker, const json_t *request)
 {

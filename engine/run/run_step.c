@@ -132,7 +132,8 @@ void run_take_effects(struct run *run, const struct effects *effects, int64_t at
 	}
 }
 
-/* Effects as they stand in the record.  What a KEYED or ONCE request carries stands there already. */
+/* Effects as they stand in the record.  What a KEYED or ONCE request
+ * carries stands there already. */
 static json_t *effects_json(const struct effects *effects)
 {
 	json_t *ret = json_array();

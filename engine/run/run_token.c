@@ -110,10 +110,11 @@ static int check_new(const json_t *request, const json_t *by_hash, struct err *e
 	const char *owner = json_str(request, "owner", "");
 	const json_t *roles = json_at(request, "roles");
 	if (!is_hash(json_str(request, "sha256", "")))
-		return err_set_id(err, ERR_INPUT, "token.sha256", "a token is given as its SHA-256");
+		return err_set_id(err, ERR_INPUT, "token.sha256",
+		                  "a token is given as its SHA-256");
 	if (*owner == '\0' || strlen(owner) > OWNER_BYTES)
-		return err_set_id(err, ERR_INPUT, "token.owner", "say whose token it is (1 to %d bytes)",
-		                  OWNER_BYTES);
+		return err_set_id(err, ERR_INPUT, "token.owner",
+		                  "say whose token it is (1 to %d bytes)", OWNER_BYTES);
 	if (json_array_size(roles) == 0)
 		return err_set_id(err, ERR_INPUT, "token.role", "a token has at least one role");
 	if (json_object_size(by_hash) >= TOKENS_MAX)
@@ -137,8 +138,9 @@ static void new_token(struct worker *worker, const json_t *request, const struct
 	memcpy(id, hash, 12);
 	id[12] = '\0';
 	clock_iso(engine_now(worker->engine), at);
-	json_t *token = json_pack("{s:s,s:s,s:O,s:O,s:b,s:s,s:s}", "id", id, "sha256", hash, "owner",
-	                          json_at(request, "owner"), "roles", json_at(request, "roles"), "data",
+	json_t *token = json_pack("{s:s,s:s,s:O,s:O,s:b,s:s,s:s}", "id", id, "sha256", hash,
+	                          "owner", json_at(request, "owner"), "roles",
+	                          json_at(request, "roles"), "data",
 	                          (int)json_truth(request, "data", false), "created_at", at, "by",
 	                          json_str(request, "by", "someone"));
 	if (json_at(request, "expires_ms"))
@@ -146,8 +148,9 @@ static void new_token(struct worker *worker, const json_t *request, const struct
 	json_t *after = json_copy((json_t *)(uintptr_t)by_hash);
 	json_put(after, hash, json_incref(token));
 	engine_log(worker->engine, "info", "token.new",
-	           json_pack("{s:s,s:O,s:O,s:s}", "token", id, "owner", json_at(token, "owner"), "roles",
-	                     json_at(token, "roles"), "by", json_str(request, "by", "someone")));
+	           json_pack("{s:s,s:O,s:O,s:s}", "token", id, "owner", json_at(token, "owner"),
+	                     "roles", json_at(token, "roles"), "by",
+	                     json_str(request, "by", "someone")));
 	submit(worker, after, token, asker);
 }
 
@@ -162,7 +165,8 @@ static void revoke_token(struct worker *worker, const json_t *request, const str
 		json_t *after = json_copy(worker->engine->tokens->by_hash);
 		json_object_del(after, hash);
 		engine_log(worker->engine, "info", "token.revoke",
-		           json_pack("{s:s,s:s}", "token", id, "by", json_str(request, "by", "someone")));
+		           json_pack("{s:s,s:s}", "token", id, "by",
+		                     json_str(request, "by", "someone")));
 		submit(worker, after, token, asker);
 		return;
 	}
@@ -193,7 +197,8 @@ void token_request(struct worker *worker, const json_t *request, const struct as
 	} else if (strcmp(op, "token.list") == 0) {
 		list_tokens(worker, asker);
 	} else {
-		err_set_id(&err, ERR_INPUT, "request.op", "the engine knows no request '%.60s'", op);
+		err_set_id(&err, ERR_INPUT, "request.op", "the engine knows no request '%.60s'",
+		           op);
 		reply_error(asker, &err);
 	}
 }

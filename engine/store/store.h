@@ -75,7 +75,8 @@ struct store_op {
 struct store_item {
 	const struct store_op *ops;
 	size_t count;
-	/* Out: 0 or ERR_CONFLICT with the reason; for RUN_NEW the no of the run that is in the way. */
+	/* Out: 0 or ERR_CONFLICT with the reason;
+	 * for RUN_NEW the no of the run that is in the way. */
 	int result;
 	int64_t conflict_no;
 	bool is_exclusive_conflict; /* else: the correlation id */

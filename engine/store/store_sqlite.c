@@ -58,8 +58,9 @@ enum statement {
 	ST_COUNT
 };
 
-#define RUN_COLUMNS \
-	"no,id,graph,correlation_id,status,created_ms,updated_ms,ifnull(wake_ms,-1),exclusive,summary"
+#define RUN_COLUMNS                                                                  \
+	"no,id,graph,correlation_id,status,created_ms,updated_ms,ifnull(wake_ms,-1)" \
+	",exclusive,summary"
 #define RUN_FILTER                                                              \
 	" (?1 IS NULL OR graph=?1) AND (?2=0 OR status=?2) AND (?3=0 OR no<?3)" \
 	" AND (?4=0 OR created_ms>=?4) AND (?5=0 OR created_ms<?5)"
