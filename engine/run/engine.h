@@ -13,27 +13,36 @@
  *       -> {"run":RUN,"is_new":bool} once durable; with watch a {"step":STEP} per record; with wait
  *          {"last":true,"run":RUN} when the run ended, is blocked, or waits only for people.
  *   {"op":"run.wait","run":ID,"watch":bool}
- *   {"op":"run.list","graph"?,"status"?,"where":{name:value}?,"before"?,"since_ms"?,"until_ms"?,"limit"?} -> {"runs":[RUN],"next":no?}
- *   {"op":"run.show","run":ID}            -> {"run":RUN with "data","calls","tasks","advice","timeline","pins"}
+ *   {"op":"run.list","graph"?,"status"?,"where":{name:value}?,"before"?,"since_ms"?,"until_ms"?,
+ *    "limit"?}                            -> {"runs":[RUN],"next":no?}
+ *   {"op":"run.show","run":ID}            -> {"run":RUN with "data","calls","tasks","advice",
+ *                                             "timeline","pins"}
  *   {"op":"run.events","run":ID,"from"?}  -> {"records":[...]} the journal
  *   {"op":"run.cancel","run":ID,"by","reason"?}
  *   {"op":"run.signal","run":ID,"event":NAME,"data"?,"id"?,"by"?}   id: the same id is taken once
  *   {"op":"run.repin","run":ID,"by","reason"?}       to the files as they are now
  *   {"op":"run.replay","run":ID}          -> {"replay":{"ok":bool,"records":N,"differs":[...]}}
- *   {"op":"task.list","role"?,"owner"?,"status"?,"run"?,"overdue"?:bool,"limit"?} -> {"tasks":[TASK]}
- *   {"op":"task.answer","task":ID,"outcome":"approved"|"rejected"|"done"|"happened"|"repeat"|"failed","by","comment"?}
+ *   {"op":"task.list","role"?,"owner"?,"status"?,"run"?,"overdue"?:bool,"limit"?}
+ *                                         -> {"tasks":[TASK]}
+ *   {"op":"task.answer","task":ID,"by","comment"?,
+ *    "outcome":"approved"|"rejected"|"done"|"happened"|"repeat"|"failed"}
  *   {"op":"audit.show","run":ID}          -> {"audit":{...}}
- *   {"op":"audit.verify","run":ID,"file"?:{...}} -> {"verify":{"ok","findings":[{"seq","text"}]}}
- *   {"op":"token.new","sha256":HEX,"owner","roles":[...],"data"?:bool,"expires_ms"?,"by"} -> {"token":TOKEN}
+ *   {"op":"audit.verify","run":ID,"file"?:{...}}
+ *                                         -> {"verify":{"ok","findings":[{"seq","text"}],
+ *                                                       "first_bad"?}}
+ *   {"op":"token.new","sha256":HEX,"owner","roles":[...],"data"?:bool,"expires_ms"?,"by"}
+ *                                         -> {"token":TOKEN}
  *   {"op":"token.list"}                   -> {"tokens":[TOKEN]}
  *   {"op":"token.revoke","id","by"}       -> {"token":TOKEN}
  *   {"op":"figures"}                      -> {"figures":{name:number}}
  *   {"op":"doctor"}                       -> {"doctor":{...}}
  *   {"op":"stop"}                         ends the owner (serve)
  *
- * run.start takes "delivery" too: a name by which run.list finds the run ("where":{"gw:delivery":...}).
+ * run.start takes "delivery" too: a name by which run.list finds the run
+ * ("where":{"gw:delivery":...}).
  *
- * TOKEN: {"id","sha256","owner","roles","data","created_at","expires_ms"?,"by"}: who may ask over HTTP.
+ * TOKEN, who may ask over HTTP:
+ *      {"id","sha256","owner","roles","data","created_at","expires_ms"?,"by"}
  * RUN: {"id","no","graph","correlation_id","status","created_at","updated_at","wake_at","states",
  *       "search":{"decision":...},"reason","waits_for","result","took_ms","artifacts":[path]}
  */
@@ -86,16 +95,18 @@ struct engine_options {
  */
 int engine_open(const struct engine_options *options, struct engine **ret,
                 struct err *err) ATTR_MUST_USE;
-/* Stops taking work, lets what is being committed finish, frees.  Open calls are left to recovery. */
+/* Stops taking work, lets what is being committed finish, frees.
+ * Open calls are left to recovery. */
 void engine_close(struct engine *engine);
 
-/* reply is borrowed; called on a thread of the engine's, once or more, the last time with is_last. */
+/* reply is borrowed; called on a thread of the engine's, once or more,
+ * the last time with is_last. */
 typedef void engine_reply_cb(void *arg, const json_t *reply, bool is_last);
 /* Thread-safe.  request is borrowed. */
 void engine_request(struct engine *engine, const json_t *request, engine_reply_cb *cb, void *arg);
 /*
- * Who waits for a run with this cb and arg no longer does: its last reply comes now, with the run as
- * it is, unless it is on its way already.
+ * Who waits for a run with this cb and arg no longer does: its last reply comes now, with the run
+ * as it is, unless it is on its way already.
  */
 void engine_leave(struct engine *engine, const char *run_id, engine_reply_cb *cb, void *arg);
 /* The token with this hash while it is valid, new; NULL: none.  Any thread. */
@@ -119,7 +130,8 @@ int engine_check_built_in(const struct effect *effect, struct err *err) ATTR_MUS
 
 /* The owner's door: a Unix socket beside the store; one JSON object per line each way. */
 int engine_listen(struct engine *engine, const char *socket_path, struct err *err) ATTR_MUST_USE;
-/* Client side, blocking: sends one request, gives each reply to cb until the last.  ERR_ABSENT: nobody listens. */
+/* Client side, blocking: sends one request, gives each reply to cb until the last.
+ * ERR_ABSENT: nobody listens. */
 int engine_ask(const char *socket_path, const json_t *request,
                void (*cb)(void *arg, const json_t *reply, bool is_last), void *arg,
                struct err *err) ATTR_MUST_USE;

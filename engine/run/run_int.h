@@ -155,7 +155,8 @@ struct intake {
 	struct input input; /* data, failure, event are owned */
 	uint64_t number;
 	uint32_t element, ordinal;
-	json_t *extra; /* REQUEST: the request; TASK: the answer; RESULT: {"attempts","took_ms",...} */
+	/* REQUEST: the request; TASK: the answer; RESULT: {"attempts","took_ms",...}. */
+	json_t *extra;
 	struct asker asker; /* cb NULL: nobody waits */
 	char *label;        /* id of a signal that is taken once; NULL: none */
 	const char *by;     /* who asked; points into extra; NULL: nobody */
@@ -172,7 +173,7 @@ struct run {
 	struct worker *worker;
 	int64_t no;
 	char *id, *graph, *correlation_id, *exclusive;
-	char *delivery; /* the name it was delivered under, to be found by; NULL */
+	char *delivery;    /* the name it was delivered under, to be found by; NULL */
 	int status;        /* enum store_status as stored */
 	int64_t wake_ms;   /* as stored; -1: none */
 	bool is_cancelled; /* somebody cancelled it: it ends as STORE_CANCELLED */
@@ -183,16 +184,17 @@ struct run {
 	struct machine_env env;
 	struct journal_head head;
 	int64_t snapshot_seq;
-	struct arena step;            /* cleared after each step */
-	VEC(struct call *) calls;     /* open ones */
-	json_t *advice;               /* {name: {"source","data","error"}} */
-	json_t *checklists;           /* {number: {"items":[...]}} */
-	json_t *tasks;                /* {task id: body} open ones */
-	json_t *signals;              /* {id: true} of signals taken, for at-most-once */
-	json_t *artifacts;            /* [name] */
-	json_t *reason;               /* why it is blocked: {"id","text"}; NULL */
-	json_t *blocked;              /* {"input","call"?} to be tried again after a repin; NULL.
-	                           * Without a reason: the repin is on record, the retry is not yet */
+	struct arena step;        /* cleared after each step */
+	VEC(struct call *) calls; /* open ones */
+	json_t *advice;           /* {name: {"source","data","error"}} */
+	json_t *checklists;       /* {number: {"items":[...]}} */
+	json_t *tasks;            /* {task id: body} open ones */
+	json_t *signals;          /* {id: true} of signals taken, for at-most-once */
+	json_t *artifacts;        /* [name] */
+	json_t *reason;           /* why it is blocked: {"id","text"}; NULL */
+	/* {"input","call"?} to be tried again after a repin; NULL.  Without a reason: the repin
+	 * is on record, the retry is not yet. */
+	json_t *blocked;
 	json_t *result;               /* of the ended run; NULL */
 	struct intake *first, **last; /* what waits to be decided */
 	size_t intake_count;
@@ -210,7 +212,8 @@ struct run {
 	bool owes_files;  /* its row says that files of the last record are still to be written */
 	bool is_parked;   /* blocked, and not counted as resident: only a person moves it */
 	bool is_detached; /* made for verify: in no map, acts on nothing */
-	json_t *verify_findings; /* of verify: inline answers are made anew and compared; borrowed */
+	/* Of verify: inline answers are made anew and compared; borrowed. */
+	json_t *verify_findings;
 	int64_t verify_seq;
 	/* For verify: sees each step as it is replayed. */
 	void (*on_replayed)(void *arg, const json_t *record, const struct effects *effects);
@@ -254,7 +257,7 @@ struct engine {
 	bool is_running;
 	struct run_door *door;   /* the Unix socket, or NULL */
 	struct run_crumb *crumb; /* mapped; NULL: none */
-	struct tokens *tokens;  /* run_token.c */
+	struct tokens *tokens;   /* run_token.c */
 	_Atomic(engine_record_cb *) on_record;
 	void *on_record_arg;
 	struct {
@@ -313,8 +316,8 @@ struct call *run_call(struct run *run, uint64_t number, uint32_t element);
 void run_call_drop(struct run *run, struct call *call); /* it is freed a little later */
 void call_free(struct call *call);
 struct call *run_call_add(struct run *run, json_t *effect_taken);
-bool run_has_search(const struct run *run); /* has the graph a datum marked gw:search? */
-json_t *run_summary(const struct run *run); /* new */
+bool run_has_search(const struct run *run);    /* has the graph a datum marked gw:search? */
+json_t *run_summary(const struct run *run);    /* new */
 json_t *run_state_save(const struct run *run); /* for snapshots; new */
 int run_state_restore(struct run *run, const json_t *saved, struct err *err) ATTR_MUST_USE;
 
@@ -340,7 +343,8 @@ void run_intake(struct run *run, struct intake *intake_taken);
 struct intake *intake_new(enum intake_kind kind);
 void intake_free(struct intake *intake);
 void run_turn(struct run *run);
-/* After a turn: arms the timer, tells who waits, or lets the run leave memory (run is gone then). */
+/* After a turn: arms the timer, tells who waits, or lets the run leave memory
+ * (run is gone then). */
 void run_settle(struct run *run);
 void run_committed(struct commit *commit);
 void commit_free(struct commit *commit);
