@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
 # `make check` builds and runs all of them; tests/README.md tells more.
-EXTRA_DIST += %D%/README.md %D%/run-tests %D%/cases %D%/crash %D%/graph %D%/house %D%/plugins %D%/sandbox %D%/w3c
+EXTRA_DIST += %D%/README.md %D%/run-tests %D%/audit %D%/cases %D%/crash %D%/graph %D%/house %D%/plugins %D%/sandbox %D%/w3c
 
 # The absolute place of the sources, where tests find their data.
 tests/%.$(OBJEXT): AM_CPPFLAGS += -I$(top_srcdir)/tests/lib -DSRCDIR='"$(abs_top_srcdir)"'
@@ -39,6 +39,7 @@ use_test_plugin = %D%/lib/libtest_plugin.a $(use_test) $(use_plugin)
 
 # --- programs -------------------------------------------------------------------------------
 check_PROGRAMS += \
+	%D%/audit/test_mutations \
 	%D%/unit/test_base \
 	%D%/unit/test_chart \
 	%D%/unit/test_chart_lua \
@@ -70,6 +71,8 @@ check_PROGRAMS += \
 	%D%/sandbox/test_sandbox \
 	%D%/w3c/w3c
 
+%C%_audit_test_mutations_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
+%C%_audit_test_mutations_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_base_LDADD = $(use_test) $(use_base)
 %C%_unit_test_chart_LDADD = $(use_test) $(use_chart)
 %C%_unit_test_chart_lua_LDADD = $(use_test) $(use_script)

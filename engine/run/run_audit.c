@@ -7,15 +7,17 @@
  * before.  The decision: the run is replayed from its inputs with the pinned
  * graph, and every PURE call is evaluated anew with the pinned rules; effects,
  * answers and states must come out as recorded, so that a falsified decision
- * is found even when the chain was hashed anew.  The file: an audit that was
- * handed in must say what the journal says.
+ * is found even when the chain was hashed anew.  What stands beside the
+ * journal: the run's row knows the head it was written with and what the run
+ * came to, so that a cut tail is missed; and an audit that was handed in must
+ * say what the journal says, down to the first record whose hash differs.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/crypto.h"
-#include "run/run_int.h"
+#include "run/run_commit.h"
 
 /* --- telling ------------------------------------------------------------------------------ */
 
@@ -313,9 +315,18 @@ void run_write_audit(struct run *run)
 
 /* --- verifying ------------------------------------------------------------------------------- */
 
+/* What the row said before the journal was read: it may be older than the journal, never newer. */
+struct row_values {
+	char *id, *graph, *correlation_id;
+	int64_t created_ms;
+	int status;
+	json_t *json;
+};
+
 struct verifying {
 	json_t *findings;
 	struct run *run;
+	struct row_values row;
 	int64_t records;
 };
 
@@ -363,6 +374,28 @@ static void compare_step(void *arg, const json_t *record, const struct effects *
 	json_decref(states);
 }
 
+/* Who the run is stands in its first record as well. */
+static void compare_start(struct verifying *v, const json_t *start, int64_t seq)
+{
+	const char *const members[][2] = { { "run", v->row.id },
+		                           { "graph", v->row.graph },
+		                           { "correlation_id", v->row.correlation_id } };
+	for (size_t i = 0; start && i < sizeof(members) / sizeof(*members); i++)
+		if (strcmp(json_str(start, members[i][0], ""), members[i][1]) != 0)
+			find(v, seq, "the run's row has another %s than the journal's start",
+			     members[i][0]);
+}
+
+/* hash: of the record with this number, as the chain gives it. */
+static void compare_head(struct verifying *v, int64_t seq, const char *hash)
+{
+	const json_t *head = json_at(v->row.json, "head");
+	if (head && seq == json_int(head, "seq", 0) &&
+	    strcmp(hash, json_str(head, "hash", "")) != 0)
+		find(v, seq, "%s",
+		     "the chain is another than the one the run's row was written with");
+}
+
 /* In verify, inline calls are answered anew and compared with the record. */
 static int verify_record(void *arg, const json_t *record, struct err *err)
 {
@@ -371,7 +404,25 @@ static int verify_record(void *arg, const json_t *record, struct err *err)
 	v->records++;
 	run->verify_findings = v->findings;
 	run->verify_seq = json_int(record, "seq", 0);
+	compare_head(v, run->verify_seq - 1, json_str(record, "prev", ""));
+	compare_start(v, json_at(record, "start"), run->verify_seq);
 	return run_replay_record(run, record, err);
+}
+
+/* The first record that the file knows otherwise; what was recorded since the file is no fault. */
+static void compare_chain(struct verifying *v, const json_t *file, const json_t *now)
+{
+	const json_t *before = json_at(file, "chain"), *after = json_at(now, "chain");
+	for (size_t i = 0; i < json_array_size(before); i++) {
+		const json_t *row = json_array_get(before, i);
+		if (i < json_array_size(after) && same(row, json_array_get(after, i)))
+			continue;
+		find(v, json_int(row, "seq", (int64_t)i + 1), "%s",
+		     i < json_array_size(after)
+		             ? "the audit file knows another record under this number"
+		             : "the audit file knows a record that the journal has not");
+		return;
+	}
 }
 
 static void compare_file(struct verifying *v, const json_t *file, const json_t *now)
@@ -380,23 +431,15 @@ static void compare_file(struct verifying *v, const json_t *file, const json_t *
 	json_t *value;
 	if (!file || !now)
 		return;
+	compare_chain(v, file, now);
 	json_object_foreach((json_t *)(uintptr_t)now, key, value) {
-		/* The run may have gone on since: then its chain is longer, and that is all. */
 		if (!same(json_at(file, key), value))
-			find(v, json_int(json_at(now, "head"), "seq", 0),
-			     "the audit file's '%s' is not what the journal says", key);
+			find(v, 0, "the audit file's '%s' is not what the journal says", key);
 	}
 	json_object_foreach((json_t *)(uintptr_t)file, key, value)
 		if (!json_at(now, key))
 			find(v, 0, "the audit file has a member '%s' that no audit has", key);
 }
-
-struct row_values {
-	char *id, *graph, *correlation_id;
-	int64_t created_ms;
-	int status;
-	json_t *json;
-};
 
 static void copy_row(void *arg, const struct store_run *row)
 {
@@ -409,47 +452,103 @@ static void copy_row(void *arg, const struct store_run *row)
 	values->json = run_row_json(row);
 }
 
-/* The row is only an index: what people see in lists must follow from the journal too. */
-static void compare_row(struct verifying *v, const struct row_values *row)
+static void read_status(void *arg, const struct store_run *row)
 {
+	int *status = arg;
+	*status = row->status;
+}
+
+/*
+ * The row is only an index: what people see in lists must follow from the journal too.  A run that
+ * goes on meanwhile is no fault: the row of an ended one stays, and a row read after the journal
+ * is at least as new.
+ */
+static int compare_row(struct verifying *v, struct err *err)
+{
+	struct engine *engine = v->run->worker->engine;
+	const struct row_values *row = &v->row;
+	char hash[2 * JOURNAL_HASH_BYTES + 1];
+	crypto_hex(v->run->head.hash, JOURNAL_HASH_BYTES, hash);
+	compare_head(v, v->run->head.seq, hash);
+	if (v->run->head.seq < json_int(json_at(row->json, "head"), "seq", 1))
+		find(v, v->run->head.seq + 1, "%s", "the journal ends before its row was written");
+	if (!v->run->release)
+		return 0;
+	int64_t ignored_wake;
+	int status = run_status_now(v->run, &ignored_wake), now = row->status;
+	if (status >= STORE_ENDED &&
+	    engine->store->ops->run_by_no(engine->store, v->run->no, read_status, &now, err) < 0)
+		return err->code;
+	if ((status >= STORE_ENDED || now >= STORE_ENDED) && status != now)
+		find(v, 0, "the run's row says '%s' and its journal '%s'", status_name(now),
+		     status_name(status));
 	json_t *summary = run_summary(v->run);
-	static const char *const members[] = { "search", "result" };
-	for (size_t i = 0; row->status >= STORE_ENDED && i < 2; i++)
+	static const char *const members[] = { "search", "result", "states", "release" };
+	for (size_t i = 0; row->status >= STORE_ENDED && i < sizeof(members) / sizeof(*members);
+	     i++)
 		if (!same(json_at(summary, members[i]), json_at(row->json, members[i])))
-			find(v, v->run->head.seq,
-			     "the run's row has another '%s' than its journal gives", members[i]);
+			find(v, 0, "the run's row has another '%s' than its journal gives",
+			     members[i]);
 	json_decref(summary);
+	return 0;
+}
+
+/*
+ * The lowest number that a finding names: from there on nothing is to be trusted.  0: no record
+ * is at fault, only what stands beside them.
+ */
+static int64_t first_bad(const json_t *findings)
+{
+	int64_t ret = 0;
+	for (size_t i = 0; i < json_array_size(findings); i++) {
+		int64_t seq = json_int(json_array_get(findings, i), "seq", 0);
+		if (seq > 0 && (ret == 0 || seq < ret))
+			ret = seq;
+	}
+	return ret;
+}
+
+static void verify_journal(struct verifying *v)
+{
+	struct engine *engine = v->run->worker->engine;
+	struct err broken = { 0 };
+	/* A second run object of the same number, seen by nobody: it is not in the worker's map. */
+	v->run->created_ms = v->row.created_ms;
+	v->run->status = v->row.status;
+	v->run->on_replayed = compare_step;
+	v->run->on_replayed_arg = v;
+	if (journal_read(engine->store, v->run->no, &v->run->head, verify_record, v, &broken) ==
+	            0 &&
+	    compare_row(v, &broken) == 0)
+		return;
+	bool is_chain = strcmp(broken.id, "journal.broken") == 0;
+	find(v, is_chain ? v->run->head.seq + 1 : v->run->verify_seq, "%s", broken.text);
 }
 
 json_t *run_verify(struct worker *worker, int64_t no, const json_t *file, struct err *err)
 {
 	struct engine *engine = worker->engine;
-	struct row_values row = { 0 };
-	if (engine->store->ops->run_by_no(engine->store, no, copy_row, &row, err) < 0)
+	struct verifying v = { 0 };
+	if (engine->store->ops->run_by_no(engine->store, no, copy_row, &v.row, err) < 0)
 		return NULL;
-	struct verifying v = { .findings = json_array() };
-	/* A second run object of the same number, seen by nobody: it is not in the worker's map. */
-	v.run = run_new_detached(worker, no, row.id, row.graph, row.correlation_id);
-	v.run->created_ms = row.created_ms;
-	v.run->status = row.status;
-	v.run->on_replayed = compare_step;
-	v.run->on_replayed_arg = &v;
-	struct err broken = { 0 };
-	if (journal_read(engine->store, no, &v.run->head, verify_record, &v, &broken) < 0)
-		find(&v, v.run->head.seq + (broken.code == ERR_STORE ? 1 : 0), "%s", broken.text);
-	else
-		compare_row(&v, &row);
-	json_t *now = json_array_size(v.findings) == 0 ? run_audit(engine, no, err) : NULL;
+	v.findings = json_array();
+	v.run = run_new_detached(worker, no, v.row.id, v.row.graph, v.row.correlation_id);
+	verify_journal(&v);
+	struct err ignored = { 0 }; /* found already */
+	json_t *now = run_audit(engine, no, &ignored);
 	compare_file(&v, file, now);
-	json_t *ret = json_pack("{s:b,s:s,s:I,s:o}", "ok", json_array_size(v.findings) == 0, "run",
-	                        row.id, "records", (json_int_t)v.records, "findings", v.findings);
-	if (now)
+	json_t *ret = json_pack("{s:b,s:s,s:I,s:O}", "ok", json_array_size(v.findings) == 0, "run",
+	                        v.row.id, "records", (json_int_t)v.records, "findings", v.findings);
+	if (json_array_size(v.findings) > 0)
+		json_put_int(ret, "first_bad", first_bad(v.findings));
+	else if (now)
 		json_put(ret, "head", json_incref(json_at(now, "head")));
+	json_decref(v.findings);
 	json_decref(now);
 	run_free(v.run);
-	json_decref(row.json);
-	free(row.id);
-	free(row.graph);
-	free(row.correlation_id);
+	json_decref(v.row.json);
+	free(v.row.id);
+	free(v.row.graph);
+	free(v.row.correlation_id);
 	return ret;
 }

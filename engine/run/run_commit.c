@@ -115,6 +115,11 @@ static void fill_row(struct commit *commit, struct store_op *op, int status, int
 	struct run *run = commit->run;
 	bool is_final = status >= STORE_ENDED;
 	json_t *summary = run_summary(run);
+	char hash[2 * JOURNAL_HASH_BYTES + 1];
+	crypto_hex(run->head.hash, sizeof(run->head.hash), hash);
+	/* Verify misses a tail that was cut off: the row knows the head it was written with. */
+	json_put(summary, "head",
+	         json_pack("{s:I,s:s}", "seq", (json_int_t)run->head.seq, "hash", hash));
 	op->run = (struct store_run){
 		.no = run->no,
 		.id = run->id,
@@ -131,7 +136,8 @@ static void fill_row(struct commit *commit, struct store_op *op, int status, int
 	run->status = status;
 	run->wake_ms = wake_ms;
 	if (is_final && run->exclusive) {
-		/* Given up for good: another run may have it when this one's last send is repeated. */
+		/* Given up for good: another run may have it when
+		 * this one's last send is repeated. */
 		*vec_add(&commit->owned) = run->exclusive;
 		run->exclusive = NULL;
 	}

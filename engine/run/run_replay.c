@@ -134,11 +134,10 @@ static void compare_inline(struct run *run, const json_t *recorded, const json_t
 {
 	char *a = json_canon(recorded), *b = json_canon(made);
 	if (strcmp(a, b) != 0)
-		json_push(
-			run->verify_findings,
-			json_pack(
-				"{s:I,s:s}", "seq", (json_int_t)run->verify_seq, "text",
-				"the pinned rules and templates give another answer than is recorded"));
+		json_push(run->verify_findings,
+		          json_pack("{s:I,s:s}", "seq", (json_int_t)run->verify_seq, "text",
+		                    "the pinned rules and templates give another answer than is "
+		                    "recorded"));
 	free(a);
 	free(b);
 	const json_t *artifacts = json_at(run->replay, "artifacts");
@@ -264,6 +263,11 @@ int run_replay_record(struct run *run, const json_t *record, struct err *err)
 {
 	const char *kind = json_str(record, "kind", "");
 	int status = 0;
+	/* A chain that was made by others than the engine must not get further than this. */
+	if ((json_at(record, "start") != NULL) != (run->release == NULL))
+		return err_set_id(err, ERR_STORE, "journal.illegal",
+		                  "record %lld: a run starts with its first record, and only there",
+		                  (long long)json_int(record, "seq", 0));
 	if (json_at(record, "start"))
 		status = replay_start(run, record, err);
 	if (status < 0)
