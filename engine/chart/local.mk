@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # SCXML to tables; libxml2.
+dist_pkgdata_DATA += %D%/gangway-scxml.rng
 noinst_LIBRARIES += %D%/libgw_chart.a
 %C%_libgw_chart_a_CPPFLAGS = $(AM_CPPFLAGS) $(LIBXML_CFLAGS)
 %C%_libgw_chart_a_SOURCES = \

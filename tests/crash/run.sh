@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# SPDX-License-Identifier: MIT
 # kill -9 at every boundary of the real program; see README.md.  Options go to the driver:
 #   --quick, --scenario NAME, --mode before|after|half, --at N
 # It finds what it needs by environment variables; without them, in the build folder it was called from.

@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=$(readlink -f "${GANGWAY_BIN:-${BUILDDIR:-$PWD}/gangway}")
 export SRCDIR=${SRCDIR:-$(cd "$here/../.." && pwd)}
 unset GANGWAY_CONFIG
-export GANGWAY_PLUGIN_DIR=${GANGWAY_PLUGIN_DIR:-/nowhere}
+export GANGWAY_PLUGIN_DIR=/nowhere # no story needs a plugin
 work=$(mktemp -d "${TMPDIR:-/tmp}/gangway-graph.XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT
 count=0
