@@ -4,12 +4,12 @@
  * connection, which is also the only checkpointer (RELIABILITY.md 7.11), and
  * one reader connection behind a mutex.  The process holds a lock on
  * "<path>.lock"; SQLite's own file is never locked by hand, because closing a
- * second descriptor of it would drop SQLite's locks.
+ * second descriptor of it would drop SQLite's locks.  Here it is opened and
+ * written; store_sqlite_read.c reads.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -19,44 +19,8 @@
 
 #include "base/mem.h"
 #include "base/must.h"
-#include "store/store.h"
+#include "store/store_sqlite_int.h"
 #include "store/store_sqlite_schema.h"
-
-enum statement {
-	ST_BEGIN,
-	ST_COMMIT,
-	ST_ROLLBACK,
-	ST_RUN_NEW,
-	ST_RUN_SET,
-	ST_RECORD,
-	ST_SNAPSHOT,
-	ST_TASK,
-	ST_BLOB,
-	ST_META,
-	ST_SEARCH,
-	ST_UNSEARCH,
-	ST_KEY_TAKEN,
-	ST_EXCLUSIVE_TAKEN,
-	ST_RECORD_THERE,
-	ST_WRITER_COUNT,
-	/* readers */
-	ST_LAST_NO = ST_WRITER_COUNT,
-	ST_BY_NO,
-	ST_BY_ID,
-	ST_BY_KEY,
-	ST_LIST,
-	ST_LIST_SEARCH,
-	ST_DUE,
-	ST_OWING,
-	ST_NEXT_WAKE,
-	ST_RECORDS,
-	ST_GET_SNAPSHOT,
-	ST_TASKS,
-	ST_GET_TASK,
-	ST_GET_BLOB,
-	ST_GET_META,
-	ST_COUNT
-};
 
 #define RUN_COLUMNS                                                                  \
 	"no,id,graph,correlation_id,status,created_ms,updated_ms,ifnull(wake_ms,-1)" \
@@ -106,16 +70,7 @@ static const char *const statements[ST_COUNT] = {
 	[ST_GET_META] = "SELECT 0,body FROM meta WHERE name=?",
 };
 
-struct sqlite_store {
-	struct store base;
-	char *path;
-	int lock_fd;
-	sqlite3 *writer, *reader;
-	pthread_mutex_t reading;
-	sqlite3_stmt *st[ST_COUNT];
-};
-
-static int fail(sqlite3 *db, struct err *err, const char *what)
+int store_sqlite_fail(sqlite3 *db, struct err *err, const char *what)
 {
 	int code = sqlite3_extended_errcode(db) & 0xff;
 	err_set_id(err, ERR_STORE, code == SQLITE_FULL ? "store.full" : "store.failed", "%s: %s",
@@ -129,14 +84,6 @@ static int fail(sqlite3 *db, struct err *err, const char *what)
 }
 
 /* --- binding -------------------------------------------------------------- */
-
-static void bind_text(sqlite3_stmt *st, int at, const char *text)
-{
-	if (text)
-		sqlite3_bind_text(st, at, text, -1, SQLITE_STATIC);
-	else
-		sqlite3_bind_null(st, at);
-}
 
 static void bind_time(sqlite3_stmt *st, int at, int64_t ms)
 {
@@ -153,7 +100,7 @@ static int run_once(struct sqlite_store *s, enum statement which, struct err *er
 	sqlite3_reset(st);
 	sqlite3_clear_bindings(st);
 	if (code != SQLITE_DONE && code != SQLITE_ROW)
-		return fail(s->writer, err, "the store cannot be written");
+		return store_sqlite_fail(s->writer, err, "the store cannot be written");
 	return 0;
 }
 
@@ -313,244 +260,6 @@ static int sqlite_apply(struct store *store, struct store_item *items, size_t co
 	return 0;
 }
 
-/* --- reading -------------------------------------------------------------- */
-
-static sqlite3_stmt *read_begin(struct sqlite_store *s, enum statement which)
-{
-	pthread_mutex_lock(&s->reading);
-	return s->st[which];
-}
-
-/* Ends a read: 0, ERR_ABSENT when `found` is 0 and one row was wanted, or the store's failure. */
-static int read_end(struct sqlite_store *s, sqlite3_stmt *st, int code, bool is_absent,
-                    struct err *err)
-{
-	sqlite3_reset(st);
-	sqlite3_clear_bindings(st);
-	int status = 0;
-	if (code != SQLITE_DONE && code != SQLITE_ROW)
-		status = fail(s->reader, err, "the store cannot be read");
-	else if (is_absent)
-		status = err_set(err, ERR_ABSENT, "not found");
-	pthread_mutex_unlock(&s->reading);
-	return status;
-}
-
-static const char *column_text(sqlite3_stmt *st, int at)
-{
-	return (const char *)sqlite3_column_text(st, at);
-}
-
-static struct store_run column_run(sqlite3_stmt *st)
-{
-	return (struct store_run){ .no = sqlite3_column_int64(st, 0),
-		                   .id = column_text(st, 1),
-		                   .graph = column_text(st, 2),
-		                   .correlation_id = column_text(st, 3),
-		                   .status = sqlite3_column_int(st, 4),
-		                   .created_ms = sqlite3_column_int64(st, 5),
-		                   .updated_ms = sqlite3_column_int64(st, 6),
-		                   .wake_ms = sqlite3_column_int64(st, 7),
-		                   .exclusive = column_text(st, 8),
-		                   .summary = column_text(st, 9) };
-}
-
-static int read_runs(struct sqlite_store *s, sqlite3_stmt *st, bool want_one, store_run_cb *cb,
-                     void *arg, struct err *err)
-{
-	int code;
-	bool found = false;
-	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
-		struct store_run run = column_run(st);
-		found = true;
-		cb(arg, &run);
-	}
-	return read_end(s, st, code, want_one && !found, err);
-}
-
-static int sqlite_last_no(struct store *store, int64_t *ret, struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_LAST_NO);
-	int code = sqlite3_step(st);
-	if (code == SQLITE_ROW)
-		*ret = sqlite3_column_int64(st, 0);
-	return read_end(s, st, code, false, err);
-}
-
-static int sqlite_run_by_no(struct store *store, int64_t no, store_run_cb *cb, void *arg,
-                            struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_BY_NO);
-	sqlite3_bind_int64(st, 1, no);
-	return read_runs(s, st, true, cb, arg, err);
-}
-
-static int sqlite_run_by_id(struct store *store, const char *id, store_run_cb *cb, void *arg,
-                            struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_BY_ID);
-	bind_text(st, 1, id);
-	return read_runs(s, st, true, cb, arg, err);
-}
-
-static int sqlite_run_by_key(struct store *store, const char *graph, const char *correlation_id,
-                             store_run_cb *cb, void *arg, struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_BY_KEY);
-	bind_text(st, 1, graph);
-	bind_text(st, 2, correlation_id);
-	return read_runs(s, st, true, cb, arg, err);
-}
-
-static int sqlite_runs(struct store *store, const struct store_filter *filter, store_run_cb *cb,
-                       void *arg, struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, filter->search_name ? ST_LIST_SEARCH : ST_LIST);
-	bind_text(st, 1, filter->graph);
-	sqlite3_bind_int(st, 2, filter->status);
-	sqlite3_bind_int64(st, 3, filter->before_no);
-	sqlite3_bind_int64(st, 4, filter->since_ms);
-	sqlite3_bind_int64(st, 5, filter->until_ms);
-	sqlite3_bind_int(st, 6, filter->limit > 0 ? filter->limit : -1);
-	if (filter->search_name) {
-		bind_text(st, 7, filter->search_name);
-		bind_text(st, 8, filter->search_value);
-	}
-	return read_runs(s, st, false, cb, arg, err);
-}
-
-static int sqlite_due(struct store *store, int64_t until_ms, int limit, store_run_cb *cb, void *arg,
-                      struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_DUE);
-	sqlite3_bind_int64(st, 1, until_ms);
-	sqlite3_bind_int(st, 2, limit);
-	return read_runs(s, st, false, cb, arg, err);
-}
-
-static int sqlite_owing(struct store *store, store_run_cb *cb, void *arg, struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	return read_runs(s, read_begin(s, ST_OWING), false, cb, arg, err);
-}
-
-static int sqlite_next_wake(struct store *store, int64_t *ret, struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_NEXT_WAKE);
-	int code = sqlite3_step(st);
-	if (code == SQLITE_ROW)
-		*ret = sqlite3_column_type(st, 0) == SQLITE_NULL ? INT64_MAX
-		                                                 : sqlite3_column_int64(st, 0);
-	return read_end(s, st, code, false, err);
-}
-
-static int sqlite_records(struct store *store, int64_t no, int64_t from_seq, store_record_cb *cb,
-                          void *arg, struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_RECORDS);
-	sqlite3_bind_int64(st, 1, no);
-	sqlite3_bind_int64(st, 2, from_seq);
-	int code;
-	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
-		unsigned char hash[32] = { 0 };
-		if (sqlite3_column_bytes(st, 1) == (int)sizeof(hash))
-			memcpy(hash, sqlite3_column_blob(st, 1), sizeof(hash));
-		struct str body = { column_text(st, 2), (size_t)sqlite3_column_bytes(st, 2) };
-		if (!cb(arg, sqlite3_column_int64(st, 0), hash, body))
-			break;
-	}
-	return read_end(s, st, code, false, err);
-}
-
-static int read_bytes(struct sqlite_store *s, sqlite3_stmt *st, store_bytes_cb *cb, void *arg,
-                      struct err *err)
-{
-	int code = sqlite3_step(st);
-	if (code == SQLITE_ROW) {
-		struct str body = { sqlite3_column_blob(st, 1),
-			            (size_t)sqlite3_column_bytes(st, 1) };
-		cb(arg, sqlite3_column_int64(st, 0), body.ptr ? body : STR_LIT(""));
-	}
-	return read_end(s, st, code, code == SQLITE_DONE, err);
-}
-
-static int sqlite_snapshot(struct store *store, int64_t no, store_bytes_cb *cb, void *arg,
-                           struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_GET_SNAPSHOT);
-	sqlite3_bind_int64(st, 1, no);
-	return read_bytes(s, st, cb, arg, err);
-}
-
-static int sqlite_blob(struct store *store, const unsigned char sha256[32], store_bytes_cb *cb,
-                       void *arg, struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_GET_BLOB);
-	sqlite3_bind_blob(st, 1, sha256, 32, SQLITE_STATIC);
-	return read_bytes(s, st, cb, arg, err);
-}
-
-static int sqlite_meta(struct store *store, const char *name, store_bytes_cb *cb, void *arg,
-                       struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_GET_META);
-	bind_text(st, 1, name);
-	return read_bytes(s, st, cb, arg, err);
-}
-
-static int read_tasks(struct sqlite_store *s, sqlite3_stmt *st, bool want_one, store_task_cb *cb,
-                      void *arg, struct err *err)
-{
-	int code;
-	bool found = false;
-	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
-		struct store_task task = { .id = column_text(st, 0),
-			                   .run = sqlite3_column_int64(st, 1),
-			                   .status = sqlite3_column_int(st, 2),
-			                   .role = column_text(st, 3),
-			                   .owner = column_text(st, 4),
-			                   .due_ms = sqlite3_column_int64(st, 5),
-			                   .body = column_text(st, 6) };
-		found = true;
-		cb(arg, &task);
-	}
-	return read_end(s, st, code, want_one && !found, err);
-}
-
-static int sqlite_tasks(struct store *store, const struct store_task_filter *filter,
-                        store_task_cb *cb, void *arg, struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_TASKS);
-	sqlite3_bind_int64(st, 1, filter->run);
-	bind_text(st, 2, filter->role);
-	bind_text(st, 3, filter->owner);
-	sqlite3_bind_int(st, 4, filter->status);
-	sqlite3_bind_int64(st, 5, filter->due_before_ms);
-	sqlite3_bind_int(st, 6, filter->limit > 0 ? filter->limit : -1);
-	return read_tasks(s, st, false, cb, arg, err);
-}
-
-static int sqlite_task(struct store *store, const char *id, store_task_cb *cb, void *arg,
-                       struct err *err)
-{
-	struct sqlite_store *s = (struct sqlite_store *)store;
-	sqlite3_stmt *st = read_begin(s, ST_GET_TASK);
-	bind_text(st, 1, id);
-	return read_tasks(s, st, true, cb, arg, err);
-}
-
 /* --- opening -------------------------------------------------------------- */
 
 static void sqlite_close(struct store *store)
@@ -631,8 +340,9 @@ static int open_connection(const char *path, sqlite3 **ret, struct err *err)
 
 static int execute(sqlite3 *db, const char *sql, struct err *err)
 {
-	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0
-	                                                            : fail(db, err, "the store");
+	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK
+	               ? 0
+	               : store_sqlite_fail(db, err, "the store");
 }
 
 static int ask_pragma(sqlite3 *db, const char *sql, int *ret, struct err *err)
@@ -640,7 +350,7 @@ static int ask_pragma(sqlite3 *db, const char *sql, int *ret, struct err *err)
 	sqlite3_stmt *st = NULL;
 	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK ||
 	    sqlite3_step(st) != SQLITE_ROW) {
-		fail(db, err, "the store");
+		store_sqlite_fail(db, err, "the store");
 		sqlite3_finalize(st);
 		return err->code;
 	}
@@ -683,7 +393,8 @@ static int prepare_statements(struct sqlite_store *s, struct err *err)
 		sqlite3 *db = i < ST_WRITER_COUNT ? s->writer : s->reader;
 		if (sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &s->st[i],
 		                       NULL) != SQLITE_OK)
-			return fail(db, err, "the store's tables are not what they should be");
+			return store_sqlite_fail(db, err,
+			                         "the store's tables are not what they should be");
 	}
 	return 0;
 }
@@ -731,20 +442,20 @@ int store_sqlite_open(const char *path, struct store **ret, struct err *err)
 	static const struct store_ops ops = {
 		.close = sqlite_close,
 		.apply = sqlite_apply,
-		.last_no = sqlite_last_no,
-		.run_by_no = sqlite_run_by_no,
-		.run_by_id = sqlite_run_by_id,
-		.run_by_key = sqlite_run_by_key,
-		.runs = sqlite_runs,
-		.due = sqlite_due,
-		.owing = sqlite_owing,
-		.next_wake = sqlite_next_wake,
-		.records = sqlite_records,
-		.snapshot = sqlite_snapshot,
-		.tasks = sqlite_tasks,
-		.task = sqlite_task,
-		.blob = sqlite_blob,
-		.meta = sqlite_meta,
+		.last_no = store_sqlite_last_no,
+		.run_by_no = store_sqlite_run_by_no,
+		.run_by_id = store_sqlite_run_by_id,
+		.run_by_key = store_sqlite_run_by_key,
+		.runs = store_sqlite_runs,
+		.due = store_sqlite_due,
+		.owing = store_sqlite_owing,
+		.next_wake = store_sqlite_next_wake,
+		.records = store_sqlite_records,
+		.snapshot = store_sqlite_snapshot,
+		.tasks = store_sqlite_tasks,
+		.task = store_sqlite_task,
+		.blob = store_sqlite_blob,
+		.meta = store_sqlite_meta,
 	};
 	struct sqlite_store *s = mem_alloc(sizeof(*s));
 	s->base.ops = &ops;
