@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The computations of workload W1: five domains checked, a decision made.
 return {
   name = "bench", version = "1", summary = "What the peers of the benchmark compute",

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Workload W1: the same checks and the same decision as the peers' workload.
 
 local function matches(text, pattern)
