@@ -13,6 +13,8 @@ check_LIBRARIES += %D%/lib/libtest.a %D%/lib/libtest_plugin.a
 	%D%/lib/chart_gen.h \
 	%D%/lib/check.c \
 	%D%/lib/check.h \
+	%D%/lib/engine_rig.c \
+	%D%/lib/engine_rig.h \
 	%D%/lib/loop_poll.c \
 	%D%/lib/loop_poll.h \
 	%D%/lib/plugin_dir.c \
@@ -54,6 +56,7 @@ check_PROGRAMS += \
 	%D%/unit/test_prompt \
 	%D%/unit/test_reference \
 	%D%/unit/test_release \
+	%D%/unit/test_run \
 	%D%/unit/test_schema \
 	%D%/unit/test_script \
 	%D%/unit/test_script_box \
@@ -88,6 +91,7 @@ check_PROGRAMS += \
 %C%_unit_test_prompt_LDADD = $(use_test) $(use_release) $(use_chart)
 %C%_unit_test_reference_LDADD = $(use_test) $(use_machine)
 %C%_unit_test_release_LDADD = $(use_test) $(use_release) $(use_chart)
+%C%_unit_test_run_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_schema_LDADD = $(use_test) $(use_schema)
 %C%_unit_test_script_LDADD = $(use_test) $(use_script)
 %C%_unit_test_script_box_LDADD = $(use_test) $(use_script)

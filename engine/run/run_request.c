@@ -270,9 +270,10 @@ void worker_start_child(struct worker *worker, const char *graph, const char *co
 {
 	struct message *message = mem_alloc(sizeof(*message));
 	message->kind = MESSAGE_REQUEST;
-	message->request = json_pack("{s:s,s:s,s:s,s:O,s:s}", "op", "run.start", "graph", graph,
-	                             "correlation_id", correlation_id, "input",
-	                             (json_t *)(uintptr_t)input, "by", by);
+	message->request = json_pack("{s:s,s:s,s:s,s:s}", "op", "run.start", "graph", graph,
+	                             "correlation_id", correlation_id, "by", by);
+	if (input)
+		json_put(message->request, "input", json_incref((json_t *)(uintptr_t)input));
 	message->asker = (struct asker){ cb, arg };
 	worker_post(worker, message);
 }
