@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_figures.c \
 	%D%/run_file.c \
 	%D%/run_int.h \
+	%D%/run_intake.c \
 	%D%/run_life.c \
 	%D%/run_loop.c \
 	%D%/run_prompt.c \

@@ -338,10 +338,24 @@ int run_advise(struct run *run, const struct advised *call, const json_t *data,
 void run_env_init(struct run *run);
 struct machine_options run_machine_options(struct run *run);
 
-/* run_step.c: decide, record, act. */
+/* run_intake.c: what waits its turn. */
 void run_intake(struct run *run, struct intake *intake_taken);
 struct intake *intake_new(enum intake_kind kind);
 void intake_free(struct intake *intake);
+/* Taken from the queue and not decided: whoever waits for it is told. */
+void intake_refuse(const struct intake *intake, const char *id, const char *text);
+/* What comes next, NULL: nothing; the caller's. */
+struct intake *run_next_intake(struct run *run);
+/* What nobody but a repin can let in: whoever waits for it is told. */
+void run_refuse_waiting(struct run *run);
+/* Are calls under way, also those that only finish for the record? */
+bool run_has_live_call(const struct run *run);
+/* A blocked run that keeps what it cannot take: in memory, but nobody waits for it to leave. */
+void run_park(struct run *run);
+/* It is being looked at again: it counts as resident. */
+void run_unpark(struct run *run);
+
+/* run_step.c: decide, record, act. */
 void run_turn(struct run *run);
 /* After a turn: arms the timer, tells who waits, or lets the run leave memory
  * (run is gone then). */
@@ -358,8 +372,6 @@ int run_repin_machine(struct run *run, struct release *release, struct err *err)
 json_t *run_blocked_of(const json_t *record);
 void run_unblock(struct run *run);
 void run_retry(struct run *run);
-/* A blocked run that was parked is being looked at again: it counts as resident. */
-void run_unpark(struct run *run);
 
 /* run_call.c: calls of plugin actions. */
 void call_begin(struct call *call); /* builds; nothing leaves */

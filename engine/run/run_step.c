@@ -2,7 +2,7 @@
 /*
  * Decide, record, act: the commit protocol of DESIGN.md 4, for one run.
  *
- *   run_intake()     something arrived: it waits its turn
+ *   run_intake()     something arrived: it waits its turn (run_intake.c)
  *   run_turn()       the run is stable and nothing of it is being committed: take the next
  *   decide_...()     DECIDE: the machine steps, calls are built; RECORD: handed to the writer
  *   run_committed()  it is durable: ACT
@@ -15,93 +15,6 @@
 #include <string.h>
 
 #include "run/run_commit.h"
-
-/* --- intake -------------------------------------------------------------------- */
-
-struct intake *intake_new(enum intake_kind kind)
-{
-	struct intake *intake = mem_alloc(sizeof(*intake));
-	intake->kind = kind;
-	return intake;
-}
-
-void intake_free(struct intake *intake)
-{
-	json_decref(intake->input.data);
-	json_decref(intake->input.failure);
-	event_release(&intake->input.event);
-	json_decref(intake->extra);
-	free(intake->label);
-	free(intake);
-}
-
-/* Calls under way; also those that only finish for the record. */
-static bool has_live_call(const struct run *run)
-{
-	for (size_t i = 0; i < run->calls.len; i++)
-		if (run->calls.at[i]->plugin && run->calls.at[i]->state != CALL_ENDED)
-			return true;
-	return false;
-}
-
-/* Blocked, it keeps answers that cannot be taken: in memory, but nobody waits for it to leave. */
-static void park(struct run *run)
-{
-	if (run->is_parked || has_live_call(run))
-		return;
-	run->is_parked = true;
-	engine_count(run->worker->engine, -1);
-}
-
-void run_intake(struct run *run, struct intake *intake_taken)
-{
-	intake_taken->next = NULL;
-	*run->last = intake_taken;
-	run->last = &intake_taken->next;
-	run->intake_count++;
-	run_turn(run);
-	if (run->reason && run->intake_count > 0 && !run->is_committing && !run->is_deciding)
-		park(run);
-}
-
-/* A blocked run takes no input of its machine, but people and plugins go on around it. */
-static bool may_take(const struct run *run, const struct intake *intake)
-{
-	return !run->reason || intake->kind != INTAKE_INPUT || intake->input.kind == INPUT_CANCEL;
-}
-
-static struct intake *unlink_intake(struct run *run, struct intake **at)
-{
-	struct intake *intake = *at;
-	*at = intake->next;
-	if (run->last == &intake->next)
-		run->last = at;
-	run->intake_count--;
-	intake->next = NULL;
-	return intake;
-}
-
-/* What was sent earlier comes first: the machine's own queue, then arrivals, then what is due. */
-static struct intake *next_intake(struct run *run)
-{
-	if (!run->reason && machine_has_queued(run->machine)) {
-		struct intake *intake = intake_new(INTAKE_INPUT);
-		intake->input.kind = INPUT_QUEUED;
-		return intake;
-	}
-	for (struct intake **at = &run->first; *at; at = &(*at)->next)
-		if (may_take(run, *at))
-			return unlink_intake(run, at);
-	uint64_t number;
-	if (!run->reason &&
-	    machine_next_due(run->machine, &number) <= engine_now(run->worker->engine)) {
-		struct intake *intake = intake_new(INTAKE_INPUT);
-		intake->input.kind = INPUT_TIMER;
-		intake->input.number = number;
-		return intake;
-	}
-	return NULL;
-}
 
 static bool run_is_watched(const struct run *run)
 {
@@ -356,14 +269,6 @@ static void file_late(struct run *run, struct intake *intake, struct call *call)
 	json_decref(body);
 }
 
-/* Taken from the queue and not decided: whoever waits for it is told. */
-static void refuse(const struct intake *intake, const char *id, const char *text)
-{
-	struct err err = { 0 };
-	err_set_id(&err, ERR_CONFLICT, id, "%s", text);
-	reply_error(&intake->asker, &err);
-}
-
 /* Since it was asked for, the run may have come to an end, or taken the same signal. */
 static bool is_overtaken(struct run *run, const struct intake *intake)
 {
@@ -379,7 +284,7 @@ static bool is_overtaken(struct run *run, const struct intake *intake)
 	if (intake->input.kind == INPUT_CANCEL)
 		reply_last(&intake->asker, json_pack("{s:o}", "run", run_json(run)));
 	else
-		refuse(intake, "run.ended", "the run has ended");
+		intake_refuse(intake, "run.ended", "the run has ended");
 	return true;
 }
 
@@ -392,8 +297,8 @@ static void decide_input(struct run *run, struct intake *intake)
 	if (input->kind == INPUT_RESULT) {
 		call = run_call(run, input->number, input->element);
 		if (!call) {
-			refuse(intake, "call.closed",
-			       "this call was answered already, or is no longer wanted");
+			intake_refuse(intake, "call.closed",
+			              "this call was answered already, or is no longer wanted");
 			return;
 		}
 		if (call->is_cancelled && !machine_is_done(run->machine)) {
@@ -575,7 +480,7 @@ static void decide(struct run *run, struct intake *intake)
 	int64_t now = engine_now(run->worker->engine);
 	/* Two people may have answered the same task; the first one counts. */
 	if (intake->task && !json_at(run->tasks, intake->task)) {
-		refuse(intake, "task.closed", "this task has been answered already");
+		intake_refuse(intake, "task.closed", "this task has been answered already");
 		return;
 	}
 	if (intake->kind == INTAKE_INPUT && intake->input.kind == INPUT_CANCEL &&
@@ -601,7 +506,7 @@ void run_turn(struct run *run)
 	if (run->is_deciding)
 		return;
 	while (!run->is_committing && !run->is_evicting && !run->worker->is_stopping) {
-		struct intake *intake = next_intake(run);
+		struct intake *intake = run_next_intake(run);
 		if (!intake)
 			return;
 		run->is_deciding = true;
@@ -674,28 +579,6 @@ static void end_watchers(struct run *run)
 	json_decref(row);
 }
 
-/* What nobody but a repin can let in: whoever waits for it is told, answers of calls are kept. */
-static void refuse_waiting(struct run *run)
-{
-	for (struct intake **at = &run->first; *at;) {
-		if (!(*at)->asker.cb) {
-			at = &(*at)->next;
-			continue;
-		}
-		struct intake *intake = unlink_intake(run, at);
-		refuse(intake, "run.blocked", "the run is blocked; repin it first");
-		intake_free(intake);
-	}
-}
-
-void run_unpark(struct run *run)
-{
-	if (!run->is_parked)
-		return;
-	run->is_parked = false;
-	engine_count(run->worker->engine, 1);
-}
-
 /* The row said that something is under way, and then nothing was to be done. */
 static void submit_row(struct run *run)
 {
@@ -730,12 +613,12 @@ void run_settle(struct run *run)
 		return;
 	}
 	if (run->reason)
-		refuse_waiting(run);
+		run_refuse_waiting(run);
 	if (run->intake_count > 0) {
-		park(run);
+		run_park(run);
 		return;
 	}
-	if (run->watchers || has_live_call(run)) {
+	if (run->watchers || run_has_live_call(run)) {
 		arm_timer(run);
 		return;
 	}
