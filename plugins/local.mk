@@ -6,6 +6,7 @@ plugin_LTLIBRARIES += \
 	%D%/http.la \
 	%D%/llm.la \
 	%D%/netsuite.la \
+	%D%/pagerduty.la \
 	%D%/provision.la \
 	%D%/salesforce.la \
 	%D%/slack.la
