@@ -10,8 +10,8 @@ extern const struct command command_run_start, command_run_list, command_run_sho
 	command_run_repin;
 extern const struct command command_task_list, command_task_approve, command_task_reject,
 	command_task_done;
-extern const struct command command_graph_check, command_graph_exec, command_graph_dot,
-	command_graph_mermaid;
+extern const struct command command_graph_check, command_graph_exec, command_graph_test,
+	command_graph_dot, command_graph_mermaid;
 extern const struct command command_rules_check, command_rules_test;
 extern const struct command command_plugin_list, command_plugin_describe;
 extern const struct command command_audit_show, command_audit_verify;

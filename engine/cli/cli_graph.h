@@ -45,9 +45,12 @@ struct world {
 	const struct driver *driver; /* whose clock counts; NULL: now_ms */
 	int64_t now_ms;
 	const char *run_id;
+	void *owner;       /* whoever made it; the callbacks of a play find it here */
+	bool trusts;       /* when no plugin at all is loaded, every plugin exists */
 	json_t *advice;    /* {name: {"source","data","error"}} */
 	json_t *artifacts; /* {"report.md": text}, by the name without the run's id */
-	json_t *inlined; /* [{"call","params","result"|"error"}] of rules, templates, PURE actions */
+	/* [{"call","params","result"|"error"}] of rules, templates, PURE actions. */
+	json_t *inlined;
 	struct machine_env env;
 	struct script *script;
 	struct map rules; /* name -> struct ruleset */

@@ -97,7 +97,7 @@ static int ask_rules(struct world *world, const char *src, const json_t *params,
 	return err->code = ERR_BLOCKED; /* rules that err never decide */
 }
 
-/* --- advice --------------------------------------------------------------------------------------- */
+/* --- advice ----------------------------------------------------------------------------------- */
 
 struct advised {
 	const char *name, *type, *fallback;
@@ -150,7 +150,7 @@ static int advise_refused(struct world *world, const struct effect *effect, stru
 	return why->code;
 }
 
-/* --- check ------------------------------------------------------------------------------------------ */
+/* --- check ------------------------------------------------------------------------------------ */
 
 static int check_params(const struct plugin_action *action, const struct effect *effect,
                         struct err *err)
@@ -170,7 +170,9 @@ static int check_plugin(const struct world *world, const struct effect *effect, 
 	const char *type = effect->type, *action = effect->action ? effect->action : "";
 	const struct plugins *plugins = world->cli->plugins;
 	const struct plugin *plugin = plugins ? plugins_find(plugins, type) : NULL;
-	if (!plugin && (has_answer(world, effect) || is_answered_type(world, type)))
+	bool has_any = plugins && plugins_names(plugins, NULL, 0) > 0;
+	if (!plugin && ((world->trusts && !has_any) || has_answer(world, effect) ||
+	                is_answered_type(world, type)))
 		return 0;
 	if (!plugin)
 		return err_set_id(err, ERR_ABSENT, "plugin.unavailable", "there is no plugin '%s'",
@@ -221,7 +223,7 @@ static int env_check(void *ctx, const struct effect *effect, struct err *err)
 	return err->code;
 }
 
-/* --- inline ------------------------------------------------------------------------------------------- */
+/* --- inline ----------------------------------------------------------------------------------- */
 
 static const struct plugin_action *pure_action(const struct world *world,
                                                const struct effect *effect)
@@ -273,7 +275,8 @@ static int render(const struct world *world, const char *file, const json_t *par
 	return status < 0 ? err_wrap(err, "template '%s'", file) : 0;
 }
 
-/* "parts/mail.html" with the name "welcome" is "welcome.html", as an artifact "welcome_RUN.html". */
+/* "parts/mail.html" with the name "welcome" is "welcome.html", as an artifact
+ * "welcome_RUN.html". */
 static void name_artifact(const struct world *world, const struct effect *effect, char **ret_short,
                           char **ret_name)
 {
@@ -340,6 +343,7 @@ static int env_answer(void *ctx, const struct effect *effect, struct datamodel *
 	char *name = call_name(effect->type, effect->action);
 	json_put_str(said, "call", name);
 	json_put_str(said, "id", effect->id);
+	json_put_int(said, "number", (int64_t)effect->number);
 	json_put(said, "params", json_incref(effect->data));
 	json_put(said, "result", json_incref(ret->result));
 	json_put(said, "error", json_incref(ret->failure));
@@ -363,7 +367,7 @@ static int env_render(void *ctx, struct effect *effect, struct datamodel *dm,
 	return 0;
 }
 
-/* --- charts and data models ------------------------------------------------------------------------------ */
+/* --- charts and data models ------------------------------------------------------------------- */
 
 static int env_child_chart(void *ctx, const char *src, struct chart **ret, struct err *err)
 {

@@ -19,6 +19,17 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_rules.c \
 	%D%/cli_run.c \
 	%D%/cli_serve.c \
+	%D%/cli_story.c \
+	%D%/cli_story.h \
+	%D%/cli_story_cover.c \
+	%D%/cli_story_match.c \
+	%D%/cli_story_paths.c \
+	%D%/cli_story_place.c \
+	%D%/cli_story_play.c \
+	%D%/cli_story_read.c \
+	%D%/cli_story_search.h \
+	%D%/cli_story_task.c \
+	%D%/cli_story_try.c \
 	%D%/cli_table.c \
 	%D%/cli_task.c \
 	%D%/cli_token.c \

@@ -74,7 +74,9 @@ static const json_t *next_answer(struct driver *driver, const struct effect *eff
 static void open_call(struct driver *driver, const struct effect *effect)
 {
 	const json_t *answer = next_answer(driver, effect);
-	json_push(driver->calls, effect_to_json(effect));
+	json_t *call = effect_to_json(effect);
+	json_put_int(call, "opened_ms", driver->now_ms);
+	json_push(driver->calls, call);
 	if (!answer)
 		return;
 	int64_t took_ms = json_int(answer, "after", 0);
@@ -184,7 +186,9 @@ static int step(struct driver *driver, struct input *input, struct err *err)
 	if (machine_step(driver->machine, input, NULL, &made, &driver->effects, err) < 0)
 		return err->code;
 	json_decref(made);
-	tell_stable(driver);
+	/* The good end of a send, or of one element of many, moves nothing. */
+	if (input->kind != INPUT_RESULT || driver->machine->last_event)
+		tell_stable(driver);
 	take_effects(driver);
 	return driver->options->restarts ? restart(driver, err) : 0;
 }
@@ -412,6 +416,14 @@ int driver_cancel(struct driver *driver, struct err *err)
 const json_t *driver_calls(const struct driver *driver)
 {
 	return driver->calls;
+}
+
+int64_t driver_next_due(const struct driver *driver)
+{
+	size_t at;
+	int64_t reply_ms = next_reply(driver, &at),
+		timer_ms = machine_next_due(driver->machine, NULL);
+	return reply_ms < timer_ms ? reply_ms : timer_ms;
 }
 
 int64_t driver_now(const struct driver *driver)

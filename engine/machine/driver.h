@@ -21,14 +21,14 @@ struct driver_options {
 	const struct machine_env *env; /* check, is_inline, answer ... */
 	const json_t *input;           /* START's data, or NULL */
 	/*
-	 * For driver_run: [{"event":{"name","data"},"after":ms}] or NULL.  after counts from the event
-	 * before it; without it the event comes when the chart is stable, before any timer.
+	 * For driver_run: [{"event":{"name","data"},"after":ms}] or NULL.  after counts from the
+	 * event before it; without it the event comes when the chart is stable, before any timer.
 	 */
 	const json_t *script;
 	/*
-	 * {"plugin.action":[{"result":..}|{"error":..}]} or NULL; the last one repeats; missing: stays
-	 * open.  "after":ms in an answer makes it wait; a string as error is its message.  A call with
-	 * an id looks for "plugin.action#id" first; a type without action is "type".
+	 * {"plugin.action":[{"result":..}|{"error":..}]} or NULL; the last one repeats; missing:
+	 * stays open.  "after":ms in an answer makes it wait; a string as error is its message.  A
+	 * call with an id looks for "plugin.action#id" first; a type without action is "type".
 	 */
 	const json_t *answers;
 	int64_t until_ms;   /* for driver_run: virtual, from the start; -1: no end */
@@ -37,8 +37,8 @@ struct driver_options {
 	bool restarts;      /* save and restore after every step: tests */
 	/*
 	 * Called for each stable configuration with
-	 * {"at_ms","event","configuration","atomic","final","data"}; borrowed; may be NULL.  event is
-	 * the name of the external event that led there, null at the start; at_ms is 0 then.
+	 * {"at_ms","event","configuration","atomic","final","data"}; borrowed; may be NULL.  event
+	 * is the name of the external event that led there, null at the start; at_ms is 0 then.
 	 */
 	void (*on_stable)(void *ctx, const json_t *line);
 	/* Each effect, as effect_to_json; may be NULL. */
@@ -71,12 +71,16 @@ int driver_event(struct driver *driver, const json_t *event, struct err *err) AT
 /* Ends an open call; value is borrowed, NULL is none. */
 int driver_end_call(struct driver *driver, uint64_t number, uint32_t element, bool ok,
                     const json_t *value, struct err *err) ATTR_MUST_USE;
-/* From the start through script until until_ms: what driver_run does between driver_new and driver_free. */
+/* From the start through script until until_ms:
+ * what driver_run does between driver_new and driver_free. */
 int driver_go(struct driver *driver, struct err *err) ATTR_MUST_USE;
 int driver_cancel(struct driver *driver, struct err *err) ATTR_MUST_USE;
 
-/* Calls that have no end yet, with those whose answer is on its way: their effects; borrowed. */
+/* Calls that have no end yet, with those whose answer is on its way: their effects,
+ * each with "opened_ms"; borrowed. */
 const json_t *driver_calls(const struct driver *driver);
+/* When the next timer or answer is due; INT64_MAX: nothing is. */
+int64_t driver_next_due(const struct driver *driver);
 int64_t driver_now(const struct driver *driver); /* since the epoch */
 const struct machine *driver_machine(const struct driver *driver);
 

@@ -4,14 +4,15 @@
 #
 # Each folder of cases/ is one story: `args` (the arguments, one command a line, each run in a copy of the
 # folder), `code` (the exit codes, 0 when absent), `out` (the whole of stdout), `err` (lines that stderr must
-# have), and for files that a command writes `after.FILE`.  What is absent is not looked at.
+# have), and for files that a command writes `after.FILE`.  What is absent is not looked at.  With a file
+# `plugins` the built plugins are there, else none is.
 # GANGWAY_BIN is the program; ./gangway of the build folder when it is not set.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 bin=$(readlink -f "${GANGWAY_BIN:-${BUILDDIR:-$PWD}/gangway}")
 export SRCDIR=${SRCDIR:-$(cd "$here/../.." && pwd)}
 unset GANGWAY_CONFIG
-export GANGWAY_PLUGIN_DIR=/nowhere # no story needs a plugin
+plugins=${GANGWAY_PLUGIN_DIR:-/nowhere}
 work=$(mktemp -d "${TMPDIR:-/tmp}/gangway-graph.XXXXXX") || exit 2
 trap 'rm -rf "$work"' EXIT
 count=0
@@ -30,6 +31,8 @@ play() {
 	local name=$1 from=$here/cases/$1 line
 	mkdir "$work/$name" && cp -R "$from/." "$work/$name" && chmod -R u+w "$work/$name" || exit 2
 	cd "$work/$name" || exit 2
+	export GANGWAY_PLUGIN_DIR=/nowhere # a plugin built beside would refuse what most stories send
+	[ ! -e "$from/plugins" ] || GANGWAY_PLUGIN_DIR=$plugins
 	: >"$work/out" && : >"$work/err" && : >"$work/code"
 	while IFS= read -r line; do
 		eval "\"$bin\" $line" >>"$work/out" 2>>"$work/err" </dev/null
