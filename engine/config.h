@@ -19,7 +19,7 @@ struct config {
 	json_t *plugin_folders;
 	json_t *plugin_pins; /* {name: sha256} */
 	json_t *connections;
-	json_t *serve;       /* as serve_start() takes it */
+	json_t *serve; /* as serve_start() takes it */
 	int workers;
 };
 

@@ -52,9 +52,9 @@ struct chart_value {
 
 struct chart_param {
 	const char *name;
-	struct chart_expr expr;     /* expr or location: both are evaluated as a value */
+	struct chart_expr expr; /* expr or location: both are evaluated as a value */
 	bool is_location;
-	const char *render;         /* gw:render: a template of the folder; expr may be absent */
+	const char *render; /* gw:render: a template of the folder; expr may be absent */
 	struct chart_place at;
 };
 
@@ -63,9 +63,9 @@ struct chart_param {
 struct chart_content {
 	bool present;
 	struct chart_expr expr;
-	const char *text;           /* NULL when expr is given */
+	const char *text; /* NULL when expr is given */
 	bool is_xml;
-	uint32_t id;                /* in the numbering of chart_expr, for the inline text */
+	uint32_t id; /* in the numbering of chart_expr, for the inline text */
 	struct chart_place at;
 };
 
@@ -80,16 +80,16 @@ struct chart_payload {
 
 /* gw attributes of a dispatch (DESIGN.md 3); absent ones keep these defaults. */
 struct chart_dispatch {
-	const char *connection;     /* NULL: the plugin's name */
-	int64_t timeout_ms;         /* -1: the connection's */
-	int32_t retries;            /* -1: the connection's */
+	const char *connection;                 /* NULL: the plugin's name */
+	int64_t timeout_ms;                     /* -1: the connection's */
+	int32_t retries;                        /* -1: the connection's */
 	int64_t backoff_min_ms, backoff_max_ms; /* -1 */
-	struct chart_expr each;     /* gw:each */
-	const char *as;             /* gw:as; "item" by default */
-	int32_t parallel;           /* gw:parallel; 1 by default */
-	const char *advisory;       /* gw:advisory: name of the advice, or NULL */
-	const char *fallback;       /* gw:fallback */
-	const char *on_unsure;      /* "reconcile", "retry", "fail" */
+	struct chart_expr each;                 /* gw:each */
+	const char *as;                         /* gw:as; "item" by default */
+	int32_t parallel;                       /* gw:parallel; 1 by default */
+	const char *advisory;                   /* gw:advisory: name of the advice, or NULL */
+	const char *fallback;                   /* gw:fallback */
+	const char *on_unsure;                  /* "reconcile", "retry", "fail" */
 };
 
 enum chart_op_kind {
@@ -129,40 +129,52 @@ struct chart_op {
 	enum chart_op_kind kind;
 	struct chart_place at;
 	union {
-		struct { const char *event; } raise;
-		struct { const struct chart_branch *branches; size_t count; } choice; /* OP_IF */
+		struct {
+			const char *event;
+		} raise;
+		struct {
+			const struct chart_branch *branches;
+			size_t count;
+		} choice; /* OP_IF */
 		struct {
 			/* item and index are locations; index may be absent. */
 			struct chart_expr array, item, index;
 			struct chart_block block;
 		} foreach;
-		struct { const char *label; struct chart_expr expr; } log;
+		struct {
+			const char *label;
+			struct chart_expr expr;
+		} log;
 		struct {
 			struct chart_expr location, expr;
-			const char *text;  /* children, when expr is absent */
+			const char *text; /* children, when expr is absent */
 			bool is_xml;
-			uint32_t text_id;  /* in the numbering of chart_expr */
+			uint32_t text_id; /* in the numbering of chart_expr */
 		} assign;
-		struct { struct chart_expr code; } script;
+		struct {
+			struct chart_expr code;
+		} script;
 		struct chart_send send;
-		struct { struct chart_value sendid; } cancel;
+		struct {
+			struct chart_value sendid;
+		} cancel;
 	};
 };
 
 struct chart_data {
 	const char *id;
 	struct chart_expr expr;
-	const char *text;           /* inline children or the file that src names */
+	const char *text; /* inline children or the file that src names */
 	bool is_xml;
 	uint32_t text_id;
-	bool is_search;             /* gw:search */
-	bool is_exclusive;          /* gw:exclusive */
+	bool is_search;    /* gw:search */
+	bool is_exclusive; /* gw:exclusive */
 	struct chart_place at;
 };
 
 struct chart_invoke {
-	int32_t state;              /* whose child it is */
-	const char *id;             /* NULL: generated when invoked */
+	int32_t state;  /* whose child it is */
+	const char *id; /* NULL: generated when invoked */
 	struct chart_expr idlocation;
 	struct chart_value type, src;
 	struct chart_payload payload;
@@ -177,18 +189,18 @@ struct chart_transition {
 	int32_t source;
 	/* Descriptors with a trailing ".*" or "." removed; "*" alone matches all. */
 	const char *const *events;
-	size_t event_count;         /* 0: eventless */
+	size_t event_count; /* 0: eventless */
 	struct chart_expr cond;
-	const int32_t *targets;     /* states and history states */
-	size_t target_count;        /* 0: no target */
+	const int32_t *targets; /* states and history states */
+	size_t target_count;    /* 0: no target */
 	bool is_internal;
 	struct chart_block block;
 	struct chart_place at;
-	int32_t index;              /* in chart->transitions */
+	int32_t index; /* in chart->transitions */
 };
 
 enum chart_state_kind {
-	STATE_ROOT,     /* <scxml>; index 0 */
+	STATE_ROOT, /* <scxml>; index 0 */
 	STATE_ATOMIC,
 	STATE_COMPOUND,
 	STATE_PARALLEL,
@@ -204,21 +216,21 @@ struct chart_donedata {
 
 struct chart_state {
 	enum chart_state_kind kind;
-	const char *id;             /* never NULL; "_state.N" where the author gave none */
+	const char *id; /* never NULL; "_state.N" where the author gave none */
 	bool has_id;
-	int32_t parent;             /* CHART_NONE for the root */
-	int32_t last;               /* index of the last descendant; its own when it has none */
-	int32_t depth;              /* root: 0 */
-	const int32_t *children;    /* child states proper, document order, without history */
+	int32_t parent;          /* CHART_NONE for the root */
+	int32_t last;            /* index of the last descendant; its own when it has none */
+	int32_t depth;           /* root: 0 */
+	const int32_t *children; /* child states proper, document order, without history */
 	size_t child_count;
 	const int32_t *histories;
 	size_t history_count;
-	bool is_deep;               /* history */
+	bool is_deep; /* history */
 	/* Index into transitions: the initial transition of a compound state and of
 	 * the root (synthesised when it is an attribute or the default), the default
 	 * transition of a history state.  CHART_NONE otherwise. */
 	int32_t initial;
-	int32_t first_transition;   /* the state's own transitions: contiguous, document order */
+	int32_t first_transition; /* the state's own transitions: contiguous, document order */
 	size_t transition_count;
 	const struct chart_block *onentry, *onexit;
 	size_t onentry_count, onexit_count;
@@ -227,16 +239,16 @@ struct chart_state {
 	const struct chart_data *data;
 	size_t data_count;
 	struct chart_donedata donedata;
-	const char *title, *note;   /* gw:title, gw:note */
+	const char *title, *note; /* gw:title, gw:note */
 	struct chart_place at;
 };
 
 struct chart {
-	const char *name;           /* of <scxml name>; else the file's stem; never NULL */
-	const char *file;           /* shown in messages */
-	const char *datamodel;      /* "lua" or "null" */
+	const char *name;      /* of <scxml name>; else the file's stem; never NULL */
+	const char *file;      /* shown in messages */
+	const char *datamodel; /* "lua" or "null" */
 	bool is_binding_late;
-	bool on_error_block;        /* gw:on-error="block" */
+	bool on_error_block;                      /* gw:on-error="block" */
 	const char *input_schema, *output_schema; /* gw:input, gw:output: files, or NULL */
 	const struct chart_state *states;
 	int32_t state_count;
@@ -245,8 +257,8 @@ struct chart {
 	const struct chart_block *scripts; /* top-level <script>: 0 or 1 ops each */
 	size_t script_count;
 	uint32_t expr_count;
-	char hash[65];              /* SHA-256 of the source text, hex */
-	struct chart_int *own;      /* private: memory and the reference count */
+	char hash[65];         /* SHA-256 of the source text, hex */
+	struct chart_int *own; /* private: memory and the reference count */
 };
 
 /* The files beside a graph: <script src>, <data src>, schemas, templates, child charts. */
@@ -257,10 +269,10 @@ struct chart_folder {
 };
 
 struct chart_diag {
-	bool is_error;              /* else a warning */
-	const char *code;           /* stable: "xml.dtd_forbidden", "graph.unknown_target", ... */
+	bool is_error;    /* else a warning */
+	const char *code; /* stable: "xml.dtd_forbidden", "graph.unknown_target", ... */
 	struct chart_place at;
-	char *text, *hint;          /* hint may be NULL */
+	char *text, *hint; /* hint may be NULL */
 };
 
 struct chart_diags {

@@ -26,7 +26,7 @@ struct datamodel_setup {
 	const char *name;       /* _name */
 	/* _ioprocessors: type URI or short name -> {"location": ...}; borrowed during create. */
 	const json_t *ioprocessors;
-	uint64_t seed;          /* of random() */
+	uint64_t seed; /* of random() */
 	/* In(id): is the state active? */
 	bool (*in)(void *ctx, const char *state_id);
 	/* log lines of scripts (print); may be NULL */

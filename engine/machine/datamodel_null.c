@@ -41,8 +41,8 @@ static void set_now(struct datamodel *dm, int64_t now_ms)
 
 static int refuse(struct err *err, const char *what)
 {
-	return err_set_id(err, ERR_INPUT, "graph.null_datamodel",
-	                  "the null data model has no %s", what);
+	return err_set_id(err, ERR_INPUT, "graph.null_datamodel", "the null data model has no %s",
+	                  what);
 }
 
 static int load_script(struct datamodel *dm, const struct chart_expr *code, struct err *err)
@@ -135,8 +135,8 @@ static int eval_string(struct datamodel *dm, const struct chart_expr *expr, char
 }
 
 /* Text is text, its blanks normalised. */
-static int eval_text(struct datamodel *dm, uint32_t id, const char *text, bool is_xml,
-                     json_t **ret, struct err *err)
+static int eval_text(struct datamodel *dm, uint32_t id, const char *text, bool is_xml, json_t **ret,
+                     struct err *err)
 {
 	char *words = mem_dup_str(text);
 	size_t len = 0;
@@ -176,8 +176,8 @@ static int assign_text(struct datamodel *dm, const struct chart_expr *location, 
 	return refuse(err, "locations");
 }
 
-static int assign_json(struct datamodel *dm, const struct chart_expr *location,
-                       const json_t *value, struct err *err)
+static int assign_json(struct datamodel *dm, const struct chart_expr *location, const json_t *value,
+                       struct err *err)
 {
 	(void)dm;
 	(void)location;
@@ -186,8 +186,8 @@ static int assign_json(struct datamodel *dm, const struct chart_expr *location,
 }
 
 static int foreach_begin(struct datamodel *dm, const struct chart_expr *array,
-                         const struct chart_expr *item, const struct chart_expr *index,
-                         void **iter, struct err *err)
+                         const struct chart_expr *item, const struct chart_expr *index, void **iter,
+                         struct err *err)
 {
 	(void)dm;
 	(void)array;

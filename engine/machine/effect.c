@@ -21,26 +21,16 @@ void effects_release(struct effects *effects)
 static const char *kind_name(enum effect_kind kind)
 {
 	switch (kind) {
-	case EFFECT_CALL:
-		return "call";
-	case EFFECT_SEND:
-		return "send";
-	case EFFECT_CANCEL:
-		return "cancel";
-	case EFFECT_TIMER:
-		return "timer";
-	case EFFECT_TIMER_STOP:
-		return "timer_stop";
-	case EFFECT_HTTP_EVENT:
-		return "http_event";
-	case EFFECT_EVENT:
-		return "event";
-	case EFFECT_LOG:
-		return "log";
-	case EFFECT_DROPPED:
-		return "dropped";
-	case EFFECT_DONE:
-		return "done";
+	case EFFECT_CALL: return "call";
+	case EFFECT_SEND: return "send";
+	case EFFECT_CANCEL: return "cancel";
+	case EFFECT_TIMER: return "timer";
+	case EFFECT_TIMER_STOP: return "timer_stop";
+	case EFFECT_HTTP_EVENT: return "http_event";
+	case EFFECT_EVENT: return "event";
+	case EFFECT_LOG: return "log";
+	case EFFECT_DROPPED: return "dropped";
+	case EFFECT_DONE: return "done";
 	}
 	must_not_reach();
 }

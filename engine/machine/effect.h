@@ -34,25 +34,25 @@ enum effect_kind {
 struct effect {
 	enum effect_kind kind;
 	uint64_t number;
-	uint32_t element;        /* of gw:each, from 0 */
-	uint32_t elements;       /* how many the gw:each has; 0 when there is no gw:each */
-	const char *session;     /* id of the session that asks */
-	const char *state;       /* id of the state it came from, for people; may be NULL */
-	const char *id;          /* invokeid or sendid; may be NULL for a send */
-	const char *type;        /* plugin name or built-in type */
-	const char *action;      /* src of an invoke, event of a send */
-	const char *target;      /* EFFECT_EVENT, EFFECT_HTTP_EVENT */
-	json_t *data;            /* parameters, event data, log value; NULL: none */
-	json_t *renders;         /* {"param": "template file"} of gw:render; NULL: none */
+	uint32_t element;    /* of gw:each, from 0 */
+	uint32_t elements;   /* how many the gw:each has; 0 when there is no gw:each */
+	const char *session; /* id of the session that asks */
+	const char *state;   /* id of the state it came from, for people; may be NULL */
+	const char *id;      /* invokeid or sendid; may be NULL for a send */
+	const char *type;    /* plugin name or built-in type */
+	const char *action;  /* src of an invoke, event of a send */
+	const char *target;  /* EFFECT_EVENT, EFFECT_HTTP_EVENT */
+	json_t *data;        /* parameters, event data, log value; NULL: none */
+	json_t *renders;     /* {"param": "template file"} of gw:render; NULL: none */
 	const struct chart_dispatch *dispatch; /* never NULL for CALL and SEND */
-	int64_t due_ms;          /* TIMER */
-	const char *label;       /* LOG */
+	int64_t due_ms;                        /* TIMER */
+	const char *label;                     /* LOG */
 };
 
 struct effects {
 	struct arena *arena;
 	struct effect *at;
-	size_t len, size;        /* VEC shape; memory of at belongs to effects_release */
+	size_t len, size; /* VEC shape; memory of at belongs to effects_release */
 };
 
 void effects_init(struct effects *effects, struct arena *arena);

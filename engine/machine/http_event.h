@@ -17,10 +17,10 @@
 #define HTTP_EVENT_TYPE "http://www.w3.org/TR/scxml/#BasicHTTPEventProcessor"
 
 /* name may be NULL; otherwise it goes out as _scxmleventname.  data may be NULL. */
-int http_event_encode(const char *name, const json_t *data, struct buf *out, struct err *err)
-	ATTR_MUST_USE;
+int http_event_encode(const char *name, const json_t *data, struct buf *out,
+                      struct err *err) ATTR_MUST_USE;
 /* method is "POST", ...; ret is to be released.  ERR_INPUT: the body is no form and no text. */
-int http_event_decode(const char *method, struct str body, struct event *ret, struct err *err)
-	ATTR_MUST_USE;
+int http_event_decode(const char *method, struct str body, struct event *ret,
+                      struct err *err) ATTR_MUST_USE;
 
 #endif

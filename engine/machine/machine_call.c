@@ -103,8 +103,7 @@ static int ask_env(struct session *s, struct effect *effect, struct err *err)
 		return err_set(err, ERR_SYSTEM, "there is no session '%s'", effect->target);
 	if (env->check && env->check(env->ctx, effect, err) < 0)
 		return err->code;
-	if (env->render && effect->renders &&
-	    env->render(env->ctx, effect, s->dm, s->ops, err) < 0)
+	if (env->render && effect->renders && env->render(env->ctx, effect, s->dm, s->ops, err) < 0)
 		return err->code;
 	return 0;
 }
@@ -316,8 +315,8 @@ static json_t *nulls(size_t count)
 	return ret;
 }
 
-static int start_each(struct session *s, const struct invocation *invocation,
-                      struct effect *effect, json_t *all)
+static int start_each(struct session *s, const struct invocation *invocation, struct effect *effect,
+                      json_t *all)
 {
 	const struct machine_env *env = s->machine->env;
 	size_t count = json_array_size(all);
@@ -443,9 +442,9 @@ int take_result(struct machine *machine, const struct input *input)
 	if (call->is_send)
 		return finish_send(machine, call, input);
 	if (call->each)
-		return take_element(machine, call, input->element,
-		                    element_result(input->ok, input->data, input->failure,
-		                                   input->took_ms));
+		return take_element(
+			machine, call, input->element,
+			element_result(input->ok, input->data, input->failure, input->took_ms));
 	if (input->ok)
 		return complete_call(machine, call, NULL, input->data);
 	return complete_call(machine, call, error_of(input->failure), input->failure);
@@ -504,9 +503,9 @@ static int complete_ready(struct machine *machine, struct call *call, const stru
 	if (status < 0)
 		return status;
 	if (call->each)
-		status = take_element(machine, call, ready->effect.element,
-		                      element_result(!answer.failure, answer.result,
-		                                     answer.failure, 0));
+		status = take_element(
+			machine, call, ready->effect.element,
+			element_result(!answer.failure, answer.result, answer.failure, 0));
 	else
 		status = complete_call(machine, call,
 		                       answer.failure ? error_of(answer.failure) : NULL,

@@ -29,8 +29,8 @@ static int fatal(struct session *s, int code)
 	const struct err *from = &s->machine->attempt;
 	if (from->code != 0 && s->machine->err->code == 0)
 		*s->machine->err = *from;
-	return err_set(s->machine->err, code < 0 ? code : ERR_BLOCKED,
-	               "session '%s' cannot go on", s->id);
+	return err_set(s->machine->err, code < 0 ? code : ERR_BLOCKED, "session '%s' cannot go on",
+	               s->id);
 }
 
 static bool is_author_error(int code)
@@ -197,22 +197,14 @@ static int execute_script(struct session *s, const struct chart_op *op)
 static int execute_op(struct session *s, const struct chart_op *op)
 {
 	switch (op->kind) {
-	case OP_RAISE:
-		return execute_raise(s, op->raise.event);
-	case OP_IF:
-		return execute_if(s, op->choice.branches, op->choice.count);
-	case OP_FOREACH:
-		return execute_foreach(s, op);
-	case OP_LOG:
-		return execute_log(s, op);
-	case OP_ASSIGN:
-		return execute_assign(s, op);
-	case OP_SCRIPT:
-		return execute_script(s, op);
-	case OP_SEND:
-		return execute_send(s, &op->send, op->at);
-	case OP_CANCEL:
-		return execute_cancel(s, &op->cancel.sendid);
+	case OP_RAISE: return execute_raise(s, op->raise.event);
+	case OP_IF: return execute_if(s, op->choice.branches, op->choice.count);
+	case OP_FOREACH: return execute_foreach(s, op);
+	case OP_LOG: return execute_log(s, op);
+	case OP_ASSIGN: return execute_assign(s, op);
+	case OP_SCRIPT: return execute_script(s, op);
+	case OP_SEND: return execute_send(s, &op->send, op->at);
+	case OP_CANCEL: return execute_cancel(s, &op->cancel.sendid);
 	}
 	must_not_reach();
 }

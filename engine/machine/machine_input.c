@@ -6,8 +6,8 @@
 #include "machine/machine_int.h"
 
 static const char *const kind_names[] = {
-	[INPUT_START] = "start",   [INPUT_EVENT] = "event",   [INPUT_RESULT] = "result",
-	[INPUT_TIMER] = "timer",   [INPUT_QUEUED] = "queued", [INPUT_CANCEL] = "cancel",
+	[INPUT_START] = "start", [INPUT_EVENT] = "event",   [INPUT_RESULT] = "result",
+	[INPUT_TIMER] = "timer", [INPUT_QUEUED] = "queued", [INPUT_CANCEL] = "cancel",
 };
 enum { KIND_COUNT = sizeof(kind_names) / sizeof(kind_names[0]) };
 
@@ -17,9 +17,7 @@ json_t *input_to_json(const struct input *input)
 	json_put_str(ret, "kind", kind_names[input->kind]);
 	json_put_int(ret, "at_ms", input->at_ms);
 	switch (input->kind) {
-	case INPUT_START:
-		json_put(ret, "data", json_incref(input->data));
-		break;
+	case INPUT_START: json_put(ret, "data", json_incref(input->data)); break;
 	case INPUT_EVENT:
 		json_put_str(ret, "session", input->session);
 		json_put(ret, "event", event_to_json(&input->event));
@@ -32,12 +30,9 @@ json_t *input_to_json(const struct input *input)
 		         json_incref(input->ok ? input->data : input->failure));
 		json_put_int(ret, "took_ms", input->took_ms);
 		break;
-	case INPUT_TIMER:
-		json_put_int(ret, "number", (int64_t)input->number);
-		break;
+	case INPUT_TIMER: json_put_int(ret, "number", (int64_t)input->number); break;
 	case INPUT_QUEUED:
-	case INPUT_CANCEL:
-		break;
+	case INPUT_CANCEL: break;
 	}
 	return ret;
 }

@@ -131,7 +131,7 @@ struct session {
 	enum chart_source source;
 	char *source_text; /* of FILE and TEXT */
 	struct session *parent;
-	char *invokeid; /* at the parent */
+	char *invokeid;    /* at the parent */
 	bool is_cancelled; /* the parent no longer hears it */
 	bool is_running, is_done;
 
@@ -146,7 +146,7 @@ struct session {
 	struct {
 		struct history_value *at;
 		size_t len, size;
-	} histories; /* sorted by state */
+	} histories;         /* sorted by state */
 	uint64_t *entered;   /* late binding: states whose data have their values */
 	uint64_t *eventless; /* states that have an eventless transition, or an ancestor has */
 	uint64_t *to_invoke;
@@ -154,7 +154,7 @@ struct session {
 	struct {
 		struct invocation *at;
 		size_t len, size;
-	} invocations; /* sorted by state, index */
+	} invocations;                     /* sorted by state, index */
 	uint64_t invoke_count, send_count; /* for generated ids */
 
 	/* Within a microstep. */
@@ -189,8 +189,8 @@ struct machine {
 	char *http_location;
 	bool is_started, is_spoiled;
 	int64_t now_ms;
-	uint64_t number;       /* of the last effect */
-	uint64_t call_count;   /* calls and sends so far */
+	uint64_t number;        /* of the last effect */
+	uint64_t call_count;    /* calls and sends so far */
 	uint32_t session_count; /* sessions so far */
 	struct {
 		struct session **at;
@@ -286,8 +286,8 @@ int eval_payload(struct session *session, const struct chart_payload *payload,
                  const struct blame *blame, struct payload *ret);
 int eval_donedata(struct session *session, const struct chart_donedata *donedata, json_t **ret);
 void payload_release(struct payload *payload);
-int eval_value(struct session *session, const struct chart_value *value,
-               const struct blame *blame, char **ret);
+int eval_value(struct session *session, const struct chart_value *value, const struct blame *blame,
+               char **ret);
 
 /* machine_send.c */
 int execute_send(struct session *session, const struct chart_send *send, struct chart_place at);

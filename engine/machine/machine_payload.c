@@ -17,8 +17,8 @@ void payload_release(struct payload *payload)
 }
 
 /* Either of the twins; *ret is new, NULL when neither was written.  The error is raised. */
-int eval_value(struct session *s, const struct chart_value *value,
-               const struct blame *blame, char **ret)
+int eval_value(struct session *s, const struct chart_value *value, const struct blame *blame,
+               char **ret)
 {
 	*ret = NULL;
 	if (value->expr.text) {
@@ -80,8 +80,8 @@ static int eval_name(struct session *s, const struct chart_expr *name, const str
 	return 0;
 }
 
-static int eval_param(struct session *s, const struct chart_param *param,
-                      const struct blame *blame, struct payload *ret)
+static int eval_param(struct session *s, const struct chart_param *param, const struct blame *blame,
+                      struct payload *ret)
 {
 	json_t *value = NULL;
 	int status = 0;
@@ -139,13 +139,12 @@ static int eval_pairs(struct session *s, const struct chart_payload *payload,
 }
 
 /* CONTENT_STOPPED at the first failure: then nothing is sent or invoked (6.2, 6.4). */
-int eval_payload(struct session *s, const struct chart_payload *payload,
-                 const struct blame *blame, struct payload *ret)
+int eval_payload(struct session *s, const struct chart_payload *payload, const struct blame *blame,
+                 struct payload *ret)
 {
 	*ret = (struct payload){ 0 };
-	int status = payload->content.present
-	                     ? eval_content(s, &payload->content, blame, ret)
-	                     : eval_pairs(s, payload, blame, false, ret);
+	int status = payload->content.present ? eval_content(s, &payload->content, blame, ret)
+	                                      : eval_pairs(s, payload, blame, false, ret);
 	if (status != 0)
 		payload_release(ret);
 	return status;

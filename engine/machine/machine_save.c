@@ -66,14 +66,10 @@ static json_t *save_entered(const struct session *s)
 static const char *source_name(enum chart_source source)
 {
 	switch (source) {
-	case SOURCE_ROOT:
-		return "root";
-	case SOURCE_FILE:
-		return "file";
-	case SOURCE_INLINE:
-		return "inline";
-	case SOURCE_TEXT:
-		return "text";
+	case SOURCE_ROOT: return "root";
+	case SOURCE_FILE: return "file";
+	case SOURCE_INLINE: return "inline";
+	case SOURCE_TEXT: return "text";
 	}
 	must_not_reach();
 }

@@ -283,12 +283,9 @@ static int deliver_http(struct session *s, struct message *message, bool is_due)
 static int deliver(struct session *s, struct message *message, bool is_due)
 {
 	switch (message->kind) {
-	case MESSAGE_SCXML:
-		return deliver_scxml(s, message, is_due);
-	case MESSAGE_HTTP:
-		return deliver_http(s, message, is_due);
-	case MESSAGE_PLUGIN:
-		break;
+	case MESSAGE_SCXML: return deliver_scxml(s, message, is_due);
+	case MESSAGE_HTTP: return deliver_http(s, message, is_due);
+	case MESSAGE_PLUGIN: break;
 	}
 	if (!message->name) {
 		struct err *err = attempt(s);
