@@ -9,6 +9,8 @@ noinst_LIBRARIES += %D%/libgw_release.a
 	%D%/release_mask.c \
 	%D%/release_mask.h \
 	%D%/release_prompt.c \
-	%D%/release_prompt.h
+	%D%/release_prompt.h \
+	%D%/release_shape.c \
+	%D%/release_shape.h
 
 use_release = %D%/libgw_release.a $(use_chart) $(use_store)

@@ -3,7 +3,7 @@
  * The allow-list and the masks.  First the tree is cut down to what fields
  * name; then three passes over what is left: values at mask paths become
  * tokens, further occurrences of those texts do, and whatever has the shape of
- * an e-mail address or a phone number does.
+ * an e-mail address, of an IBAN, a card, tax or phone number does.
  */
 #include "release/release_mask.h"
 
@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "release/release_shape.h"
 
 enum { OCCURRENCE_MIN_BYTES = 4, PHONE_DIGITS_MIN = 8, PHONE_DIGITS_MAX = 15 };
 
@@ -307,17 +308,22 @@ static json_t *visit_shapes(struct masking *m, const char *path, json_t *value, 
 		while (is_mail_char(text[at]))
 			at++;
 		bool is_word_start = i == 0 || !isalnum((unsigned char)text[i - 1]);
-		size_t phone = is_word_start ? phone_length(text + i) : 0;
+		const char *class = "phone";
+		size_t number_len = is_word_start ? shape_length(text + i, &class) : 0;
+		if (is_word_start && number_len == 0) {
+			class = "phone";
+			number_len = phone_length(text + i);
+		}
 		if (text[at] == '@' && mail_bounds(text, at, &start, &end) && start == i) {
 			char *mail = mem_dup(text + start, end - start);
 			buf_put(&out, token_of(m, "email", mail));
 			free(mail);
 			i = end;
-		} else if (phone > 0) {
-			char *number = mem_dup(text + i, phone);
-			buf_put(&out, token_of(m, "phone", number));
+		} else if (number_len > 0) {
+			char *number = mem_dup(text + i, number_len);
+			buf_put(&out, token_of(m, class, number));
 			free(number);
-			i += phone;
+			i += number_len;
 		} else {
 			buf_put_len(&out, text + i++, 1);
 		}

@@ -206,6 +206,16 @@ static void test_shapes(void)
 		  "due 2026-11-21, at 2026-11-21T10:00:00Z" },
 		{ "id 12345678x and x12345678", "id 12345678x and x12345678" },
 		{ "INV-2026", "INV-2026" },
+		{ "IBAN DE89370400440532013000.", "IBAN [IBAN_1]." },
+		{ "DE89 3704 0044 0532 0130 00 and GB82 WEST 1234 5698 7654 32 so",
+		  "[IBAN_1] and [IBAN_2] so" },
+		{ "DE88370400440532013000", "DE88370400440532013000" },
+		{ "card 4111 1111 1111 1111, 5500-0000-0000-0004, 378282246310005",
+		  "card [CARD_1], [CARD_2], [CARD_3]" },
+		{ "4111111111111112", "4111111111111112" },
+		{ "VAT DE123456789, ATU12345678, NL123456789B01", "VAT [TAX_1], [TAX_2], [TAX_3]" },
+		{ "EIN 12-3456789, SSN 123-45-6789", "EIN [TAX_1], SSN [TAX_2]" },
+		{ "DEPOT12 and DE1234567890123", "DEPOT12 and DE1234567890123" },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char *values = mem_format("{\"t\":\"%s\"}", cases[i][0]);
@@ -216,6 +226,24 @@ static void test_shapes(void)
 	}
 	check_masks("fields: t\n", "{\"t\":\"a@b.co 030 1234567\"}",
 	            "{\"[EMAIL_1]\":\"a@b.co\",\"[PHONE_1]\":\"030 1234567\"}");
+}
+
+/* A value planted in every field that is not listed is nowhere in what leaves. */
+static void test_canaries(void)
+{
+	struct err err = { 0 };
+	json_t *prompt = render(
+		"fields: account.name, items[].title\n", BODY,
+		"{\"account\":{\"name\":\"Acme\",\"owner\":\"CANARY-1\",\"CANARY-2\":\"x\",\"name2\":"
+		"\"CANARY-3\",\"deep\":{\"name\":\"CANARY-4\"}},\"items\":[{\"title\":\"T\",\"note\":"
+		"\"CANARY-5\"},\"CANARY-6\",[\"CANARY-7\"]],\"account.name\":\"CANARY-8\",\"name\":"
+		"\"CANARY-9\"}",
+		&err);
+	char *text = json_canon(prompt);
+	CHECK_MSG(strstr(text, "Acme") && strstr(text, "title"), "%s", text);
+	CHECK_MSG(!strstr(text, "CANARY"), "%s", text);
+	free(text);
+	json_decref(prompt);
 }
 
 /* The cut comes after the masks: no half of a name is left at the edge. */
@@ -345,6 +373,7 @@ int main(void)
 	test_too_much();
 	test_masks();
 	test_shapes();
+	test_canaries();
 	test_cut_after_masks();
 	test_values_stay_inside();
 	test_wrong();
