@@ -60,6 +60,7 @@ check_PROGRAMS += \
 	%D%/unit/test_reference \
 	%D%/unit/test_release \
 	%D%/unit/test_run \
+	%D%/unit/test_run_task \
 	%D%/unit/test_schema \
 	%D%/unit/test_schema_limits \
 	%D%/unit/test_script \
@@ -100,6 +101,7 @@ check_PROGRAMS += \
 %C%_unit_test_reference_LDADD = $(use_test) $(use_machine)
 %C%_unit_test_release_LDADD = $(use_test) $(use_release) $(use_chart)
 %C%_unit_test_run_LDADD = $(use_test) $(use_run) $(use_script)
+%C%_unit_test_run_task_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_schema_LDADD = $(use_test) $(use_schema)
 %C%_unit_test_schema_limits_LDADD = $(use_test) $(use_schema)
 %C%_unit_test_script_LDADD = $(use_test) $(use_script)

@@ -76,6 +76,34 @@ static int check_item(const json_t *items, size_t at, struct err *err)
 	return 0;
 }
 
+/* Items that wait for each other in a circle would wait for ever. */
+static int check_order(const json_t *items, struct err *err)
+{
+	json_t *settled = json_object();
+	const char *left = NULL;
+	for (bool changed = true; changed;) {
+		changed = false;
+		left = NULL;
+		for (size_t i = 0; i < json_array_size(items); i++) {
+			const json_t *item = json_array_get(items, i),
+				     *after = json_at(item, "after");
+			const char *id = json_str(item, "id", "");
+			bool is_free = !json_at(settled, id);
+			for (size_t j = 0; is_free && j < json_array_size(after); j++)
+				is_free = json_at(settled,
+				                  json_string_value(json_array_get(after, j)));
+			if (is_free) {
+				json_put(settled, id, json_true());
+				changed = true;
+			} else if (!json_at(settled, id)) {
+				left = id;
+			}
+		}
+	}
+	json_decref(settled);
+	return left ? bad(err, "checklist: '%s' waits for itself, in a circle", left) : 0;
+}
+
 int engine_check_built_in(const struct effect *effect, struct err *err)
 {
 	const json_t *data = effect->data;
@@ -94,7 +122,7 @@ int engine_check_built_in(const struct effect *effect, struct err *err)
 		for (size_t i = 0; i < json_array_size(items); i++)
 			if (check_item(items, i, err) < 0)
 				return err->code;
-		return 0;
+		return check_order(items, err);
 	}
 	if (strcmp(effect->type, "tasks") == 0)
 		return effect->action && strcmp(effect->action, "get_overdue") == 0
