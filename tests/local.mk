@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
 # `make check` builds and runs all of them; tests/README.md tells more.
-EXTRA_DIST += %D%/README.md %D%/run-tests %D%/audit %D%/cases %D%/crash %D%/graph %D%/house %D%/plugins %D%/sandbox %D%/w3c
+EXTRA_DIST += %D%/README.md %D%/run-tests %D%/audit %D%/cases %D%/crash %D%/graph %D%/house %D%/io %D%/plugins %D%/sandbox %D%/w3c
 
 # The absolute place of the sources, where tests find their data.
 tests/%.$(OBJEXT): AM_CPPFLAGS += -I$(top_srcdir)/tests/lib -DSRCDIR='"$(abs_top_srcdir)"'
@@ -118,6 +118,7 @@ check_PROGRAMS += \
 %C%_unit_test_wire_retry_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_shared_LDADD = $(use_test) $(use_wire)
 %C%_crash_shim_la_CFLAGS = $(plain_CFLAGS)
+%C%_io_shim_la_CFLAGS = $(plain_CFLAGS)
 %C%_crash_crash_SOURCES = \
 	%D%/crash/crash.c \
 	%D%/crash/crash.h \
@@ -142,6 +143,7 @@ EXTRA_DIST += \
 check_LTLIBRARIES += \
 	docs/guide/example_plugin.la \
 	%D%/crash/shim.la \
+	%D%/io/shim.la \
 	%D%/plugins/contract/bad_actions.la \
 	%D%/plugins/contract/bad_crash.la \
 	%D%/plugins/contract/bad_effect.la \
@@ -174,6 +176,7 @@ CRASH_FLAGS = --quick
 test_scripts = \
 	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' \
 	'$(abs_top_srcdir)/%D%/graph/run.sh' \
+	'$(abs_top_srcdir)/%D%/io/run.sh' \
 	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox'
 
 # The sources are the same in every build: checks of the house go with the plain one.

@@ -7,11 +7,12 @@
 
 #include "base/crypto.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 #include <openssl/sha.h>
+#include <sys/random.h>
 
 #include "base/must.h"
 
@@ -83,6 +84,10 @@ bool crypto_equal(struct str a, struct str b)
 
 void crypto_random(void *bytes, size_t len)
 {
-	must(len < 1 << 20);
-	must(RAND_bytes(bytes, (int)len) == 1);
+	/* The kernel's, not the library's: that one wants memory, and must not fail for want of it. */
+	for (size_t done = 0; done < len;) {
+		ssize_t got = getrandom((char *)bytes + done, len - done, 0);
+		must(got > 0 || errno == EINTR);
+		done += got > 0 ? (size_t)got : 0;
+	}
 }
