@@ -41,7 +41,8 @@ static int read_days(const struct cli *cli, int64_t *ret, struct err *err)
 	return 0;
 }
 
-static int make_request(struct cli *cli, char token[SERVE_TOKEN_BYTES], json_t **ret, struct err *err)
+static int make_request(struct cli *cli, char token[SERVE_TOKEN_BYTES], json_t **ret,
+                        struct err *err)
 {
 	const char *role = cli_option(cli, "role");
 	const char *owner = cli_option(cli, "owner");
@@ -49,7 +50,8 @@ static int make_request(struct cli *cli, char token[SERVE_TOKEN_BYTES], json_t *
 	json_t *roles;
 	int64_t days;
 	if (!role) {
-		err_set_id(err, ERR_INPUT, "token.role", "say which role it has: --role ROLE[,ROLE]");
+		err_set_id(err, ERR_INPUT, "token.role",
+		           "say which role it has: --role ROLE[,ROLE]");
 		return err_hint(err, "viewer, operator, approver, analyst, engineer, admin");
 	}
 	if (read_days(cli, &days, err) < 0 || read_roles(role, &roles, err) < 0)
@@ -57,8 +59,8 @@ static int make_request(struct cli *cli, char token[SERVE_TOKEN_BYTES], json_t *
 	const struct clock clock = clock_system();
 	const char *kind = json_string_value(json_array_get(roles, 0));
 	serve_token_make(kind ? kind : "none", token, hash);
-	*ret = json_pack("{s:s,s:s,s:s,s:o,s:b,s:I,s:s}", "op", "token.new", "sha256", hash, "owner",
-	                 owner ? owner : cli_by(cli), "roles", roles, "data",
+	*ret = json_pack("{s:s,s:s,s:s,s:o,s:b,s:I,s:s}", "op", "token.new", "sha256", hash,
+	                 "owner", owner ? owner : cli_by(cli), "roles", roles, "data",
 	                 (int)cli_switch(cli, "data"), "expires_ms",
 	                 (json_int_t)(clock_wall_ms(&clock) + days * DAY_MS), "by", cli_by(cli));
 	return 0;
@@ -155,10 +157,16 @@ const struct command command_token_new = {
 	"gangway token new --role operator --owner ann",
 	token_new
 };
-const struct command command_token_list = {
-	"token",      "list", "", 0, 0, list_options, "list the tokens, without what they are", NULL,
-	"gangway token list", token_list
-};
+const struct command command_token_list = { "token",
+	                                    "list",
+	                                    "",
+	                                    0,
+	                                    0,
+	                                    list_options,
+	                                    "list the tokens, without what they are",
+	                                    NULL,
+	                                    "gangway token list",
+	                                    token_list };
 const struct command command_token_revoke = {
 	"token",
 	"revoke",

@@ -49,7 +49,8 @@ static int start(struct serve *serve, struct err *err)
 	if (http_start(&serve->main, serve->config.address, serve->config.port, err) < 0)
 		return err->code;
 	if (serve->config.health_port >= 0 &&
-	    http_start(&serve->health, serve->config.health_address, serve->config.health_port, err) < 0)
+	    http_start(&serve->health, serve->config.health_address, serve->config.health_port,
+	               err) < 0)
 		return err->code;
 	return 0;
 }
@@ -125,7 +126,8 @@ void serve_drain(struct serve *serve)
 	pthread_mutex_unlock(&serve->lock);
 	for (size_t i = 0; i < count; i++) {
 		if (!left[i]->stream)
-			exchange_problem(left[i], 503, "serve.draining", NULL, "the engine is stopping", NULL);
+			exchange_problem(left[i], 503, "serve.draining", NULL,
+			                 "the engine is stopping", NULL);
 		exchange_unref(left[i]);
 	}
 	sweep_stop(serve);

@@ -26,7 +26,7 @@ struct serve_options {
 	struct engine *engine;
 	/* The table `serve` of the configuration (docs/reference/configuration.md); NULL: defaults. */
 	const json_t *config;
-	int port;                 /* instead of the configuration's; -1: the configuration's; 0: the kernel's */
+	int port; /* instead of the configuration's; -1: the configuration's; 0: the kernel's */
 	const char *version;
 	struct clock clock;
 	/* Reads "env:NAME" or "file:PATH"; *ret is freed by secret_free. */
@@ -38,7 +38,8 @@ struct serve_options {
 };
 
 /* Binds and starts answering.  ERR_INPUT names the key; ERR_SYSTEM the address that cannot be had. */
-int serve_start(const struct serve_options *options, struct serve **ret, struct err *err) ATTR_MUST_USE;
+int serve_start(const struct serve_options *options, struct serve **ret,
+                struct err *err) ATTR_MUST_USE;
 /* "http://127.0.0.1:8080"; the health listener's, or NULL when there is none. */
 const char *serve_address(const struct serve *serve);
 const char *serve_health_address(const struct serve *serve);

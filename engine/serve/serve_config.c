@@ -8,21 +8,18 @@ struct number_key {
 	int64_t min, max, fallback;
 };
 
-#define KEY(name, min, max, fallback) { #name, offsetof(struct serve_config, name), min, max, fallback }
+#define KEY(name, min, max, fallback)                                          \
+	{                                                                      \
+#name, offsetof(struct serve_config, name), min, max, fallback \
+	}
 
 static const struct number_key numbers[] = {
-	KEY(port, 0, 65535, 8080),
-	KEY(health_port, -1, 65535, -1),
-	KEY(threads, 1, 16, 2),
-	KEY(connections, 1, 100000, 512),
-	KEY(per_address, 0, 100000, 20),
-	KEY(body_bytes, 1024, LIMIT_JSON_BYTES, LIMIT_JSON_BYTES),
-	KEY(header_seconds, 1, 600, 10),
-	KEY(body_seconds, 1, 3600, 30),
-	KEY(idle_seconds, 1, 3600, 75),
-	KEY(wait_seconds, 1, 3600, 30),
-	KEY(drain_seconds, 0, 3600, 10),
-	KEY(heartbeat_seconds, 1, 3600, 15),
+	KEY(port, 0, 65535, 8080),       KEY(health_port, -1, 65535, -1),
+	KEY(threads, 1, 16, 2),          KEY(connections, 1, 100000, 512),
+	KEY(per_address, 0, 100000, 20), KEY(body_bytes, 1024, LIMIT_JSON_BYTES, LIMIT_JSON_BYTES),
+	KEY(header_seconds, 1, 600, 10), KEY(body_seconds, 1, 3600, 30),
+	KEY(idle_seconds, 1, 3600, 75),  KEY(wait_seconds, 1, 3600, 30),
+	KEY(drain_seconds, 0, 3600, 10), KEY(heartbeat_seconds, 1, 3600, 15),
 };
 enum { NUMBERS = sizeof(numbers) / sizeof(*numbers) };
 
@@ -44,7 +41,8 @@ static int check_keys(const json_t *table, struct err *err)
 			i++;
 		if (i < NUMBERS + OTHERS)
 			continue;
-		err_set_id(err, ERR_INPUT, "config.unknown_key", "serve: there is no setting '%.60s'", key);
+		err_set_id(err, ERR_INPUT, "config.unknown_key",
+		           "serve: there is no setting '%.60s'", key);
 		const char *nearest = str_nearest(key, names, NUMBERS + OTHERS);
 		return nearest ? err_hint(err, "did you mean '%s'?", nearest) : err->code;
 	}
@@ -59,14 +57,15 @@ static int take_numbers(const json_t *table, struct serve_config *ret, struct er
 		int64_t number = value ? json_integer_value(value) : key->fallback;
 		if (value && (!json_is_integer(value) || number < key->min || number > key->max))
 			return err_set_id(err, ERR_INPUT, "config.type",
-			                  "serve.%s must be a whole number of %lld to %lld", key->name,
-			                  (long long)key->min, (long long)key->max);
+			                  "serve.%s must be a whole number of %lld to %lld",
+			                  key->name, (long long)key->min, (long long)key->max);
 		memcpy((char *)ret + key->at, &number, sizeof(number));
 	}
 	return 0;
 }
 
-static int take_text(const json_t *table, const char *key, const char *fallback, char **ret, struct err *err)
+static int take_text(const json_t *table, const char *key, const char *fallback, char **ret,
+                     struct err *err)
 {
 	const json_t *value = json_at(table, key);
 	if (value && !json_is_string(value))
@@ -91,8 +90,10 @@ static int take_anonymous(const json_t *table, struct serve_config *ret, struct 
 		const json_t *one = json_is_array(value) ? json_array_get(value, i) : value;
 		int role = json_is_string(one) ? role_find(json_string_value(one)) : -1;
 		if (role < 0) {
-			err_set_id(err, ERR_INPUT, "config.type", "serve.anonymous must be a role, or a list of roles");
-			return err_hint(err, "viewer, operator, approver, analyst, engineer, admin");
+			err_set_id(err, ERR_INPUT, "config.type",
+			           "serve.anonymous must be a role, or a list of roles");
+			return err_hint(err,
+			                "viewer, operator, approver, analyst, engineer, admin");
 		}
 		ret->anonymous |= 1u << role;
 	}

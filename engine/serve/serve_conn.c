@@ -99,7 +99,8 @@ static void look_at(struct conn *conn, int64_t now, struct exchange **expired, s
 	case CONN_BODY:
 	case CONN_ANSWER:
 		atomic_fetch_add(&conn->serve->timeouts, 1);
-		shutdown(conn->fd, SHUT_RDWR); /* its thread sees the end of the stream and cleans up */
+		shutdown(conn->fd,
+		         SHUT_RDWR); /* its thread sees the end of the stream and cleans up */
 		return;
 	case CONN_ASKING:
 		if (!conn->exchange || *count == EXPIRED_MAX)

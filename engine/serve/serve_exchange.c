@@ -116,11 +116,11 @@ const char *status_text(int status)
 	}
 }
 
-void exchange_problem(struct exchange *x, int status, const char *code, const char *where, const char *text,
-                      const char *hint)
+void exchange_problem(struct exchange *x, int status, const char *code, const char *where,
+                      const char *text, const char *hint)
 {
-	json_t *problem = json_pack("{s:s,s:i,s:s,s:o}", "title", status_text(status), "status", status, "code",
-	                            code, "detail", json_text(str_of(text)));
+	json_t *problem = json_pack("{s:s,s:i,s:s,s:o}", "title", status_text(status), "status",
+	                            status, "code", code, "detail", json_text(str_of(text)));
 	json_put_str(problem, "where", where);
 	json_put_str(problem, "hint", hint && *hint ? hint : NULL);
 	answer_json(x, status, "application/problem+json", problem, NULL);
@@ -149,8 +149,8 @@ int status_of_error(int code, const char *id)
 
 void exchange_err(struct exchange *x, const struct err *err, const char *where)
 {
-	exchange_problem(x, status_of_error(err->code, err->id), err->id[0] ? err->id : "error", where,
-	                 err->text, err->hint);
+	exchange_problem(x, status_of_error(err->code, err->id), err->id[0] ? err->id : "error",
+	                 where, err->text, err->hint);
 }
 
 void exchange_error(struct exchange *x, const json_t *error)
@@ -233,12 +233,13 @@ void exchange_expire(struct exchange *x)
 
 /* --- who asks ------------------------------------------------------------------------------------- */
 
-static bool deny(struct exchange *x, int status, const char *code, const char *where, const char *text)
+static bool deny(struct exchange *x, int status, const char *code, const char *where,
+                 const char *text)
 {
 	atomic_fetch_add(&x->serve->denied, 1);
 	serve_log(x->serve, "warning", "request.denied",
-	          json_pack("{s:s,s:s,s:s,s:s,s:s}", "method", x->route->method, "path", x->route->path,
-	                    "code", code, "by", x->who.owner, "needs",
+	          json_pack("{s:s,s:s,s:s,s:s,s:s}", "method", x->route->method, "path",
+	                    x->route->path, "code", code, "by", x->who.owner, "needs",
 	                    permission_name(x->route->permission)));
 	exchange_problem(x, status, code, where, text, NULL);
 	return false;
@@ -277,7 +278,8 @@ static bool is_loopback_host(const char *host)
 	static const char *const names[] = { "localhost", "127.0.0.1", "[::1]" };
 	for (size_t i = 0; host && i < sizeof(names) / sizeof(*names); i++) {
 		size_t len = strlen(names[i]);
-		if (strncasecmp(host, names[i], len) == 0 && (host[len] == '\0' || host[len] == ':'))
+		if (strncasecmp(host, names[i], len) == 0 &&
+		    (host[len] == '\0' || host[len] == ':'))
 			return true;
 	}
 	return false;
@@ -298,7 +300,8 @@ bool exchange_admit(struct exchange *x)
 	if (needs == MAY_ANYONE || needs == MAY_SIGNED)
 		return true;
 	if (refuse_cross_site(x))
-		return deny(x, 403, "http.cross_site", "header Origin", "another site may not ask this");
+		return deny(x, 403, "http.cross_site", "header Origin",
+		            "another site may not ask this");
 	const char *header = x->frame.authorization;
 	if (header) {
 		bool is_known = strncasecmp(header, "Bearer ", 7) == 0 && take_token(x, header + 7);
@@ -307,7 +310,8 @@ bool exchange_admit(struct exchange *x)
 			            "this token is not known, or has expired");
 	} else if (config->is_anonymous) {
 		if (!is_loopback_host(x->frame.host))
-			return deny(x, 421, "http.host", "header Host", "this is not the host that was asked");
+			return deny(x, 421, "http.host", "header Host",
+			            "this is not the host that was asked");
 		x->who.roles = config->anonymous;
 		x->who.has_grant = true;
 		snprintf(x->who.owner, sizeof(x->who.owner), "anonymous");
@@ -316,7 +320,8 @@ bool exchange_admit(struct exchange *x)
 		            "a token is needed: Authorization: Bearer gw_...");
 	}
 	if (!role_may(x->who.roles, x->who.has_grant, needs))
-		return deny(x, 403, "role.denied", "header Authorization", "the token's role may not do this");
+		return deny(x, 403, "role.denied", "header Authorization",
+		            "the token's role may not do this");
 	return true;
 }
 
@@ -326,8 +331,8 @@ static bool is_known_param(const struct route *route, const char *name)
 {
 	for (size_t i = 0; i < ROUTE_QUERY && route->query[i]; i++) {
 		size_t len = strlen(route->query[i]);
-		if (route->query[i][len - 1] == '*' ? strncmp(name, route->query[i], len - 1) == 0 :
-		                                      strcmp(name, route->query[i]) == 0)
+		if (route->query[i][len - 1] == '*' ? strncmp(name, route->query[i], len - 1) == 0
+		                                    : strcmp(name, route->query[i]) == 0)
 			return true;
 	}
 	return false;
@@ -338,7 +343,8 @@ static bool check_query(struct exchange *x)
 	for (size_t i = 0; i < x->target.params; i++) {
 		if (is_known_param(x->route, x->target.names[i]))
 			continue;
-		exchange_problem(x, 400, "http.query", "query", "there is no such query parameter here",
+		exchange_problem(x, 400, "http.query", "query",
+		                 "there is no such query parameter here",
 		                 "GET /v1/openapi.json lists them");
 		return false;
 	}
@@ -347,7 +353,8 @@ static bool check_query(struct exchange *x)
 
 static bool is_of_type(const json_t *value, char type)
 {
-	return type == 'j' || (type == 's' && json_is_string(value)) || (type == 'o' && json_is_object(value));
+	return type == 'j' || (type == 's' && json_is_string(value)) ||
+	       (type == 'o' && json_is_object(value));
 }
 
 static bool check_fields(struct exchange *x)
@@ -367,7 +374,8 @@ static bool check_fields(struct exchange *x)
 			return false;
 		}
 		if (!is_of_type(value, fields[i].type)) {
-			exchange_problem(x, 422, "body.type", where, "the member is of another type", fields[i].note);
+			exchange_problem(x, 422, "body.type", where,
+			                 "the member is of another type", fields[i].note);
 			return false;
 		}
 	}
@@ -403,10 +411,12 @@ static bool read_body(struct exchange *x)
 		                 "the body must be application/json", NULL);
 		return false;
 	} else if (json_read(buf_str(&x->body), LIMIT_JSON_BYTES, &x->json, &err) < 0) {
-		exchange_problem(x, err.code == ERR_LIMIT ? 413 : 400, err.id, "body", err.text, err.hint);
+		exchange_problem(x, err.code == ERR_LIMIT ? 413 : 400, err.id, "body", err.text,
+		                 err.hint);
 		return false;
 	} else if (!json_is_object(x->json)) {
-		exchange_problem(x, 422, "body.type", "body", "the body must be a JSON object", NULL);
+		exchange_problem(x, 422, "body.type", "body", "the body must be a JSON object",
+		                 NULL);
 		return false;
 	}
 	return check_fields(x);

@@ -60,7 +60,8 @@ static void take_length(struct frame *frame, const char *value)
 static void take_encoding(struct frame *frame, const char *value)
 {
 	if (frame->encodings++ > 0 || strcasecmp(value, "chunked") != 0)
-		fault(frame, 400, "header Transfer-Encoding", "the only transfer encoding is 'chunked', once");
+		fault(frame, 400, "header Transfer-Encoding",
+		      "the only transfer encoding is 'chunked', once");
 }
 
 static void take_host(struct frame *frame, const char *value)
@@ -131,7 +132,8 @@ void frame_end(struct frame *frame)
 		fault(frame, 400, "header Transfer-Encoding",
 		      "Content-Length and Transfer-Encoding exclude each other");
 	if (frame->encodings > 0 && frame->is_http_1_0)
-		fault(frame, 400, "header Transfer-Encoding", "HTTP/1.0 knows no transfer encoding");
+		fault(frame, 400, "header Transfer-Encoding",
+		      "HTTP/1.0 knows no transfer encoding");
 	if (frame->encodings > 0)
 		frame->length = -1;
 }

@@ -19,7 +19,12 @@
 
 #include "serve/serve_int.h"
 
-enum { MEMORY_PER_CONNECTION = 64 * 1024, SWALLOW_BYTES = 64 * 1024, SILENCE_S = 120, BACKLOG = 1024 };
+enum {
+	MEMORY_PER_CONNECTION = 64 * 1024,
+	SWALLOW_BYTES = 64 * 1024,
+	SILENCE_S = 120,
+	BACKLOG = 1024
+};
 
 /* --- answering ------------------------------------------------------------------------------ */
 
@@ -34,10 +39,11 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *ret, size_t max)
 static struct MHD_Response *make_response(struct exchange *x)
 {
 	if (x->stream)
-		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, read_stream, x, NULL);
-	struct MHD_Response *ret = MHD_create_response_from_buffer(x->len, x->text ? x->text : "",
-	                                                           x->text ? MHD_RESPMEM_MUST_FREE :
-	                                                                     MHD_RESPMEM_PERSISTENT);
+		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, read_stream,
+		                                         x, NULL);
+	struct MHD_Response *ret = MHD_create_response_from_buffer(
+		x->len, x->text ? x->text : "",
+		x->text ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (ret)
 		x->text = NULL; /* it is the response's now */
 	return ret;
@@ -89,7 +95,8 @@ void http_resume(struct MHD_Connection *mhd)
 
 /* --- the first call -------------------------------------------------------------------------- */
 
-static enum MHD_Result each_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result each_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
 {
 	(void)kind;
 	frame_header(cls, name, value);
@@ -118,7 +125,8 @@ static void find_route(struct exchange *x)
 	route_methods(x->target.segments, x->target.count, &allow);
 	if (allow.len > 0 && !x->listener->is_health) {
 		x->allow = arena_dup(&x->arena, allow.bytes, allow.len);
-		exchange_problem(x, 405, "http.method", "request line", "this path knows other methods", NULL);
+		exchange_problem(x, 405, "http.method", "request line",
+		                 "this path knows other methods", NULL);
 	} else {
 		exchange_problem(x, 404, "http.path", "request line", "there is nothing here",
 		                 "GET /v1/openapi.json lists what there is");
@@ -134,16 +142,17 @@ static void check_body_size(struct exchange *x)
 	buf_init(&x->body, max);
 	if (x->frame.length > 0 && (uint64_t)x->frame.length > max) {
 		char text[80];
-		snprintf(text, sizeof(text), max > 0 ? "the body is longer than %zu bytes" :
-		                                       "no body is taken here (%zu bytes)",
+		snprintf(text, sizeof(text),
+		         max > 0 ? "the body is longer than %zu bytes"
+		                 : "no body is taken here (%zu bytes)",
 		         max);
 		x->must_close = true;
 		exchange_problem(x, 413, "http.body", "body", text, NULL);
 	}
 }
 
-static enum MHD_Result first_call(struct exchange *x, struct MHD_Connection *mhd, const char *method,
-                                  const char *version)
+static enum MHD_Result first_call(struct exchange *x, struct MHD_Connection *mhd,
+                                  const char *method, const char *version)
 {
 	struct err err = { 0 };
 	x->mhd = mhd;
@@ -198,15 +207,17 @@ static enum MHD_Result wait_for_engine(struct exchange *x)
 	pthread_mutex_lock(&serve->lock);
 	x->conn->exchange = x;
 	pthread_mutex_unlock(&serve->lock);
-	conn_enter(x->conn, CONN_ASKING, x->wait_ms > 0 ? (x->wait_ms + 999) / 1000 : serve->config.wait_seconds);
+	conn_enter(x->conn, CONN_ASKING,
+	           x->wait_ms > 0 ? (x->wait_ms + 999) / 1000 : serve->config.wait_seconds);
 	MHD_suspend_connection(x->mhd);
 	if (!atomic_compare_exchange_strong(&x->phase, &expected, PHASE_SUSPENDED))
 		MHD_resume_connection(x->mhd);
 	return MHD_YES;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
-                                  const char *version, const char *bytes, size_t *len, void **con_cls)
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *len, void **con_cls)
 {
 	struct exchange *x = *con_cls;
 	(void)cls;
@@ -305,9 +316,12 @@ static int bind_to(struct listener *listener, const char *address, int64_t port,
 	int one = 1;
 	listener->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int status = 0;
-	if (listener->fd < 0 || setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    bind(listener->fd, found->ai_addr, found->ai_addrlen) < 0 || listen(listener->fd, BACKLOG) < 0) {
-		err_set_id(err, ERR_SYSTEM, "serve.bind", "%s port %s: %s", address, service, strerror(errno));
+	if (listener->fd < 0 ||
+	    setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+	    bind(listener->fd, found->ai_addr, found->ai_addrlen) < 0 ||
+	    listen(listener->fd, BACKLOG) < 0) {
+		err_set_id(err, ERR_SYSTEM, "serve.bind", "%s port %s: %s", address, service,
+		           strerror(errno));
 		status = err_hint(err, "choose another with --port, or 0 for any that is free");
 	}
 	freeaddrinfo(found);
@@ -320,10 +334,11 @@ static void name_address(struct listener *listener, const char *address)
 	socklen_t len = sizeof(bound);
 	int port = 0;
 	if (getsockname(listener->fd, (struct sockaddr *)&bound, &len) == 0)
-		port = bound.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&bound)->sin6_port) :
-		                                     ntohs(((struct sockaddr_in *)&bound)->sin_port);
-	listener->address = mem_format(bound.ss_family == AF_INET6 ? "http://[%s]:%d" : "http://%s:%d", address,
-	                               port);
+		port = bound.ss_family == AF_INET6
+		               ? ntohs(((struct sockaddr_in6 *)&bound)->sin6_port)
+		               : ntohs(((struct sockaddr_in *)&bound)->sin_port);
+	listener->address = mem_format(
+		bound.ss_family == AF_INET6 ? "http://[%s]:%d" : "http://%s:%d", address, port);
 }
 
 static void log_quietly(void *cls, const char *format, va_list args)
@@ -351,19 +366,22 @@ int http_start(struct listener *listener, const char *address, int64_t port, str
 		                         { MHD_OPTION_END, 0, NULL } };
 	struct MHD_OptionItem single[] = { { MHD_OPTION_END, 0, NULL } };
 	listener->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-		on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, log_quietly, NULL, MHD_OPTION_LISTEN_SOCKET,
-		listener->fd, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		(unsigned int)(listener->is_health ? 0 : config->per_address), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)MEMORY_PER_CONNECTION, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)SILENCE_S,
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+		NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, log_quietly, NULL,
+		MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_LIMIT, connections,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		(unsigned int)(listener->is_health ? 0 : config->per_address),
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)SILENCE_S,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, listener,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-		listener, MHD_OPTION_ARRAY, threads > 1 ? pool : single, MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		on_connection, listener, MHD_OPTION_ARRAY, threads > 1 ? pool : single,
+		MHD_OPTION_END);
 	if (!listener->daemon) {
 		close(listener->fd);
 		listener->fd = -1;
-		return err_set_id(err, ERR_SYSTEM, "serve.start", "the HTTP server cannot start: %s",
-		                  strerror(errno));
+		return err_set_id(err, ERR_SYSTEM, "serve.start",
+		                  "the HTTP server cannot start: %s", strerror(errno));
 	}
 	return 0;
 }

@@ -42,11 +42,11 @@ enum role {
 };
 
 enum permission {
-	MAY_ANYONE,   /* health alone */
-	MAY_SIGNED,   /* a webhook: its signature is what counts */
+	MAY_ANYONE, /* health alone */
+	MAY_SIGNED, /* a webhook: its signature is what counts */
 	MAY_READ,
-	MAY_DATA,     /* what a run knows: journal, data, artifacts */
-	MAY_RUN,      /* start, cancel, signal, repin, replay */
+	MAY_DATA, /* what a run knows: journal, data, artifacts */
+	MAY_RUN,  /* start, cancel, signal, repin, replay */
 	MAY_APPROVE,
 	MAY_COMPLETE, /* checklists, and what was unsure */
 	MAY_AUDIT,
@@ -56,9 +56,9 @@ enum permission {
 
 /* Who asks. */
 struct principal {
-	unsigned int roles;       /* bits 1 << enum role */
-	bool has_grant;           /* to read data, where the role leaves it to a grant */
-	char owner[128];          /* the person; empty: nobody */
+	unsigned int roles; /* bits 1 << enum role */
+	bool has_grant;     /* to read data, where the role leaves it to a grant */
+	char owner[128];    /* the person; empty: nobody */
 };
 
 int role_find(const char *name); /* -1: none */
@@ -73,7 +73,7 @@ enum { ROUTE_IDS = 2, ROUTE_FIELDS = 6, ROUTE_QUERY = 8 };
 /* A member of a request's body; everything else is refused. */
 struct field {
 	const char *name;
-	char type;                /* 's' string, 'o' object, 'j' any JSON */
+	char type; /* 's' string, 'o' object, 'j' any JSON */
 	bool is_required;
 	const char *note;
 };
@@ -81,14 +81,14 @@ struct field {
 struct route {
 	const char *method, *path; /* path segments in braces are ids */
 	enum permission permission;
-	size_t body_max;          /* 0: none is taken */
-	bool is_raw;              /* the body is not read as JSON here */
+	size_t body_max; /* 0: none is taken */
+	bool is_raw;     /* the body is not read as JSON here */
 	void (*handle)(struct exchange *x);
 	const char *summary;
-	const char *query[ROUTE_QUERY];         /* names of parameters; "where.*" is a prefix */
+	const char *query[ROUTE_QUERY]; /* names of parameters; "where.*" is a prefix */
 	struct field fields[ROUTE_FIELDS];
-	int ok;                   /* the status of success */
-	const char *type;         /* of the answer; NULL: application/json */
+	int ok;           /* the status of success */
+	const char *type; /* of the answer; NULL: application/json */
 };
 
 extern const struct route serve_routes[];
@@ -109,7 +109,8 @@ struct target {
 	size_t params;
 };
 /* Splits and decodes, once; everything lives in arena.  ERR_INPUT for what row 49 names. */
-int target_read(const char *raw, struct arena *arena, struct target *ret, struct err *err) ATTR_MUST_USE;
+int target_read(const char *raw, struct arena *arena, struct target *ret,
+                struct err *err) ATTR_MUST_USE;
 const char *target_param(const struct target *target, const char *name); /* NULL: absent */
 
 /* --- framing (serve_frame.c): what RFC 9112 demands and libmicrohttpd does not check ------- */
@@ -118,9 +119,9 @@ enum { FRAME_HEADERS = 100 };
 
 struct frame {
 	int hosts, lengths, encodings, authorizations;
-	int64_t length;           /* of the body; -1: chunked */
+	int64_t length; /* of the body; -1: chunked */
 	const char *host, *authorization, *content_type, *origin, *fetch_site, *key, *last_event;
-	const char *fault;        /* what is wrong, or NULL */
+	const char *fault; /* what is wrong, or NULL */
 	const char *where;
 	int status;
 	bool is_http_1_0;
@@ -136,11 +137,11 @@ const char *frame_get(const struct frame *frame, const char *name, size_t *ret_c
 /* --- connections and their deadlines (serve_conn.c) ----------------------------------------- */
 
 enum conn_state {
-	CONN_IDLE,    /* nothing of a request is there, as far as we know */
-	CONN_HEADER,  /* some of it is */
+	CONN_IDLE,   /* nothing of a request is there, as far as we know */
+	CONN_HEADER, /* some of it is */
 	CONN_BODY,
-	CONN_ASKING,  /* suspended */
-	CONN_ANSWER   /* being written */
+	CONN_ASKING, /* suspended */
+	CONN_ANSWER  /* being written */
 };
 
 struct conn {
@@ -150,7 +151,7 @@ struct conn {
 	atomic_int state;
 	atomic_llong deadline_ms; /* monotonic */
 	int64_t idle_until_ms;
-	uint64_t bytes_seen;      /* received when it became idle */
+	uint64_t bytes_seen;       /* received when it became idle */
 	struct exchange *exchange; /* guarded by serve->lock */
 };
 
@@ -171,7 +172,7 @@ struct exchange {
 	struct conn *conn;
 	struct MHD_Connection *mhd;
 	struct arena arena;
-	char *raw;                /* the request's target as it came */
+	char *raw; /* the request's target as it came */
 	const char *method;
 	struct target target;
 	struct frame frame;
@@ -179,30 +180,30 @@ struct exchange {
 	const char *ids[ROUTE_IDS];
 	struct principal who;
 	struct buf body;
-	json_t *json;             /* the body, when the route wants JSON */
-	bool is_framed;           /* the first callback has been */
-	bool is_refused;          /* answered already; the rest of the body is only swallowed */
+	json_t *json;    /* the body, when the route wants JSON */
+	bool is_framed;  /* the first callback has been */
+	bool is_refused; /* answered already; the rest of the body is only swallowed */
 	bool must_close;
 	int64_t began_ns;
 
 	atomic_int refs;
-	atomic_int phase;         /* enum exchange_phase */
-	atomic_flag claimed;      /* somebody is answering */
+	atomic_int phase;    /* enum exchange_phase */
+	atomic_flag claimed; /* somebody is answering */
 	void (*on_reply)(struct exchange *x, const json_t *reply, bool is_last);
-	int64_t wait_ms;          /* 0: it does not wait for a run's end */
-	char run_id[64];          /* that it waits for */
+	int64_t wait_ms; /* 0: it does not wait for a run's end */
+	char run_id[64]; /* that it waits for */
 	atomic_bool may_leave, has_left;
 
 	int status;
-	char *text;               /* the answer's body; malloc */
+	char *text; /* the answer's body; malloc */
 	size_t len;
 	const char *type;
 	char *location;
 	char *allow;
 	int retry_after;
 	bool is_replayed;
-	struct stream *stream;    /* instead of a body */
-	void *own;                /* of the handler; freed with the arena */
+	struct stream *stream; /* instead of a body */
+	void *own;             /* of the handler; freed with the arena */
 };
 
 /* Each gives the answer, unless somebody else did. */
@@ -210,8 +211,8 @@ void exchange_json(struct exchange *x, int status, const json_t *body);
 /* With a Location. */
 void exchange_json_at(struct exchange *x, int status, const json_t *body, char *location_taken);
 void exchange_text(struct exchange *x, int status, const char *type, char *text_taken, size_t len);
-void exchange_problem(struct exchange *x, int status, const char *code, const char *where, const char *text,
-                      const char *hint);
+void exchange_problem(struct exchange *x, int status, const char *code, const char *where,
+                      const char *text, const char *hint);
 void exchange_err(struct exchange *x, const struct err *err, const char *where);
 void exchange_error(struct exchange *x, const json_t *error); /* of an engine reply */
 /* Asks the engine; on_reply runs on any thread and answers.  request is taken. */
@@ -257,7 +258,7 @@ struct sign_request {
 	enum sign_scheme scheme;
 	const struct sign_secret *secrets;
 	size_t secret_count;
-	const char *header;       /* SIGN_SECRET: where it stands */
+	const char *header; /* SIGN_SECRET: where it stands */
 	const struct frame *frame;
 	struct str body;
 	int64_t now_s;
@@ -265,8 +266,8 @@ struct sign_request {
 
 int sign_scheme_find(const char *name); /* -1: none */
 /* What the configured text stands for; ERR_INPUT when it is no secret of this scheme. */
-int sign_secret_read(enum sign_scheme scheme, const char *text, struct sign_secret *ret, struct err *err)
-	ATTR_MUST_USE;
+int sign_secret_read(enum sign_scheme scheme, const char *text, struct sign_secret *ret,
+                     struct err *err) ATTR_MUST_USE;
 /* True: it was signed with one of the secrets, lately.  ret_id: the delivery's id, or "". */
 bool sign_check(const struct sign_request *request, char ret_id[LIMIT_CORRELATION_ID_BYTES + 1]);
 
@@ -276,9 +277,9 @@ struct source {
 	struct sign_secret secrets[SIGN_SECRETS];
 	size_t secret_count;
 	char *header;
-	char *correlation;        /* path in the body */
-	char *input;              /* path in the body; NULL: all of it */
-	int64_t rate, burst;      /* per second; 0: none */
+	char *correlation;   /* path in the body */
+	char *input;         /* path in the body; NULL: all of it */
+	int64_t rate, burst; /* per second; 0: none */
 	pthread_mutex_t lock;
 	double tokens;
 	int64_t filled_ms;
@@ -302,7 +303,7 @@ long stream_read(struct stream *stream, struct MHD_Connection *mhd, char *ret, s
 enum { METRIC_BUCKETS = 12 };
 
 struct route_figures {
-	atomic_ullong by_class[6];         /* answers 1xx .. 5xx; 0: none */
+	atomic_ullong by_class[6]; /* answers 1xx .. 5xx; 0: none */
 	atomic_ullong buckets[METRIC_BUCKETS + 1];
 	atomic_ullong sum_us;
 };
@@ -313,10 +314,11 @@ void handle_metrics(struct exchange *x);
 
 struct serve_config {
 	char *address, *health_address;
-	int64_t port, health_port;         /* health_port -1: none */
+	int64_t port, health_port; /* health_port -1: none */
 	int64_t threads, connections, per_address, body_bytes;
-	int64_t header_seconds, body_seconds, idle_seconds, wait_seconds, drain_seconds, heartbeat_seconds;
-	unsigned int anonymous;            /* roles of who brings no token */
+	int64_t header_seconds, body_seconds, idle_seconds, wait_seconds, drain_seconds,
+		heartbeat_seconds;
+	unsigned int anonymous; /* roles of who brings no token */
 	bool is_anonymous;
 };
 int serve_config_read(const json_t *table, struct serve_config *ret, struct err *err) ATTR_MUST_USE;
@@ -326,7 +328,7 @@ struct listener {
 	struct serve *serve;
 	struct MHD_Daemon *daemon;
 	int fd;
-	bool is_health;                    /* offers what anyone may, nothing else */
+	bool is_health; /* offers what anyone may, nothing else */
 	char *address;
 };
 
@@ -334,8 +336,8 @@ struct serve {
 	struct serve_options options;
 	struct serve_config config;
 	struct listener main, health;
-	struct map sources;                /* name -> struct source */
-	pthread_mutex_t lock;              /* conns, exchanges' places, draining */
+	struct map sources;   /* name -> struct source */
+	pthread_mutex_t lock; /* conns, exchanges' places, draining */
 	pthread_cond_t changed;
 	struct conn *conns;
 	size_t conn_count;
@@ -344,16 +346,16 @@ struct serve {
 	pthread_t sweeper;
 	bool has_sweeper, is_stopping;
 	atomic_bool is_draining;
-	atomic_llong under_way;            /* exchanges that are not answered yet */
-	atomic_llong engine_owes;          /* replies */
-	struct route_figures *figures;     /* per route, and one for what met none */
+	atomic_llong under_way;        /* exchanges that are not answered yet */
+	atomic_llong engine_owes;      /* replies */
+	struct route_figures *figures; /* per route, and one for what met none */
 	atomic_ullong denied, framing_faults, timeouts;
 };
 
-int64_t serve_ms(const struct serve *serve);  /* monotonic */
+int64_t serve_ms(const struct serve *serve); /* monotonic */
 void serve_log(struct serve *serve, const char *level, const char *event, json_t *fields_taken);
-int http_start(struct listener *listener, const char *address, int64_t port, struct err *err)
-	ATTR_MUST_USE;
+int http_start(struct listener *listener, const char *address, int64_t port,
+               struct err *err) ATTR_MUST_USE;
 void http_quiesce(struct listener *listener);
 void http_stop(struct listener *listener);
 

@@ -21,7 +21,8 @@ void metrics_count(struct exchange *x)
 		bucket++;
 	atomic_fetch_add_explicit(&figures->by_class[x->status / 100 % 6], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&figures->buckets[bucket], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&figures->sum_us, (unsigned long long)took_us, memory_order_relaxed);
+	atomic_fetch_add_explicit(&figures->sum_us, (unsigned long long)took_us,
+	                          memory_order_relaxed);
 }
 
 static void put_family(struct buf *out, const char *name, const char *type, const char *help)
@@ -41,13 +42,16 @@ static const char *path_of(size_t i)
 
 static void put_requests(const struct serve *serve, struct buf *out)
 {
-	put_family(out, "gangway_http_requests_total", "counter", "Requests by route and class of answer.");
+	put_family(out, "gangway_http_requests_total", "counter",
+	           "Requests by route and class of answer.");
 	for (size_t i = 0; i <= serve_route_count; i++)
-		for (int class = 0; class < 6; class++) {
+		for (int class = 0; class < 6; class ++) {
 			unsigned long long count = atomic_load(&serve->figures[i].by_class[class]);
 			if (count > 0)
-				buf_printf(out, "gangway_http_requests_total{method=\"%s\",path=\"%s\",class=\"%dxx\"} %llu\n",
-				           method_of(i), path_of(i), class, count);
+				buf_printf(
+					out,
+					"gangway_http_requests_total{method=\"%s\",path=\"%s\",class=\"%dxx\"} %llu\n",
+					method_of(i), path_of(i), class, count);
 		}
 }
 
@@ -59,7 +63,8 @@ static void put_durations(const struct serve *serve, struct buf *out)
 		const struct route_figures *figures = &serve->figures[i];
 		unsigned long long count = 0;
 		char labels[160];
-		snprintf(labels, sizeof(labels), "method=\"%s\",path=\"%s\"", method_of(i), path_of(i));
+		snprintf(labels, sizeof(labels), "method=\"%s\",path=\"%s\"", method_of(i),
+		         path_of(i));
 		for (size_t b = 0; b <= METRIC_BUCKETS; b++)
 			count += atomic_load(&figures->buckets[b]);
 		if (count == 0)
@@ -70,9 +75,10 @@ static void put_durations(const struct serve *serve, struct buf *out)
 			buf_printf(out, "%s_bucket{%s,le=\"%g\"} %llu\n", name, labels, bounds[b],
 			           below < count ? below : count);
 		}
-		buf_printf(out, "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %.6f\n%s_count{%s} %llu\n", name,
-		           labels, count, name, labels, (double)atomic_load(&figures->sum_us) / 1e6, name,
-		           labels, count);
+		buf_printf(out,
+		           "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %.6f\n%s_count{%s} %llu\n",
+		           name, labels, count, name, labels,
+		           (double)atomic_load(&figures->sum_us) / 1e6, name, labels, count);
 	}
 }
 
@@ -87,14 +93,18 @@ static void put_sources(struct serve *serve, struct buf *out)
 {
 	struct map_entry *entry;
 	size_t i = 0;
-	put_family(out, "gangway_webhook_deliveries_total", "counter", "Deliveries by source and outcome.");
+	put_family(out, "gangway_webhook_deliveries_total", "counter",
+	           "Deliveries by source and outcome.");
 	while ((entry = map_each(&serve->sources, &i))) {
 		struct source *source = entry->value;
-		buf_printf(out, "gangway_webhook_deliveries_total{source=\"%s\",outcome=\"accepted\"} %llu\n"
-		                "gangway_webhook_deliveries_total{source=\"%s\",outcome=\"refused\"} %llu\n"
-		                "gangway_webhook_deliveries_total{source=\"%s\",outcome=\"throttled\"} %llu\n",
-		           source->name, atomic_load(&source->accepted), source->name,
-		           atomic_load(&source->refused), source->name, atomic_load(&source->throttled));
+		buf_printf(
+			out,
+			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"accepted\"} %llu\n"
+			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"refused\"} %llu\n"
+			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"throttled\"} %llu\n",
+			source->name, atomic_load(&source->accepted), source->name,
+			atomic_load(&source->refused), source->name,
+			atomic_load(&source->throttled));
 	}
 }
 
@@ -106,7 +116,8 @@ static void put_engine(const json_t *figures, struct buf *out)
 	json_object_foreach((json_t *)(uintptr_t)figures, name, figure) {
 		char full[96];
 		snprintf(full, sizeof(full), "gangway_%s", name);
-		put_family(out, full, str_ends(name, "_total") ? "counter" : "gauge", "Of the engine.");
+		put_family(out, full, str_ends(name, "_total") ? "counter" : "gauge",
+		           "Of the engine.");
 		if (json_is_real(figure))
 			buf_printf(out, "%s %.6f\n", full, json_real_value(figure));
 		else
@@ -123,12 +134,12 @@ static void figures_replied(struct exchange *x, const json_t *reply, bool is_las
 	buf_init(&out, (size_t)16 << 20);
 	put_requests(serve, &out);
 	put_durations(serve, &out);
-	put_number(&out, "gangway_http_denied_total", "counter", "Requests without the right to ask.",
-	           atomic_load(&serve->denied));
-	put_number(&out, "gangway_http_framing_faults_total", "counter", "Requests of doubtful framing.",
-	           atomic_load(&serve->framing_faults));
-	put_number(&out, "gangway_http_timeouts_total", "counter", "Connections closed at a deadline.",
-	           atomic_load(&serve->timeouts));
+	put_number(&out, "gangway_http_denied_total", "counter",
+	           "Requests without the right to ask.", atomic_load(&serve->denied));
+	put_number(&out, "gangway_http_framing_faults_total", "counter",
+	           "Requests of doubtful framing.", atomic_load(&serve->framing_faults));
+	put_number(&out, "gangway_http_timeouts_total", "counter",
+	           "Connections closed at a deadline.", atomic_load(&serve->timeouts));
 	pthread_mutex_lock(&serve->lock);
 	size_t conns = serve->conn_count, streams = atomic_load(&serve->stream_count);
 	pthread_mutex_unlock(&serve->lock);

@@ -9,8 +9,8 @@ static json_t *reference(const char *to)
 
 static json_t *parameter(const char *name, const char *in, bool is_required)
 {
-	return json_pack("{s:s,s:s,s:b,s:{s:s}}", "name", name, "in", in, "required", (int)is_required, "schema",
-	                 "type", "string");
+	return json_pack("{s:s,s:s,s:b,s:{s:s}}", "name", name, "in", in, "required",
+	                 (int)is_required, "schema", "type", "string");
 }
 
 static json_t *parameters(const struct route *route)
@@ -53,8 +53,9 @@ static void put_body(const struct route *route, json_t *operation)
 	const struct field *first = &route->fields[0];
 	json_t *schema = route->is_raw ? json_pack("{s:s}", "type", "object") : body_schema(route);
 	json_put(operation, "requestBody",
-	         json_pack("{s:b,s:{s:{s:o}}}", "required", (int)(first->name && first->is_required), "content",
-	                   "application/json", "schema", schema));
+	         json_pack("{s:b,s:{s:{s:o}}}", "required",
+	                   (int)(first->name && first->is_required), "content", "application/json",
+	                   "schema", schema));
 }
 
 /* What a route may answer besides its success. */
@@ -74,7 +75,8 @@ static void put_responses(const struct route *route, json_t *operation)
 		snprintf(status, sizeof(status), "%d", all[i]);
 		json_put(responses, status, reference("#/components/responses/problem"));
 	}
-	for (size_t i = 0; i < sizeof(admitted) / sizeof(*admitted) && route->permission != MAY_ANYONE; i++) {
+	for (size_t i = 0;
+	     i < sizeof(admitted) / sizeof(*admitted) && route->permission != MAY_ANYONE; i++) {
 		snprintf(status, sizeof(status), "%d", admitted[i]);
 		json_put(responses, status, reference("#/components/responses/problem"));
 	}
@@ -92,14 +94,15 @@ static void put_responses(const struct route *route, json_t *operation)
 
 static json_t *operation(const struct route *route)
 {
-	json_t *ret = json_pack("{s:s,s:o,s:s}", "summary", route->summary, "parameters", parameters(route),
-	                        "x-permission", permission_name(route->permission));
+	json_t *ret = json_pack("{s:s,s:o,s:s}", "summary", route->summary, "parameters",
+	                        parameters(route), "x-permission",
+	                        permission_name(route->permission));
 	put_body(route, ret);
 	put_responses(route, ret);
 	json_put(ret, "security",
-	         route->permission == MAY_ANYONE || route->permission == MAY_SIGNED ?
-	                 json_array() :
-	                 json_pack("[{s:[]}]", "token"));
+	         route->permission == MAY_ANYONE || route->permission == MAY_SIGNED
+	                 ? json_array()
+	                 : json_pack("[{s:[]}]", "token"));
 	return ret;
 }
 
@@ -133,9 +136,9 @@ void handle_openapi(struct exchange *x)
 		}
 		json_put(path, method, operation(route));
 	}
-	json_t *document = json_pack("{s:s,s:{s:s,s:s},s:o,s:o}", "openapi", "3.1.0", "info", "title", "Gangway",
-	                             "version", x->serve->options.version, "paths", paths, "components",
-	                             components());
+	json_t *document = json_pack("{s:s,s:{s:s,s:s},s:o,s:o}", "openapi", "3.1.0", "info",
+	                             "title", "Gangway", "version", x->serve->options.version,
+	                             "paths", paths, "components", components());
 	exchange_json(x, 200, document);
 	json_decref(document);
 }

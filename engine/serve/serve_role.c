@@ -14,21 +14,21 @@ enum { NO, YES, GRANT };
 
 /*                               viewer operator approver analyst engineer admin */
 static const unsigned char matrix[MAY_COUNT][ROLE_COUNT] = {
-	[MAY_ANYONE] =   { YES,   YES,     YES,     YES,    YES,     YES },
-	[MAY_SIGNED] =   { NO,    NO,      NO,      NO,     NO,      NO },
-	[MAY_READ] =     { YES,   YES,     YES,     YES,    YES,     YES },
-	[MAY_DATA] =     { NO,    GRANT,   NO,      GRANT,  NO,      GRANT },
-	[MAY_RUN] =      { NO,    YES,     NO,      NO,     NO,      NO },
-	[MAY_APPROVE] =  { NO,    NO,      YES,     NO,     NO,      NO },
-	[MAY_COMPLETE] = { NO,    YES,     YES,     NO,     NO,      NO },
-	[MAY_AUDIT] =    { NO,    YES,     NO,      NO,     NO,      YES },
-	[MAY_TOKENS] =   { NO,    NO,      NO,      NO,     NO,      YES },
+	[MAY_ANYONE] = { YES, YES, YES, YES, YES, YES },
+	[MAY_SIGNED] = { NO, NO, NO, NO, NO, NO },
+	[MAY_READ] = { YES, YES, YES, YES, YES, YES },
+	[MAY_DATA] = { NO, GRANT, NO, GRANT, NO, GRANT },
+	[MAY_RUN] = { NO, YES, NO, NO, NO, NO },
+	[MAY_APPROVE] = { NO, NO, YES, NO, NO, NO },
+	[MAY_COMPLETE] = { NO, YES, YES, NO, NO, NO },
+	[MAY_AUDIT] = { NO, YES, NO, NO, NO, YES },
+	[MAY_TOKENS] = { NO, NO, NO, NO, NO, YES },
 };
 
 static const char *const permissions[MAY_COUNT] = {
-	[MAY_ANYONE] = "anyone",   [MAY_SIGNED] = "signature", [MAY_READ] = "read",
-	[MAY_DATA] = "read data",  [MAY_RUN] = "run",          [MAY_APPROVE] = "approve",
-	[MAY_COMPLETE] = "complete", [MAY_AUDIT] = "audit",    [MAY_TOKENS] = "tokens",
+	[MAY_ANYONE] = "anyone",     [MAY_SIGNED] = "signature", [MAY_READ] = "read",
+	[MAY_DATA] = "read data",    [MAY_RUN] = "run",          [MAY_APPROVE] = "approve",
+	[MAY_COMPLETE] = "complete", [MAY_AUDIT] = "audit",      [MAY_TOKENS] = "tokens",
 };
 
 int role_find(const char *name)

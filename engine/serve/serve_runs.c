@@ -22,14 +22,16 @@ static json_t *about(const struct exchange *x, const char *op, const char *membe
 }
 
 /* A whole number within bounds; the fallback when it is not given; -1 when a problem was answered. */
-static int64_t number_param(struct exchange *x, const char *name, int64_t min, int64_t max, int64_t fallback)
+static int64_t number_param(struct exchange *x, const char *name, int64_t min, int64_t max,
+                            int64_t fallback)
 {
 	const char *text = target_param(&x->target, name);
 	char where[64], hint[80];
 	if (!text)
 		return fallback;
 	size_t digits = strspn(text, "0123456789");
-	int64_t value = digits > 0 && digits < 19 && text[digits] == '\0' ? strtoll(text, NULL, 10) : -1;
+	int64_t value = digits > 0 && digits < 19 && text[digits] == '\0' ? strtoll(text, NULL, 10)
+	                                                                  : -1;
 	if (value >= min && value <= max)
 		return value;
 	snprintf(where, sizeof(where), "query %s", name);
@@ -68,7 +70,8 @@ static void start_replied(struct exchange *x, const json_t *reply, bool is_last)
 	if (!is_last)
 		return;
 	bool is_done = x->wait_ms > 0 ? is_resting(run) : x->is_replayed;
-	exchange_json_at(x, is_done ? 200 : 202, run, mem_format("/v1/runs/%s", json_str(run, "id", "")));
+	exchange_json_at(x, is_done ? 200 : 202, run,
+	                 mem_format("/v1/runs/%s", json_str(run, "id", "")));
 }
 
 static void first_reply(struct exchange *x, const json_t *reply, bool is_last)
@@ -77,6 +80,9 @@ static void first_reply(struct exchange *x, const json_t *reply, bool is_last)
 	if (!is_last && !*x->run_id) {
 		snprintf(x->run_id, sizeof(x->run_id), "%s", id);
 		atomic_store(&x->may_leave, true);
+		if (x->wait_ms > 0 && atomic_load(&x->serve->is_draining))
+			exchange_expire(
+				x); /* who hurries those that wait may have passed already */
 	}
 	start_replied(x, reply, is_last);
 }
@@ -112,7 +118,8 @@ static bool time_param(struct exchange *x, json_t *request, const char *name, co
 		return true;
 	}
 	snprintf(where, sizeof(where), "query %s", name);
-	exchange_problem(x, 400, "http.query", where, "this is no date or time", "2026-11-21 or RFC 3339");
+	exchange_problem(x, 400, "http.query", where, "this is no date or time",
+	                 "2026-11-21 or RFC 3339");
 	return false;
 }
 
@@ -121,7 +128,8 @@ static void where_params(const struct exchange *x, json_t *request)
 	json_t *where = json_object();
 	for (size_t i = 0; i < x->target.params; i++)
 		if (str_begins(x->target.names[i], "where."))
-			json_put_str(where, x->target.names[i] + strlen("where."), x->target.values[i]);
+			json_put_str(where, x->target.names[i] + strlen("where."),
+			             x->target.values[i]);
 	json_put(request, "where", where);
 }
 
@@ -170,7 +178,7 @@ void handle_run_show(struct exchange *x)
 
 struct slice {
 	int64_t limit;
-	const char *name;         /* of an artifact; NULL: all */
+	const char *name; /* of an artifact; NULL: all */
 };
 
 static void journal_replied(struct exchange *x, const json_t *reply, bool is_last)
@@ -189,7 +197,9 @@ static void journal_replied(struct exchange *x, const json_t *reply, bool is_las
 		json_push(some, json_incref(json_array_get(records, i)));
 	json_t *body = json_pack("{s:o}", "records", some);
 	if (count > (size_t)slice->limit)
-		json_put(body, "next", json_incref(json_at(json_array_get(records, (size_t)slice->limit), "seq")));
+		json_put(
+			body, "next",
+			json_incref(json_at(json_array_get(records, (size_t)slice->limit), "seq")));
 	exchange_json(x, 200, body);
 	json_decref(body);
 }
@@ -210,9 +220,10 @@ void handle_run_journal(struct exchange *x)
 
 static const char *type_of(const char *name)
 {
-	return str_ends(name, ".json") ? "application/json" :
-	       str_ends(name, ".md")   ? "text/markdown; charset=utf-8" :
-	                                 "text/plain; charset=utf-8"; /* never markup of ours (row 56) */
+	return str_ends(name, ".json") ? "application/json"
+	       : str_ends(name, ".md")
+	               ? "text/markdown; charset=utf-8"
+	               : "text/plain; charset=utf-8"; /* never markup of ours (row 56) */
 }
 
 /* Artifacts are told from the journal: what is on record is what was made. */
@@ -233,7 +244,9 @@ static void artifacts_replied(struct exchange *x, const json_t *reply, bool is_l
 		for (size_t j = 0; j < json_array_size(made); j++) {
 			const json_t *one = json_array_get(made, j);
 			const char *name = json_str(one, "name", "");
-			json_put(names, name, json_integer((json_int_t)json_string_length(json_at(one, "text"))));
+			json_put(
+				names, name,
+				json_integer((json_int_t)json_string_length(json_at(one, "text"))));
 			if (slice->name && strcmp(name, slice->name) == 0)
 				found = json_at(one, "text");
 		}
@@ -249,9 +262,11 @@ static void artifacts_replied(struct exchange *x, const json_t *reply, bool is_l
 		json_decref(body);
 	} else if (found) {
 		size_t len = json_string_length(found);
-		exchange_text(x, 200, type_of(slice->name), mem_dup(json_string_value(found), len), len);
+		exchange_text(x, 200, type_of(slice->name), mem_dup(json_string_value(found), len),
+		              len);
 	} else {
-		exchange_problem(x, 404, "artifact.absent", "path", "the run has no artifact of this name", NULL);
+		exchange_problem(x, 404, "artifact.absent", "path",
+		                 "the run has no artifact of this name", NULL);
 	}
 	json_decref(names);
 }

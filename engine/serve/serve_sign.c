@@ -30,7 +30,8 @@ int sign_scheme_find(const char *name)
 
 static int base64_value(char c)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *at = c ? strchr(alphabet, c) : NULL;
 	return at ? (int)(at - alphabet) : -1;
 }
@@ -58,15 +59,16 @@ static bool decode_base64(const char *text, struct sign_secret *ret)
 	return true;
 }
 
-int sign_secret_read(enum sign_scheme scheme, const char *text, struct sign_secret *ret, struct err *err)
+int sign_secret_read(enum sign_scheme scheme, const char *text, struct sign_secret *ret,
+                     struct err *err)
 {
 	if (*text == '\0')
 		return err_set_id(err, ERR_INPUT, "webhook.secret", "the secret is empty");
 	if (scheme != SIGN_STANDARD) {
 		/* As it stands: also Stripe's, whose whsec_ is part of the key. */
 		if (strlen(text) < SECRET_MIN_BYTES)
-			return err_set_id(err, ERR_INPUT, "webhook.secret", "the secret is shorter than %d bytes",
-			                  SECRET_MIN_BYTES);
+			return err_set_id(err, ERR_INPUT, "webhook.secret",
+			                  "the secret is shorter than %d bytes", SECRET_MIN_BYTES);
 		ret->bytes = mem_dup_str(text);
 		ret->len = strlen(text);
 		return 0;
@@ -80,7 +82,8 @@ int sign_secret_read(enum sign_scheme scheme, const char *text, struct sign_secr
 	explicit_bzero(ret->bytes, ret->len);
 	free(ret->bytes);
 	ret->bytes = NULL;
-	return err_set_id(err, ERR_INPUT, "webhook.secret", "a Standard Webhooks secret has 24 to 64 bytes");
+	return err_set_id(err, ERR_INPUT, "webhook.secret",
+	                  "a Standard Webhooks secret has 24 to 64 bytes");
 }
 
 /* --- digests ------------------------------------------------------------------------------------- */
@@ -101,7 +104,8 @@ static void digest_of(const struct sign_secret *secret, const char *head, struct
 }
 
 /* The digest as this scheme writes it. */
-static void write_digest(enum sign_scheme scheme, const unsigned char digest[SHA256_BYTES], char ret[128])
+static void write_digest(enum sign_scheme scheme, const unsigned char digest[SHA256_BYTES],
+                         char ret[128])
 {
 	if (scheme != SIGN_STANDARD && scheme != SIGN_DOCUSIGN) {
 		crypto_hex(digest, SHA256_BYTES, ret);
@@ -146,22 +150,26 @@ static const char *header(const struct sign_request *request, const char *name)
 
 static bool copy_id(const char *id, char ret[LIMIT_CORRELATION_ID_BYTES + 1])
 {
-	if (!id || !*id || strlen(id) > LIMIT_CORRELATION_ID_BYTES)
+	size_t len = id ? strlen(id) : 0;
+	if (len == 0 || len > LIMIT_CORRELATION_ID_BYTES)
 		return false;
-	snprintf(ret, LIMIT_CORRELATION_ID_BYTES + 1, "%s", id);
+	memcpy(ret, id, len + 1);
 	return true;
 }
 
-static bool check_standard(const struct sign_request *request, char ret_id[LIMIT_CORRELATION_ID_BYTES + 1])
+static bool check_standard(const struct sign_request *request,
+                           char ret_id[LIMIT_CORRELATION_ID_BYTES + 1])
 {
 	const char *id = header(request, "webhook-id"), *at = header(request, "webhook-timestamp");
 	const char *list = header(request, "webhook-signature");
 	char head[SIGNED_HEAD_BYTES];
-	if (!id || !at || !list || strchr(id, '.') || !is_lately(request, at) || !copy_id(id, ret_id))
+	if (!id || !at || !list || strchr(id, '.') || !is_lately(request, at) ||
+	    !copy_id(id, ret_id))
 		return false;
-	snprintf(head, sizeof(head), "%s.%s.", id, at);
+	snprintf(head, sizeof(head), "%.200s.%.12s.", id, at);
 	int tried = 0;
-	for (size_t len; *list && tried < SIGN_TRIED_MAX; list += len + (list[len] == ' '), tried++) {
+	for (size_t len; *list && tried < SIGN_TRIED_MAX;
+	     list += len + (list[len] == ' '), tried++) {
 		len = strcspn(list, " ");
 		if (len > 3 && strncmp(list, "v1,", 3) == 0 &&
 		    matches(request, head, (struct str){ list + 3, len - 3 }))
@@ -179,7 +187,7 @@ static bool check_stripe(const struct sign_request *request)
 	for (size_t len; list && *list; list += len + (list[len] == ',')) {
 		len = strcspn(list, ",");
 		if (len > 2 && strncmp(list, "t=", 2) == 0 && len - 2 < sizeof(at) && !*at)
-			snprintf(at, sizeof(at), "%.*s", (int)len - 2, list + 2);
+			memcpy(at, list + 2, len - 2); /* the rest is zero already */
 		else if (len > 3 && strncmp(list, "v1=", 3) == 0 && count < SIGN_TRIED_MAX)
 			tried[count++] = (struct str){ list + 3, len - 3 };
 	}
@@ -201,7 +209,8 @@ static bool check_prefixed(const struct sign_request *request, const char *name,
 	return matches(request, head, str_of(given + strlen(prefix)));
 }
 
-static bool check_github(const struct sign_request *request, char ret_id[LIMIT_CORRELATION_ID_BYTES + 1])
+static bool check_github(const struct sign_request *request,
+                         char ret_id[LIMIT_CORRELATION_ID_BYTES + 1])
 {
 	(void)copy_id(header(request, "X-GitHub-Delivery"), ret_id);
 	return check_prefixed(request, "X-Hub-Signature-256", "sha256=", "");
@@ -213,7 +222,7 @@ static bool check_slack(const struct sign_request *request)
 	char head[32];
 	if (!is_lately(request, at))
 		return false;
-	snprintf(head, sizeof(head), "v0:%s:", at);
+	snprintf(head, sizeof(head), "v0:%.12s:", at);
 	return check_prefixed(request, "X-Slack-Signature", "v0=", head);
 }
 
@@ -221,9 +230,9 @@ static bool check_slack(const struct sign_request *request)
 static bool check_docusign(const struct sign_request *request)
 {
 	bool is_good = false;
-	for (int i = 1; i <= SIGN_TRIED_MAX; i++) {
-		char name[32];
-		snprintf(name, sizeof(name), "X-DocuSign-Signature-%d", i);
+	for (unsigned int i = 1; i <= SIGN_TRIED_MAX; i++) {
+		char name[40];
+		snprintf(name, sizeof(name), "X-DocuSign-Signature-%u", i);
 		const char *given = header(request, name);
 		if (given)
 			is_good = matches(request, "", str_of(given)) || is_good;
@@ -236,8 +245,8 @@ static bool check_secret(const struct sign_request *request)
 	const char *given = header(request, request->header);
 	bool is_good = false;
 	for (size_t i = 0; given && i < request->secret_count; i++)
-		is_good = crypto_equal(str_of(given),
-		                       (struct str){ request->secrets[i].bytes, request->secrets[i].len }) ||
+		is_good = crypto_equal(str_of(given), (struct str){ request->secrets[i].bytes,
+		                                                    request->secrets[i].len }) ||
 		          is_good;
 	return is_good;
 }

@@ -20,9 +20,9 @@ struct stream {
 	struct exchange *exchange; /* NULL once its connection is gone */
 	char run_id[64];
 	atomic_int refs;
-	pthread_mutex_t lock;     /* what follows */
-	struct buf out;           /* not sent yet */
-	int64_t last_seq;         /* the last that is in out, or was sent */
+	pthread_mutex_t lock; /* what follows */
+	struct buf out;       /* not sent yet */
+	int64_t last_seq;     /* the last that is in out, or was sent */
 	int64_t beat_ms;
 	bool is_asking, is_dirty; /* dirty: look again when the answer is there */
 	bool is_suspended, is_over, is_gone;
@@ -106,8 +106,8 @@ static void look(struct stream *stream)
 	pthread_mutex_unlock(&stream->lock);
 	if (!may_ask)
 		return;
-	json_t *request = json_pack("{s:s,s:s,s:I}", "op", "run.events", "run", stream->run_id, "from",
-	                            (json_int_t)from);
+	json_t *request = json_pack("{s:s,s:s,s:I}", "op", "run.events", "run", stream->run_id,
+	                            "from", (json_int_t)from);
 	atomic_fetch_add(&stream->refs, 1);
 	atomic_fetch_add(&stream->serve->engine_owes, 1);
 	engine_request(stream->serve->options.engine, request, journal_read, stream);
@@ -248,8 +248,8 @@ static void run_found(struct exchange *x, const json_t *reply, bool is_last)
 	if (error) {
 		exchange_error(x, error);
 	} else if (text && (digits == 0 || digits > 15 || text[digits] != '\0')) {
-		exchange_problem(x, 400, "stream.last_event", "header Last-Event-ID", "this is no number of a record",
-		                 NULL);
+		exchange_problem(x, 400, "stream.last_event", "header Last-Event-ID",
+		                 "this is no number of a record", NULL);
 	} else if (exchange_claim(x)) {
 		open_stream(x, text ? strtoll(text, NULL, 10) : 0);
 		x->status = 200;

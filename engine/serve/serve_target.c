@@ -21,7 +21,8 @@ static int hex_of(char c)
 }
 
 /* Decodes len bytes; is_query makes '+' a space. */
-static char *decode(const char *raw, size_t len, bool is_query, struct arena *arena, struct err *err)
+static char *decode(const char *raw, size_t len, bool is_query, struct arena *arena,
+                    struct err *err)
 {
 	char *ret = arena_alloc(arena, len + 1);
 	size_t out = 0;
@@ -53,7 +54,8 @@ static char *decode(const char *raw, size_t len, bool is_query, struct arena *ar
 	return ret;
 }
 
-static int read_path(const char *raw, size_t len, struct arena *arena, struct target *ret, struct err *err)
+static int read_path(const char *raw, size_t len, struct arena *arena, struct target *ret,
+                     struct err *err)
 {
 	if (len == 0 || raw[0] != '/')
 		return refuse(err, "the target must begin with a slash");
@@ -65,7 +67,8 @@ static int read_path(const char *raw, size_t len, struct arena *arena, struct ta
 			return err->code;
 		if (*segment == '\0')
 			return refuse(err, "the path holds an empty segment");
-		if (strcmp(segment, ".") == 0 || strcmp(segment, "..") == 0 || strpbrk(segment, "/\\"))
+		if (strcmp(segment, ".") == 0 || strcmp(segment, "..") == 0 ||
+		    strpbrk(segment, "/\\"))
 			return refuse(err, "the path holds a dot segment, or an encoded slash");
 		if (ret->count == TARGET_SEGMENTS)
 			return refuse(err, "the path has too many segments");
@@ -75,7 +78,8 @@ static int read_path(const char *raw, size_t len, struct arena *arena, struct ta
 	return ret->count > 0 ? 0 : refuse(err, "the path is empty");
 }
 
-static int read_param(const char *raw, size_t len, struct arena *arena, struct target *ret, struct err *err)
+static int read_param(const char *raw, size_t len, struct arena *arena, struct target *ret,
+                      struct err *err)
 {
 	if (len == 0)
 		return 0;
@@ -84,9 +88,9 @@ static int read_param(const char *raw, size_t len, struct arena *arena, struct t
 	const char *equals = memchr(raw, '=', len);
 	size_t name_len = equals ? (size_t)(equals - raw) : len;
 	char *name = decode(raw, name_len, true, arena, err);
-	char *value = !name   ? NULL :
-	              !equals ? arena_dup_str(arena, "") :
-	                        decode(equals + 1, len - name_len - 1, true, arena, err);
+	char *value = !name     ? NULL
+	              : !equals ? arena_dup_str(arena, "")
+	                        : decode(equals + 1, len - name_len - 1, true, arena, err);
 	if (!value)
 		return err->code;
 	if (target_param(ret, name))
@@ -101,7 +105,8 @@ int target_read(const char *raw, struct arena *arena, struct target *ret, struct
 	*ret = (struct target){ 0 };
 	for (const char *c = raw; *c; c++)
 		if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '#')
-			return refuse(err, "the target holds a control character, a space or a fragment");
+			return refuse(
+				err, "the target holds a control character, a space or a fragment");
 	size_t len = strcspn(raw, "?");
 	if (read_path(raw, len, arena, ret, err) < 0)
 		return err->code;

@@ -14,8 +14,8 @@
 #include "base/crypto.h"
 #include "serve/serve_int.h"
 
-static const char *const known[] = { "graph",  "scheme", "secrets",    "secret", "header",
-	                             "input",  "rate_per_s", "burst", "correlation_id" };
+static const char *const known[] = { "graph", "scheme",     "secrets", "secret",        "header",
+	                             "input", "rate_per_s", "burst",   "correlation_id" };
 
 /* --- configuration ------------------------------------------------------------------------------ */
 
@@ -37,15 +37,16 @@ static int check_keys(const char *name, const json_t *table, struct err *err)
 			i++;
 		if (i < count)
 			continue;
-		err_set_id(err, ERR_INPUT, "config.unknown_key", "serve.webhooks.%s: there is no setting '%.60s'",
-		           name, key);
+		err_set_id(err, ERR_INPUT, "config.unknown_key",
+		           "serve.webhooks.%s: there is no setting '%.60s'", name, key);
 		const char *nearest = str_nearest(key, known, count);
 		return nearest ? err_hint(err, "did you mean '%s'?", nearest) : err->code;
 	}
 	return 0;
 }
 
-static int take_secret(struct serve *serve, struct source *source, const json_t *value, struct err *err)
+static int take_secret(struct serve *serve, struct source *source, const json_t *value,
+                       struct err *err)
 {
 	const char *reference = json_string_value(value);
 	char *text;
@@ -57,7 +58,8 @@ static int take_secret(struct serve *serve, struct source *source, const json_t 
 		return refuse(err, source->name, "there are more than 8 secrets");
 	if (serve->options.secret_read(reference, &text, err) < 0)
 		return err_wrap(err, "serve.webhooks.%s", source->name);
-	int status = sign_secret_read(source->scheme, text, &source->secrets[source->secret_count], err);
+	int status = sign_secret_read(source->scheme, text, &source->secrets[source->secret_count],
+	                              err);
 	serve->options.secret_free(text);
 	if (status < 0)
 		return err_wrap(err, "serve.webhooks.%s: %s", source->name, reference);
@@ -65,7 +67,8 @@ static int take_secret(struct serve *serve, struct source *source, const json_t 
 	return 0;
 }
 
-static int take_secrets(struct serve *serve, struct source *source, const json_t *table, struct err *err)
+static int take_secrets(struct serve *serve, struct source *source, const json_t *table,
+                        struct err *err)
 {
 	const json_t *list = json_at(table, "secrets"), *one = json_at(table, "secret");
 	for (size_t i = 0; i < json_array_size(list); i++)
@@ -76,10 +79,12 @@ static int take_secrets(struct serve *serve, struct source *source, const json_t
 	if (source->secret_count > 0)
 		return 0;
 	refuse(err, source->name, "there is no secret");
-	return err_hint(err, "secret = \"env:NAME\", or secrets = {...} while one is being changed");
+	return err_hint(err,
+	                "secret = \"env:NAME\", or secrets = {...} while one is being changed");
 }
 
-static int take_source(struct serve *serve, struct source *source, const json_t *table, struct err *err)
+static int take_source(struct serve *serve, struct source *source, const json_t *table,
+                       struct err *err)
 {
 	if (check_keys(source->name, table, err) < 0)
 		return err->code;
@@ -106,14 +111,16 @@ int sources_read(struct serve *serve, const json_t *table, struct err *err)
 	const char *name;
 	json_t *row;
 	if (table && !json_is_object(table) && json_array_size(table) > 0)
-		return err_set_id(err, ERR_INPUT, "config.type", "serve.webhooks must be a table by name");
+		return err_set_id(err, ERR_INPUT, "config.type",
+		                  "serve.webhooks must be a table by name");
 	json_object_foreach((json_t *)(uintptr_t)table, name, row) {
 		struct source *source = mem_alloc(sizeof(*source));
 		source->name = mem_dup_str(name);
 		pthread_mutex_init(&source->lock, NULL);
 		source->filled_ms = serve_ms(serve);
 		map_set(&serve->sources, name, source);
-		if (strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
+		if (strspn(name,
+		           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
 		    strlen(name))
 			return refuse(err, name, "its name may hold letters, digits, _ and -");
 		if (take_source(serve, source, row, err) < 0)
@@ -179,17 +186,18 @@ static void delivery_replied(struct exchange *x, const json_t *reply, bool is_la
 	if (error) {
 		if (json_int(error, "code", 0) == ERR_CONFLICT)
 			serve_log(x->serve, "warning", "webhook.conflict",
-			          json_pack("{s:s,s:s}", "source", delivery->source->name, "delivery",
-			                    delivery->id));
+			          json_pack("{s:s,s:s}", "source", delivery->source->name,
+			                    "delivery", delivery->id));
 		exchange_error(x, error);
 		return;
 	}
 	bool is_new = json_truth(reply, "is_new", false);
 	atomic_fetch_add(&delivery->source->accepted, 1);
 	json_t *body = json_pack("{s:O,s:O,s:O,s:b}", "run", json_at(run, "id"), "correlation_id",
-	                         json_at(run, "correlation_id"), "status", json_at(run, "status"), "is_new",
-	                         (int)is_new);
-	exchange_json_at(x, is_new ? 202 : 200, body, mem_format("/v1/runs/%s", json_str(run, "id", "")));
+	                         json_at(run, "correlation_id"), "status", json_at(run, "status"),
+	                         "is_new", (int)is_new);
+	exchange_json_at(x, is_new ? 202 : 200, body,
+	                 mem_format("/v1/runs/%s", json_str(run, "id", "")));
 	json_decref(body);
 }
 
@@ -197,7 +205,8 @@ static void start_delivery(struct exchange *x)
 {
 	const struct delivery *delivery = x->own;
 	const struct source *source = delivery->source;
-	json_t *input = source->input ? json_incref(json_path(x->json, source->input)) : json_copy(x->json);
+	json_t *input = source->input ? json_incref(json_path(x->json, source->input))
+	                              : json_copy(x->json);
 	if (!source->input) /* the run's name is no part of what it is given */
 		json_object_del(input, source->correlation);
 	json_t *request = json_pack("{s:s,s:s,s:s,s:o}", "op", "run.start", "graph", source->graph,
@@ -240,14 +249,15 @@ static bool name_delivery(struct exchange *x, struct delivery *delivery)
 	const char *text = json_string_value(named);
 	if (named && (!text || !is_plain_id(text))) {
 		exchange_problem(x, 422, "run.correlation_id", "body",
-		                 "a correlation id is 1 to 200 printable characters without spaces", NULL);
+		                 "a correlation id is 1 to 200 printable characters without spaces",
+		                 NULL);
 		return false;
 	}
 	if (text) {
 		snprintf(delivery->correlation, sizeof(delivery->correlation), "%s", text);
 		if (*delivery->id)
-			snprintf(delivery->label, sizeof(delivery->label), "%s:%s", delivery->source->name,
-			         delivery->id);
+			snprintf(delivery->label, sizeof(delivery->label), "%s:%s",
+			         delivery->source->name, delivery->id);
 	} else if (*delivery->id && is_plain_id(delivery->id)) {
 		snprintf(delivery->correlation, sizeof(delivery->correlation), "%s", delivery->id);
 	} else {
@@ -272,9 +282,10 @@ static bool is_signed(struct exchange *x, struct delivery *delivery)
 	if (sign_check(&request, delivery->id))
 		return true;
 	atomic_fetch_add(&source->refused, 1);
-	serve_log(x->serve, "warning", "webhook.refused", json_pack("{s:s}", "source", source->name));
-	exchange_problem(x, 401, "webhook.signature", "header", "the delivery is not signed as it should be",
-	                 NULL);
+	serve_log(x->serve, "warning", "webhook.refused",
+	          json_pack("{s:s}", "source", source->name));
+	exchange_problem(x, 401, "webhook.signature", "header",
+	                 "the delivery is not signed as it should be", NULL);
 	return false;
 }
 
@@ -297,11 +308,13 @@ void handle_webhook(struct exchange *x)
 		return;
 	}
 	if (json_read(buf_str(&x->body), LIMIT_JSON_BYTES, &x->json, &err) < 0) {
-		exchange_problem(x, err.code == ERR_LIMIT ? 413 : 400, err.id, "body", err.text, err.hint);
+		exchange_problem(x, err.code == ERR_LIMIT ? 413 : 400, err.id, "body", err.text,
+		                 err.hint);
 		return;
 	}
 	if (!json_is_object(x->json)) {
-		exchange_problem(x, 422, "body.type", "body", "the body must be a JSON object", NULL);
+		exchange_problem(x, 422, "body.type", "body", "the body must be a JSON object",
+		                 NULL);
 		return;
 	}
 	if (!name_delivery(x, delivery))
@@ -311,7 +324,7 @@ void handle_webhook(struct exchange *x)
 		return;
 	}
 	exchange_ask(x,
-	             json_pack("{s:s,s:{s:s},s:i}", "op", "run.list", "where", "delivery", delivery->label,
-	                       "limit", 1),
+	             json_pack("{s:s,s:{s:s},s:i}", "op", "run.list", "where", "gw:delivery",
+	                       delivery->label, "limit", 1),
 	             known_replied);
 }
