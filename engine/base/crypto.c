@@ -84,7 +84,8 @@ bool crypto_equal(struct str a, struct str b)
 
 void crypto_random(void *bytes, size_t len)
 {
-	/* The kernel's, not the library's: that one wants memory, and must not fail for want of it. */
+	/* The kernel's, not the library's: that one wants memory,
+	 * and must not fail for want of it. */
 	for (size_t done = 0; done < len;) {
 		ssize_t got = getrandom((char *)bytes + done, len - done, 0);
 		must(got > 0 || errno == EINTR);
