@@ -143,17 +143,15 @@ static void reject(const struct gw_host *host, struct gw_call *call, struct gw_s
 static enum api api_of(const struct gw_host *host, struct gw_call *call)
 {
 	struct gw_str api = host->call->setting(call, "api", "openai");
-	return is(api, "anthropic") ? API_ANTHROPIC :
-	       is(api, "bedrock")   ? API_BEDROCK :
-	                              API_OPENAI;
+	return is(api, "anthropic") ? API_ANTHROPIC : is(api, "bedrock") ? API_BEDROCK : API_OPENAI;
 }
 
 /* The prompt's own model first, then those of the list; without a list the one of the settings. */
 static struct gw_str model_at(const struct gw_host *host, struct gw_call *call, size_t at)
 {
 	const struct complete *all = host->call->state(call);
-	const struct gw_json *list =
-		host->json->parse(call, host->call->setting(call, "models", "[]"));
+	const struct gw_json *list = host->json->parse(call,
+	                                               host->call->setting(call, "models", "[]"));
 	if (all->prompt->model.len > 0 && at-- == 0)
 		return all->prompt->model;
 	if (host->json->count(list) == 0 && at == 0 && all->prompt->model.len == 0)
@@ -201,17 +199,16 @@ static struct gw_json *openai_question(const struct gw_host *host, struct gw_cal
 	const struct complete *all = host->call->state(call);
 	const struct gw_prompt *prompt = all->prompt;
 	struct gw_json *body = host->json->object(call), *messages = host->json->list(call);
-	struct gw_str limit =
-		host->call->setting(call, "max_tokens_field", "max_completion_tokens");
+	struct gw_str limit = host->call->setting(call, "max_tokens_field",
+	                                          "max_completion_tokens");
 	add_text(host, call, messages, GW_LIT("system"), prompt->system);
 	add_text(host, call, messages, GW_LIT("user"), prompt->user);
 	host->json->set_str(body, "model", model);
 	host->json->set(body, "messages", messages);
 	if (prompt->max_tokens > 0)
-		host->json->set_int(
-			body,
-			host->call->format(call, "%.*s", (int)limit.len, limit.ptr).ptr,
-			prompt->max_tokens);
+		host->json->set_int(body,
+		                    host->call->format(call, "%.*s", (int)limit.len, limit.ptr).ptr,
+		                    prompt->max_tokens);
 	if (prompt->temperature >= 0 && !all->no_temperature)
 		host->json->set_num(body, "temperature", prompt->temperature);
 	host->json->set(body, "response_format", format_of(host, call, prompt));
@@ -245,10 +242,10 @@ static struct answer openai_answer(const struct gw_host *host, struct gw_call *c
 	struct gw_str finish = j->str(j->get(choice, "finish_reason"));
 	struct answer answer = { .content = j->get(choice, "message.content"),
 		                 .refusal = j->str(j->get(choice, "message.refusal")) };
-	answer.ending = answer.refusal.len > 0         ? REFUSED :
-	                is(finish, "length")           ? CUT_SHORT :
-	                is(finish, "content_filter")   ? FILTERED :
-	                                                 ENDED;
+	answer.ending = answer.refusal.len > 0         ? REFUSED
+	                : is(finish, "length")         ? CUT_SHORT
+	                : is(finish, "content_filter") ? FILTERED
+	                                               : ENDED;
 	if (j->type(used) == GW_JSON_OBJECT)
 		answer.usage = tokens(host, call, number_at(host, used, "prompt_tokens"),
 		                      number_at(host, used, "completion_tokens"),
@@ -314,8 +311,8 @@ static enum ending ending_of(struct gw_str reason)
 		return CUT_SHORT;
 	if (is(reason, "refusal"))
 		return REFUSED;
-	return is(reason, "content_filtered") || is(reason, "guardrail_intervened") ? FILTERED :
-	                                                                              ENDED;
+	return is(reason, "content_filtered") || is(reason, "guardrail_intervened") ? FILTERED
+	                                                                            : ENDED;
 }
 
 /* What was written to and read from the cache is not part of input_tokens. */
@@ -435,15 +432,16 @@ static bool ask_next(const struct gw_host *host, struct gw_call *call, int statu
 	struct complete *all = host->call->state(call);
 	const struct gw_json *body = host->json->parse(call, reply->body);
 	int32_t code = reply->code;
-	bool is_away = status != GW_OK && (code == 404 || code == 408 || code == 424 ||
-	                                   code == 429 || code >= 500 ||
-	                                   (code == 0 && status == GW_E_TIMEOUT));
+	bool is_away = status != GW_OK &&
+	               (code == 404 || code == 408 || code == 424 || code == 429 || code >= 500 ||
+	                (code == 0 && status == GW_E_TIMEOUT));
 	if (!is_away || is_quota(host, host->json->get(body, "error")) ||
 	    model_at(host, call, all->at + 1).len == 0)
 		return false;
 	struct gw_str model = model_at(host, call, all->at);
-	host->call->note(call, host->call->format(call, "the model %.*s is not to be had (HTTP %d)",
-	                                          (int)model.len, model.ptr, (int)code)
+	host->call->note(call, host->call
+	                               ->format(call, "the model %.*s is not to be had (HTTP %d)",
+	                                        (int)model.len, model.ptr, (int)code)
 	                               .ptr);
 	all->at++;
 	all->no_temperature = false;
@@ -499,9 +497,9 @@ static const struct gw_json *data_of(const struct gw_host *host, struct gw_call 
 		reject(host, call, GW_LIT("NO_ANSWER"), GW_LIT("the answer holds no choice"));
 	else if (answer->ending == REFUSED)
 		reject(host, call, GW_LIT("REFUSED"),
-		       answer->refusal.len > 0 ? answer->refusal :
-		       text.len > 0            ? text :
-		                                 GW_LIT("the model refused"));
+		       answer->refusal.len > 0 ? answer->refusal
+		       : text.len > 0          ? text
+		                               : GW_LIT("the model refused"));
 	else if (answer->ending == CUT_SHORT)
 		reject(host, call, GW_LIT("TRUNCATED"), GW_LIT("the answer was cut short"));
 	else if (answer->ending == FILTERED)
@@ -539,9 +537,9 @@ static void take_answer(const struct gw_host *host, struct gw_call *call,
 	const struct gw_json_ops *j = host->json;
 	const struct complete *all = host->call->state(call);
 	enum api api = api_of(host, call);
-	struct answer answer = api == API_OPENAI    ? openai_answer(host, call, body) :
-	                       api == API_ANTHROPIC ? anthropic_answer(host, call, body) :
-	                                              bedrock_answer(host, call, body);
+	struct answer answer = api == API_OPENAI      ? openai_answer(host, call, body)
+	                       : api == API_ANTHROPIC ? anthropic_answer(host, call, body)
+	                                              : bedrock_answer(host, call, body);
 	const struct gw_json *model = model_of(host, call, body);
 	const struct gw_json *cost = cost_of(host, call, j->str(model), answer.usage);
 	host->call->fact(call, "model", model);
@@ -663,17 +661,23 @@ static const struct gw_plugin plugin = {
 		"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
 		"\"model\":{\"type\":\"string\",\"minLength\":1,\"default\":\"gpt-4o-mini\","
 		"\"description\":\"For prompts that name none\"},"
-		"\"api\":{\"enum\":[\"openai\",\"anthropic\",\"bedrock\"],\"default\":\"openai\","
+		"\"api\":{\"enum\":[\"openai\",\"anthropic\",\"bedrock\"],"
+		"\"default\":\"openai\","
 		"\"description\":\"What the endpoint speaks\"},"
 		"\"api_version\":{\"type\":\"string\",\"default\":\"2026-10-21\","
 		"\"description\":\"Of Anthropic\"},"
-		"\"models\":{\"type\":\"array\",\"items\":{\"type\":\"string\",\"minLength\":1},"
-		"\"description\":\"Asked in this order while one is not to be had; in place of model\"},"
-		"\"prices\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"object\","
-		"\"required\":[\"input\",\"output\"],\"properties\":{\"input\":{\"type\":\"number\"},"
+		"\"models\":{\"type\":\"array\",\"items\":{\"type\":\"string\","
+		"\"minLength\":1},"
+		"\"description\":\"Asked in this order while one is not to be had; in place of "
+		"model\"},"
+		"\"prices\":{\"type\":\"object\","
+		"\"additionalProperties\":{\"type\":\"object\","
+		"\"required\":[\"input\",\"output\"],\"properties\":{\"input\":{\"type\":"
+		"\"number\"},"
 		"\"cached\":{\"type\":\"number\"},\"output\":{\"type\":\"number\"}}},"
 		"\"description\":\"Of a million tokens, by model\"},"
-		"\"currency\":{\"type\":\"string\",\"default\":\"USD\",\"description\":\"Of the prices\"},"
+		"\"currency\":{\"type\":\"string\",\"default\":\"USD\",\"description\":\"Of the "
+		"prices\"},"
 		"\"max_tokens_field\":{\"enum\":[\"max_completion_tokens\",\"max_tokens\"],"
 		"\"default\":\"max_completion_tokens\",\"description\":\"Ollama and older servers "
 		"know only max_tokens\"}}}",

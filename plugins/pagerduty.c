@@ -65,10 +65,9 @@ static struct gw_json *event_of(const struct gw_host *host, struct gw_call *call
 
 static void send(const struct gw_host *host, struct gw_call *call, struct gw_str body)
 {
-	struct gw_http_req req = { .size = sizeof(req),
-		                   .method = "POST",
-		                   .path = GW_LIT("/v2/enqueue"),
-		                   .body = body };
+	struct gw_http_req req = {
+		.size = sizeof(req), .method = "POST", .path = GW_LIT("/v2/enqueue"), .body = body
+	};
 	host->http->send(call, &req, sent);
 }
 
@@ -116,7 +115,8 @@ static void resolve(const struct gw_host *host, struct gw_call *call)
 	"\"description\":\"The alert: the same key is the same alert\"}"
 #define RESULT "{\"type\":\"object\",\"required\":[\"dedup_key\"],\"properties\":{" \
 	"\"dedup_key\":{\"type\":\"string\",\"description\":\"The alert\"}}}"
-#define TEXT(name, max, what) "\"" name "\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":" max \
+#define TEXT(name, max, what) \
+	"\"" name "\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":" max \
 	",\"description\":\"" what "\"}"
 
 static const struct gw_action trigger_action = {

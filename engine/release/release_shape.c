@@ -32,7 +32,8 @@ static bool is_iban(const char *chars, size_t len)
 	unsigned int rest = 0;
 	for (size_t i = 0; i < len; i++) {
 		char c = (char)toupper((unsigned char)chars[(i + 4) % len]);
-		unsigned int value = (unsigned int)(isdigit((unsigned char)c) ? c - '0' : c - 'A' + 10);
+		unsigned int value = (unsigned int)(isdigit((unsigned char)c) ? c - '0'
+		                                                              : c - 'A' + 10);
 		rest = (rest * (value > 9 ? 100 : 10) + value) % 97;
 	}
 	return rest == 1;
@@ -87,8 +88,8 @@ static size_t card_length(const char *text)
 		digits[count++] = text[at];
 		end = at + 1;
 	}
-	return count >= CARD_MIN && !is_zero && ends_word(text[end]) && is_luhn(digits, count) ? end :
-	                                                                                         0;
+	return count >= CARD_MIN && !is_zero && ends_word(text[end]) && is_luhn(digits, count) ? end
+	                                                                                       : 0;
 }
 
 /* Do the characters follow the form?  '9' is a digit, anything else itself. */
@@ -103,15 +104,17 @@ static size_t form_length(const char *text, const char *form)
 
 static size_t vat_length(const char *text)
 {
-	static const char prefixes[] = "AT BE BG CH CY CZ DE DK EE EL ES FI FR GB HR HU IE IT LT LU "
-				       "LV MT NL PL PT RO SE SI SK XI";
+	static const char prefixes[] =
+		"AT BE BG CH CY CZ DE DK EE EL ES FI FR GB HR HU IE IT LT LU "
+		"LV MT NL PL PT RO SE SI SK XI";
 	size_t len = 0, digits = 0;
 	bool is_known = false;
 	for (const char *p = prefixes; !is_known && *p; p += p[2] ? 3 : 2)
 		is_known = strncmp(text, p, 2) == 0;
 	if (!is_known)
 		return 0;
-	for (text += 2; isdigit((unsigned char)text[len]) || isupper((unsigned char)text[len]); len++)
+	for (text += 2; isdigit((unsigned char)text[len]) || isupper((unsigned char)text[len]);
+	     len++)
 		digits += isdigit((unsigned char)text[len]) ? 1 : 0;
 	bool is_good = len >= VAT_MIN && len <= VAT_MAX && digits >= VAT_DIGITS_MIN &&
 	               ends_word(text[len]);

@@ -351,10 +351,10 @@ static json_t *doctor(struct engine *engine)
 	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
 		json_push(connections, wire_connection_describe(entry->value));
 	json_t *ret = json_pack("{s:{s:s,s:i,s:s,s:I,s:o,s:o}}", "doctor", "engine",
-	                 engine->options.version, "workers", engine->worker_count, "store",
-	                 engine->options.store_path, "resident",
-	                 (json_int_t)atomic_load(&engine->resident), "connections", connections,
-	                 "graphs", release_graphs(engine->releases));
+	                        engine->options.version, "workers", engine->worker_count, "store",
+	                        engine->options.store_path, "resident",
+	                        (json_int_t)atomic_load(&engine->resident), "connections",
+	                        connections, "graphs", release_graphs(engine->releases));
 	json_put(json_at(ret, "doctor"), "plugins", engine_plugins(engine));
 	return ret;
 }

@@ -69,7 +69,7 @@ static int put_body(struct wire_request *request, struct err *err)
 	    !memmem(request->body.ptr, request->body.len, opening, sizeof(opening) - 1) ||
 	    json_read(request->body, LIMIT_REQUEST_BYTES, &json, &none) < 0)
 		return 0;
-	json_object_foreach (json, name, value) {
+	json_object_foreach(json, name, value) {
 		const char *text = json_is_string(value) ? json_string_value(value) : "";
 		if (!is_asked(name, text))
 			continue;

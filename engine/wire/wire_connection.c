@@ -13,7 +13,15 @@
 #include "base/mem.h"
 #include "wire/wire_int.h"
 
-enum field_kind { FIELD_TEXT, FIELD_SECRET, FIELD_KEY, FIELD_INT, FIELD_NUMBER, FIELD_BOOL, FIELD_OTHER };
+enum field_kind {
+	FIELD_TEXT,
+	FIELD_SECRET,
+	FIELD_KEY,
+	FIELD_INT,
+	FIELD_NUMBER,
+	FIELD_BOOL,
+	FIELD_OTHER
+};
 
 struct field {
 	const char *name;
@@ -374,7 +382,7 @@ static int read_secrets(struct wire_connection *connection, const json_t *json, 
 	json_t *value;
 	if (json && !json_is_object(json))
 		return err_set(err, ERR_INPUT, "secrets: must be a table");
-	json_object_foreach ((json_t *)(uintptr_t)json, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)json, name, value) {
 		char *text = NULL;
 		if (!wire_header_is_name(name) || wire_header_is_reserved(name))
 			return err_set(err, ERR_INPUT, "secrets.%s: cannot be used", name);

@@ -192,7 +192,7 @@ struct wire_request {
 	const char *method, *path, *content_type, *key, *traceparent;
 	struct str body;      /* as given: what the tape sees */
 	struct str sent_body; /* with its secrets */
-	char **lines; /* header lines; some are the connection's */
+	char **lines;         /* header lines; some are the connection's */
 	size_t line_count;
 	const struct wire_header *headers; /* as given, for the tape */
 	size_t header_count;
@@ -222,8 +222,9 @@ struct wire_request {
 	bool is_probe;
 	enum wire_wait wait;
 	struct wire_queue *queue; /* the one it is in */
-	struct wire_request *wait_prev, *wait_next;	char *auth_lines[WIRE_AUTH_LINES]; /* this attempt's own; zeroed when freed */
-const char *auth_shared; /* the connection's */
+	struct wire_request *wait_prev, *wait_next;
+	char *auth_lines[WIRE_AUTH_LINES]; /* this attempt's own; zeroed when freed */
+	const char *auth_shared;           /* the connection's */
 	uint64_t token_version;
 	char *own_body;        /* sent_body with secrets put in; zeroed when freed */
 	VEC(char *) own_lines; /* those of lines with secrets put in; zeroed when freed */

@@ -38,12 +38,12 @@ static int check_headers(const struct wire_send_options *options, struct err *er
 			               header->name);
 		bool is_ours = strcasecmp(header->name, "X-Correlation-ID") == 0 ||
 		               strcasecmp(header->name, "traceparent") == 0;
-		bool is_credential =
-			(auth->header && strcasecmp(header->name, auth->header) == 0) ||
-			(auth->timestamp_header &&
-		         strcasecmp(header->name, auth->timestamp_header) == 0) ||
-			(auth->kind == WIRE_AUTH_AWS_SIGV4 &&
-		         strncasecmp(header->name, "X-Amz-", 6) == 0);
+		bool is_credential = (auth->header &&
+		                      strcasecmp(header->name, auth->header) == 0) ||
+		                     (auth->timestamp_header &&
+		                      strcasecmp(header->name, auth->timestamp_header) == 0) ||
+		                     (auth->kind == WIRE_AUTH_AWS_SIGV4 &&
+		                      strncasecmp(header->name, "X-Amz-", 6) == 0);
 		if ((wire_header_is_reserved(header->name) && !is_ours) || is_credential)
 			return err_set(err, ERR_INPUT, "the header '%s' belongs to the connection",
 			               header->name);

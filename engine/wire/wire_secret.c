@@ -82,15 +82,15 @@ static int read_file(const char *path, char **ret, struct err *err)
 
 int wire_secret_read_lines(const char *reference, char **ret, struct err *err)
 {
-	return str_begins(reference, "env:") ?
-	               read_env(reference + 4, ret, err) :
-	               read_file(reference + strlen("file:"), ret, err);
+	return str_begins(reference, "env:") ? read_env(reference + 4, ret, err)
+	                                     : read_file(reference + strlen("file:"), ret, err);
 }
 
 int wire_secret_read(const char *reference, char **ret, struct err *err)
 {
-	char *secret = NULL;	int status = wire_secret_read_lines(reference, &secret, err);
-if (status == 0 && !wire_header_is_safe(secret))
+	char *secret = NULL;
+	int status = wire_secret_read_lines(reference, &secret, err);
+	if (status == 0 && !wire_header_is_safe(secret))
 		status = err_set(err, ERR_INPUT, "%s contains a control character", reference);
 	if (status < 0) {
 		wire_secret_free(secret);

@@ -34,8 +34,7 @@ static void put_path(struct buf *out, const char *path, size_t len)
 }
 
 static void put_canonical(const struct wire_sigv4 *v4, const struct wire_signable *request,
-                          const char *host, const char *date, const char *names,
-                          struct buf *out)
+                          const char *host, const char *date, const char *names, struct buf *out)
 {
 	struct wire_parameters query = { 0 };
 	char hash[SHA256_HEX];

@@ -168,8 +168,8 @@ static int put_assertion(struct wire_request *request, struct buf *form, struct 
 {
 	const struct wire_connection *connection = request->connection;
 	const struct wire_auth *auth = &connection->auth;
-	char *url = auth->token_path ? mem_format("%s%s", connection->url.base, auth->token_path) :
-	                               mem_dup_str(auth->token_base.base);
+	char *url = auth->token_path ? mem_format("%s%s", connection->url.base, auth->token_path)
+	                             : mem_dup_str(auth->token_base.base);
 	char *jwt = NULL;
 	int status = wire_jwt_make(auth, auth->audience ? auth->audience : url,
 	                           &request->wire->loop->rand, wire_auth_now_s(request), &jwt, err);

@@ -571,8 +571,8 @@ static void try_one(struct bench *bench, uint64_t seed, struct counts *counts)
 	int64_t bad = json_int(said, "first_bad", 0);
 	bool is_found = !json_truth(said, "ok", true);
 	/*
-	 * Where a record's own hash was made anew, the one after it is the first to disagree; and who
-	 * rewrote the whole chain is found at the latest where the row's head stands.
+	 * Where a record's own hash was made anew, the one after it is the first to disagree; and
+	 * who rewrote the whole chain is found at the latest where the row's head stands.
 	 */
 	bool is_late_fine = done.kind == REHASH ||
 	                    ((done.kind == EDIT_BOTH || done.kind == FOREIGN) &&

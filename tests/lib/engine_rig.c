@@ -21,7 +21,7 @@
 
 enum { START_MS = 1795000000, REQUEST_BYTES_MAX = 1 << 20 };
 
-/* --- what the engine is handed -------------------------------------------------------------------- */
+/* --- what the engine is handed ---------------------------------------------------------------- */
 
 static void *hook_script_new(const struct clock *clock)
 {
@@ -76,7 +76,7 @@ static void keep_line(void *ctx, const json_t *line)
 	pthread_mutex_unlock(&rig->lock);
 }
 
-/* --- the far side ------------------------------------------------------------------------------------ */
+/* --- the far side ----------------------------------------------------------------------------- */
 
 struct client {
 	struct engine_rig *rig;
@@ -216,7 +216,7 @@ size_t engine_rig_requests(struct engine_rig *rig)
 	return ret;
 }
 
-/* --- files ----------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -268,7 +268,7 @@ void engine_rig_graph(struct engine_rig *rig, const char *name, const char *attr
 	free(file);
 }
 
-/* --- the engine ------------------------------------------------------------------------------------------- */
+/* --- the engine ------------------------------------------------------------------------------- */
 
 void engine_rig_init(struct engine_rig *rig, bool is_durable)
 {
@@ -360,7 +360,7 @@ void engine_rig_release(struct engine_rig *rig)
 	free(rig->folder);
 }
 
-/* --- asking -------------------------------------------------------------------------------------------------- */
+/* --- asking ----------------------------------------------------------------------------------- */
 
 void rig_asker_init(struct rig_asker *asker)
 {

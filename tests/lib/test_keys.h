@@ -3,8 +3,8 @@
 #ifndef TESTS_TEST_KEYS_H
 #define TESTS_TEST_KEYS_H
 
-#define TEST_RSA_KEY \
-	"-----BEGIN PRIVATE KEY-----\n" \
+#define TEST_RSA_KEY                                                         \
+	"-----BEGIN PRIVATE KEY-----\n"                                      \
 	"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQCZi8AvFXtGCfVl\n" \
 	"jcENKQ3z+lYsM5ZQI++vEri5kvpUensreX3ByEamAuydsFfJzDbCbtktXCvtJJve\n" \
 	"+FMHc8ZOo3v2VQ7Pga17YHECKfk80SvHRAOFMqJTGkqrVCQCdv345itRuTXqhFtF\n" \
@@ -30,34 +30,34 @@
 	"CrIoZEttQTajHXqTmhiVUdENGocnwkhUfrBkQckCgYEAjCheCq0N8L5b6TPw9sTI\n" \
 	"rp+TBibXYuZIWO3H0X16TYJqeqImBYJaF18rM1HGfGJFzjO6ixRqZo6RgPoXowDc\n" \
 	"RiDeQ0+Y+w2i/9lH/p/Gln0fcHf5Tv1sBOUw7ArnX18/596BJ+yubqhXcAcnMWYl\n" \
-	"/gvPZf0Ml+bJUd+1GPfRvQI=\n" \
+	"/gvPZf0Ml+bJUd+1GPfRvQI=\n"                                         \
 	"-----END PRIVATE KEY-----\n"
 
-#define TEST_RSA_PUBLIC \
-	"-----BEGIN PUBLIC KEY-----\n" \
+#define TEST_RSA_PUBLIC                                                      \
+	"-----BEGIN PUBLIC KEY-----\n"                                       \
 	"MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAmYvALxV7Rgn1ZY3BDSkN\n" \
 	"8/pWLDOWUCPvrxK4uZL6VHp7K3l9wchGpgLsnbBXycw2wm7ZLVwr7SSb3vhTB3PG\n" \
 	"TqN79lUOz4Gte2BxAin5PNErx0QDhTKiUxpKq1QkAnb9+OYrUbk16oRbRcdRhXYn\n" \
 	"EUgpsgckVI0WUEu/HCNdVw6W97/TE75TmtrgYMEwZ+9zHH36BajkgX2liaL/DJyi\n" \
 	"imEIl4AOFHWO+4eqrWTWe3L2y4f3J2BS4SxcunFf8go0tCaQEnsGSaU47QhIZeRh\n" \
 	"sTDEqWARkA2mhu442O8Z1yACMVaPdjiROHYLUR6Su/Se+8l/oe/ipldJ9YglfwtV\n" \
-	"EwIDAQAB\n" \
+	"EwIDAQAB\n"                                                         \
 	"-----END PUBLIC KEY-----\n"
 
-#define TEST_EC_KEY \
-	"-----BEGIN PRIVATE KEY-----\n" \
+#define TEST_EC_KEY                                                          \
+	"-----BEGIN PRIVATE KEY-----\n"                                      \
 	"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgFs+IBrd+8hu9vNdS\n" \
 	"8cm7OmYF9WHhRXGf/REgD/86rlChRANCAARlJemgqdW+PGnB0+StYEx5D9qFU/Yi\n" \
-	"BrdoEu3BILc6Qq7/zHkNcXKWX4xa9P3oo1jMz/rDtlP9POUX4BbgZ36L\n" \
+	"BrdoEu3BILc6Qq7/zHkNcXKWX4xa9P3oo1jMz/rDtlP9POUX4BbgZ36L\n"         \
 	"-----END PRIVATE KEY-----\n"
 
-#define TEST_EC_PUBLIC \
-	"-----BEGIN PUBLIC KEY-----\n" \
+#define TEST_EC_PUBLIC                                                       \
+	"-----BEGIN PUBLIC KEY-----\n"                                       \
 	"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEZSXpoKnVvjxpwdPkrWBMeQ/ahVP2\n" \
-	"Iga3aBLtwSC3OkKu/8x5DXFyll+MWvT96KNYzM/6w7ZT/TzlF+AW4Gd+iw==\n" \
+	"Iga3aBLtwSC3OkKu/8x5DXFyll+MWvT96KNYzM/6w7ZT/TzlF+AW4Gd+iw==\n"     \
 	"-----END PUBLIC KEY-----\n"
 
-#define TEST_RS256 \
+#define TEST_RS256                                                                         \
 	"6164902907e5e8d1c4a3d58f7350abff1b710b904788ff959ac34b4b7328b2b5dd4358771d6b81af" \
 	"93ab1a3a54d1c05e0a056327c9fa887843632ef1e6ee1910bed888a64e017211b0fa63ad9bc987b9" \
 	"c73a22edd747292be498657ebe147ed874207661c1493197160f25cf0f7ec33e0cf841d1051ff006" \
@@ -67,7 +67,7 @@
 	"aadf850ff359b4e4968ec608ff278061"
 
 /* PSS with a salt of 32 bytes, and with the longest. */
-#define TEST_PS256 \
+#define TEST_PS256                                                                         \
 	"308633de114651e16223d1ec375bd8be6d08f5cc73cc0b87769838943ea5fa82ce22ccc02f7131b3" \
 	"f79167144dce60643073ebb1f1ec07cd942ce2239d59d14504933c76b146ec9c7c318c04dc43cd4a" \
 	"56ccaab34eb5ee448537ca67c2decc28c192093fc6e8c7cf55c0f94bc5c3b89709f717053b819f75" \
@@ -76,7 +76,7 @@
 	"4af60e7cd6d6f3738840f6d9060defe1e405ea49c5f036806d4f1e9068f58eb4cf0e09e981019613" \
 	"40593a2b888c20d9a42ece6dfdd3a82b"
 
-#define TEST_PS256_LONGEST \
+#define TEST_PS256_LONGEST                                                                 \
 	"0e68beed0d2223d8f671b35669ccfff3e51d5add0945608e1cb6e08b9018dc1040b61d6a815f9185" \
 	"c45ec7d5d4610013bf98e76f59e4dade8422651dedf53bf8041551b89f8ae7e97de852ec04939322" \
 	"ca912a6433a635802c3dd952c3f60fb1ef617216e194eb00df6798e45296a6aecd744f19faa60431" \
@@ -85,7 +85,7 @@
 	"a42e2b33998a60da925e2db377de2b37750ece09935b886ba9beabd6cd3cdff581799d2f6a4da7e0" \
 	"a0b9139b72cc6ecd480107f69587bbb9"
 
-#define TEST_ES256 \
+#define TEST_ES256                                                                         \
 	"45d100e1fa1aa1049c8b32ecad96430dc905f6bf6bf2615136db677ee7aa312396acccaaaad96165" \
 	"7efb6dddec1efa76397e58174eeaab79a3f76acae576aee4"
 

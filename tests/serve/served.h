@@ -52,7 +52,8 @@ struct reply {
 	char *text;   /* all of it */
 	json_t *json; /* the body, when it is JSON */
 };
-/* One request on a connection of its own.  token, type, body may be NULL; more: further header lines. */
+/* One request on a connection of its own.  token, type, body may be NULL; more:
+ * further header lines. */
 struct reply client_call(int port, const char *method, const char *path, const char *token,
                          const char *more, const char *body);
 void reply_release(struct reply *reply);

@@ -235,7 +235,7 @@ static void check_bodies(struct served *served)
 	expect(served, "POST", "/webhook/none", NULL, "{}", 404, "http.path");
 }
 
-/* --- people -------------------------------------------------------------------------------------- */
+/* --- people ----------------------------------------------------------------------------------- */
 
 static char *open_task(struct served *served, const char *run)
 {
@@ -285,7 +285,7 @@ static void check_tasks(struct served *served)
 	free(run);
 }
 
-/* --- who may ---------------------------------------------------------------------------------------- */
+/* --- who may ---------------------------------------------------------------------------------- */
 
 /* RELIABILITY 7.3, written down once more: g is "by grant". */
 static const struct {
@@ -453,7 +453,7 @@ static void check_masks(void)
 	served_stop(&served);
 }
 
-/* --- the document ----------------------------------------------------------------------------------- */
+/* --- the document ----------------------------------------------------------------------------- */
 
 static void check_openapi(struct served *served)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Signatures of deliveries: the vectors of WIRE.md 8, and what must not pass (RELIABILITY rows 38-43). */
+/* Signatures of deliveries: the vectors of WIRE.md 8, and what must not pass
+ * (RELIABILITY rows 38-43). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,12 +117,12 @@ static void check_others(void)
 		LIST("X-Hub-Signature-256",
 	             "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
 		NULL));
-	CHECK_MSG(
-		!passes(SIGN_GITHUB, github, "Hello, World?", 0,
-	                LIST("X-Hub-Signature-256",
-	                     "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
-	                NULL),
-		"github: another body");
+	CHECK_MSG(!passes(SIGN_GITHUB, github, "Hello, World?", 0,
+	                  LIST("X-Hub-Signature-256",
+	                       "sha256="
+	                       "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),
+	                  NULL),
+	          "github: another body");
 	CHECK(!passes(SIGN_GITHUB, github, "Hello, World!", 0,
 	              LIST("X-Hub-Signature",
 	                   "sha1=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"),

@@ -17,11 +17,14 @@ static const char key_a[] = "01234567890123456789012345678901";
 
 static const char config[] =
 	"{\"per_address\":0,\"anonymous\":\"operator\",\"webhooks\":{"
-	"\"orders\":{\"graph\":\"echo\",\"scheme\":\"standard\",\"secrets\":[\"env:GW_OLD\",\"env:GW_NEW\"]},"
+	"\"orders\":{\"graph\":\"echo\",\"scheme\":\"standard\",\"secrets\":[\"env:GW_OLD\","
+	"\"env:GW_NEW\"]},"
 	"\"other\":{\"graph\":\"echo\",\"scheme\":\"standard\",\"secret\":\"env:GW_NEW\"},"
-	"\"docs\":{\"graph\":\"echo\",\"scheme\":\"docusign\",\"secret\":\"env:GW_PLAIN\",\"input\":\"data\"},"
+	"\"docs\":{\"graph\":\"echo\",\"scheme\":\"docusign\",\"secret\":\"env:GW_PLAIN\","
+	"\"input\":\"data\"},"
 	"\"idle\":{\"scheme\":\"secret\",\"secret\":\"env:GW_PLAIN\",\"header\":\"X-Key\"},"
-	"\"slow\":{\"graph\":\"echo\",\"scheme\":\"secret\",\"secret\":\"env:GW_PLAIN\",\"header\":\"X-Key\","
+	"\"slow\":{\"graph\":\"echo\",\"scheme\":\"secret\",\"secret\":\"env:GW_PLAIN\","
+	"\"header\":\"X-Key\","
 	"\"rate_per_s\":1,\"burst\":2}}}";
 
 /* A Standard Webhooks delivery signed with key_a. */

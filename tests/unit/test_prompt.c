@@ -51,7 +51,7 @@ static void check_masks(const char *front, const char *values, const char *want)
 	json_decref(prompt);
 }
 
-/* --- what is in it ------------------------------------------------------------------------------- */
+/* --- what is in it ---------------------------------------------------------------------------- */
 
 static void test_parts(void)
 {
@@ -94,7 +94,7 @@ static void test_version(void)
 	CHECK_STR(version, "unversioned");
 }
 
-/* --- the allow-list -------------------------------------------------------------------------------- */
+/* --- the allow-list --------------------------------------------------------------------------- */
 
 static void test_fields(void)
 {
@@ -165,7 +165,7 @@ static void test_too_much(void)
 	free(given);
 }
 
-/* --- masks -------------------------------------------------------------------------------------------- */
+/* --- masks ------------------------------------------------------------------------------------ */
 
 #define WHO "fields: n, m, o, t\nmask.person: n\nmask.amount: o\n"
 
@@ -260,7 +260,7 @@ static void test_cut_after_masks(void)
 	free(values);
 }
 
-/* --- what a value cannot do ------------------------------------------------------------------------------ */
+/* --- what a value cannot do ------------------------------------------------------------------- */
 
 static void test_values_stay_inside(void)
 {
@@ -278,7 +278,7 @@ static void test_values_stay_inside(void)
 	json_decref(prompt);
 }
 
-/* --- mistakes ---------------------------------------------------------------------------------------------- */
+/* --- mistakes --------------------------------------------------------------------------------- */
 
 static void check_wrong(const char *text, const char *want)
 {

@@ -47,7 +47,7 @@ static void check_verified(struct engine_rig *rig, const char *run)
 	json_decref(reply);
 }
 
-/* --- starting -------------------------------------------------------------------------------------- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static void test_start(void)
 {
@@ -190,7 +190,7 @@ static void test_exclusive(void)
 	engine_rig_release(&rig);
 }
 
-/* --- signals ------------------------------------------------------------------------------------------- */
+/* --- signals ---------------------------------------------------------------------------------- */
 
 static void test_signals(void)
 {
@@ -292,7 +292,7 @@ static void test_signals_overtaken(void)
 	engine_rig_release(&rig);
 }
 
-/* --- cancelling --------------------------------------------------------------------------------------------- */
+/* --- cancelling ------------------------------------------------------------------------------- */
 
 static void test_cancel(void)
 {
@@ -329,7 +329,7 @@ static void test_cancel(void)
 	engine_rig_release(&rig);
 }
 
-/* --- blocked -------------------------------------------------------------------------------------------------- */
+/* --- blocked ---------------------------------------------------------------------------------- */
 
 static void test_blocked_signal(void)
 {
@@ -470,7 +470,7 @@ static void test_blocked_cancel(void)
 	engine_rig_release(&rig);
 }
 
-/* --- versions ----------------------------------------------------------------------------------------------------- */
+/* --- versions --------------------------------------------------------------------------------- */
 
 #define VERSION(number)                                               \
 	"<state id='w'><transition event='go' target='end'/></state>" \
@@ -509,7 +509,7 @@ static void test_versions(void)
 	engine_rig_release(&rig);
 }
 
-/* --- timers ---------------------------------------------------------------------------------------------------------- */
+/* --- timers ----------------------------------------------------------------------------------- */
 
 #define TIMERS                                                                                          \
 	"<datamodel><data id='fired' expr='list()'/></datamodel><state id='w'><onentry>"                \
@@ -561,7 +561,7 @@ static void test_timers(void)
 	engine_rig_release(&rig);
 }
 
-/* --- runs that start runs ------------------------------------------------------------------------------------------------- */
+/* --- runs that start runs --------------------------------------------------------------------- */
 
 static void test_child_run(void)
 {

@@ -65,7 +65,7 @@ static void check_verified(struct engine_rig *rig, const char *run)
 	json_decref(reply);
 }
 
-/* --- approvals ------------------------------------------------------------------------------------ */
+/* --- approvals -------------------------------------------------------------------------------- */
 
 #define APPROVAL                                                                                       \
 	"<datamodel><data id='who'/><data id='outcome'/></datamodel><state id='a'>"                    \
@@ -177,7 +177,7 @@ static void test_overdue(void)
 	engine_rig_release(&rig);
 }
 
-/* --- checklists -------------------------------------------------------------------------------------- */
+/* --- checklists ------------------------------------------------------------------------------- */
 
 #define CHECKLIST(items)                                                          \
 	"<datamodel><data id='n' expr='0'/></datamodel><state id='a'>"            \
@@ -293,7 +293,7 @@ static void test_checklist_wrong(void)
 	engine_rig_release(&rig);
 }
 
-/* --- unsure ---------------------------------------------------------------------------------------------- */
+/* --- unsure ----------------------------------------------------------------------------------- */
 
 #define ONCE(path)                                                                                         \
 	"<datamodel><data id='what'/></datamodel><state id='a'>"                                            \

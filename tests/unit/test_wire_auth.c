@@ -111,9 +111,10 @@ static void check_sigv4(const struct wire_sigv4 *v4, const struct wire_signable 
 {
 	char *lines[WIRE_AUTH_LINES] = { NULL };
 	wire_sigv4_sign(v4, request, lines);
-	char *expected = mem_format("Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/"
-	                            "us-east-1/%s/aws4_request, SignedHeaders=%s, Signature=%s",
-	                            v4->service, names, signature);
+	char *expected =
+		mem_format("Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/"
+	                   "us-east-1/%s/aws4_request, SignedHeaders=%s, Signature=%s",
+	                   v4->service, names, signature);
 	CHECK_STR(lines[0], expected);
 	CHECK_STR(lines[1], "X-Amz-Date: 20150830T123600Z");
 	if (v4->session_token)
@@ -127,12 +128,9 @@ static void check_sigv4(const struct wire_sigv4 *v4, const struct wire_signable 
 
 static void test_sigv4(void)
 {
-	struct wire_sigv4 v4 = { "AKIDEXAMPLE",
-		                 "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-		                 NULL,
-		                 "us-east-1",
-		                 "service",
-		                 1440938160 };
+	struct wire_sigv4 v4 = { "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+		                 NULL,          "us-east-1",
+		                 "service",     1440938160 };
 	struct wire_signable request = { "GET", "https://example.amazonaws.com", "/", NULL,
 		                         STR_LIT("") };
 	check_sigv4(&v4, &request, "host;x-amz-date",
@@ -152,8 +150,7 @@ static void test_sigv4(void)
 	            "5d672d79c15b13162d9279b0855cfba6789a8edb4c82c400e06b5924a6f2b5d7");
 	v4.service = "bedrock";
 	v4.session_token = "TOKEN/1==";
-	request = (struct wire_signable){ "POST",
-		                          "https://bedrock-runtime.us-east-1.amazonaws.com",
+	request = (struct wire_signable){ "POST", "https://bedrock-runtime.us-east-1.amazonaws.com",
 		                          "/model/acme.m-v1%3A0/converse", "application/json",
 		                          STR_LIT("{\"a\":1}") };
 	check_sigv4(&v4, &request, "content-type;host;x-amz-date;x-amz-security-token",
@@ -162,7 +159,8 @@ static void test_sigv4(void)
 
 static void test_hmac(void)
 {
-	char header[] = "X-Sign", when[] = "X-When", secret[] = "acme-hmac-secret", base64[] = "base64";
+	char header[] = "X-Sign", when[] = "X-When", secret[] = "acme-hmac-secret",
+	     base64[] = "base64";
 	char prefix[] = "v1=";
 	struct wire_auth auth = { .header = header, .timestamp_header = when, .secret = secret };
 	const struct wire_signable request = { "POST", "https://a.example/v1", "/orders?a=1",
@@ -484,8 +482,9 @@ static void test_refused(void)
 	refuse("\"kind\":\"aws_sigv4\",\"region\":\"r\",\"service\":\"s3\",\"access_key\":"
 	       "\"env:WA_SECRET\",\"secret_key\":\"env:WA_SECRET\"",
 	       "s3");
-#define HMAC_OF(signed) "\"kind\":\"hmac\",\"secret\":\"env:WA_SECRET\",\"header\":\"X-Sign\"," \
-	                "\"timestamp_header\":\"X-When\",\"signed\":\"" signed "\""
+#define HMAC_OF(signed)                                                         \
+	"\"kind\":\"hmac\",\"secret\":\"env:WA_SECRET\",\"header\":\"X-Sign\"," \
+	"\"timestamp_header\":\"X-When\",\"signed\":\"" signed "\""
 	refuse(HMAC_OF("{body}"), "{timestamp}");
 	refuse(HMAC_OF("{timestamp}{body}{body}"), "once");
 	unlink(rsa);
