@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* gangway plugin ...: which plugins there are and what they declare. */
+/* gangway plugin ...: which plugins there are, what they declare, and whether a file is one. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/cli_commands.h"
 #include "plugin/plugin.h"
@@ -66,26 +68,13 @@ static void print_schema(const char *what, const json_t *schema)
 	}
 }
 
-static int plugin_describe_one(struct cli *cli)
+static void print_plugin(const struct cli *cli, const struct plugin *plugin)
 {
-	struct err err = { 0 };
-	if (cli_plugins(cli, &err) < 0)
-		return cli_fail(cli, &err);
-	const struct plugin *plugin = plugins_find(cli->plugins, cli->args[0]);
-	if (!plugin) {
-		const char *names[PLUGINS_MAX];
-		size_t count = plugins_names(cli->plugins, names, PLUGINS_MAX);
-		const char *nearest = str_nearest(cli->args[0], names, count);
-		err_set(&err, ERR_ABSENT, "there is no plugin '%.60s'", cli->args[0]);
-		if (nearest)
-			err_hint(&err, "did you mean '%s'?", nearest);
-		return cli_fail(cli, &err);
-	}
 	json_t *describe = plugin_describe(plugin);
 	if (cli->is_json) {
 		cli_print_json(describe);
 		json_decref(describe);
-		return 0;
+		return;
 	}
 	printf("%s %s - %s\n  %s\n  SHA-256 %s\n", plugin_name(plugin), plugin_version(plugin),
 	       json_str(describe, "summary", ""), json_str(describe, "file", ""),
@@ -109,7 +98,49 @@ static int plugin_describe_one(struct cli *cli)
 		       json_str(row, "resolution", ""), json_str(row, "owner", ""));
 	}
 	json_decref(describe);
+}
+
+static int plugin_describe_one(struct cli *cli)
+{
+	struct err err = { 0 };
+	if (cli_plugins(cli, &err) < 0)
+		return cli_fail(cli, &err);
+	const struct plugin *plugin = plugins_find(cli->plugins, cli->args[0]);
+	if (!plugin) {
+		const char *names[PLUGINS_MAX];
+		size_t count = plugins_names(cli->plugins, names, PLUGINS_MAX);
+		const char *nearest = str_nearest(cli->args[0], names, count);
+		err_set(&err, ERR_ABSENT, "there is no plugin '%.60s'", cli->args[0]);
+		if (nearest)
+			err_hint(&err, "did you mean '%s'?", nearest);
+		return cli_fail(cli, &err);
+	}
+	print_plugin(cli, plugin);
 	return 0;
+}
+/*
+ * Loads the file as the engine would, alone: whatever the loader refuses (what it links, its ABI, a
+ * schema, an effect class, a name) is said in its words.
+ */
+static int plugin_check(struct cli *cli)
+{
+	struct err err = { 0 };
+	const char *name = NULL;
+	char *path = realpath(cli->args[0], NULL);
+	struct plugins *plugins = plugins_new();
+	int status = 0;
+	if (!path)
+		err_set(&err, ERR_ABSENT, "%s: %s", cli->args[0], strerror(errno));
+	if (!path || plugins_load(plugins, path, NULL, &err) < 0) {
+		status = cli_fail(cli, &err);
+	} else if (plugins_names(plugins, &name, 1) > 0) {
+		if (!cli->is_json)
+			printf("It keeps the contract.\n\n");
+		print_plugin(cli, plugins_find(plugins, name));
+	}
+	plugins_free(plugins);
+	free(path);
+	return status;
 }
 
 static const char *const no_options[] = { NULL };
@@ -134,3 +165,13 @@ const struct command command_plugin_describe = { "plugin",
 	                                         NULL,
 	                                         "gangway plugin describe salesforce",
 	                                         plugin_describe_one };
+const struct command command_plugin_check = { "plugin",
+	                                      "check",
+	                                      "FILE.so",
+	                                      1,
+	                                      1,
+	                                      no_options,
+	                                      "say whether a plugin's file keeps the contract",
+	                                      NULL,
+	                                      "gangway plugin check plugins/.libs/slack.so",
+	                                      plugin_check };
