@@ -366,6 +366,8 @@ struct chart_look {
 struct chart_paint {
 	void *ctx;
 	struct chart_look (*look)(void *ctx, int32_t state);
+	/* How often was the transition taken?  Those that were stand out, others fade.  May be NULL. */
+	int (*taken)(void *ctx, int32_t transition);
 };
 /* chart_dot with the colours of a run; paint may be NULL. */
 void chart_dot_painted(const struct chart *chart, const struct chart_paint *paint, struct buf *out);

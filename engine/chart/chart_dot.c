@@ -241,6 +241,24 @@ static bool is_within(const struct chart *chart, int32_t state, int32_t outer)
 	return state == outer || chart_is_descendant(chart, state, outer);
 }
 
+/* How an edge is drawn: red when it is for errors; what a run took stands out. */
+static void put_edge_look(const struct dot *d, const struct chart_transition *t)
+{
+	bool is_failure = t->event_count > 0;
+	for (size_t n = 0; n < t->event_count; n++)
+		is_failure &= strncmp(t->events[n], "error", 5) == 0;
+	if (!d->paint || !d->paint->taken) {
+		if (is_failure)
+			buf_put(d->out, "color=\"#b03a2e\", fontcolor=\"#b03a2e\", ");
+		return;
+	}
+	const char *colour = is_failure ? "#b3261e" : "#2e7d32";
+	if (d->paint->taken(d->paint->ctx, t->index) > 0)
+		buf_printf(d->out, "color=\"%s\", fontcolor=\"%s\", penwidth=2, ", colour, colour);
+	else
+		buf_put(d->out, "color=\"#c4c4c4\", fontcolor=\"#a0a0a0\", ");
+}
+
 static void put_edge_label(const struct dot *d, const struct chart_transition *t)
 {
 	struct buf text, sends;
@@ -275,11 +293,7 @@ static void put_edge(const struct dot *d, const struct chart_transition *t, size
 		buf_printf(d->out, "ltail=cluster_s%d, ", t->source);
 	if (is_cluster(&states[target]) && !is_within(d->chart, t->source, target))
 		buf_printf(d->out, "lhead=cluster_s%d, ", target);
-	bool is_failure = t->event_count > 0;
-	for (size_t n = 0; n < t->event_count; n++)
-		is_failure &= strncmp(t->events[n], "error", 5) == 0;
-	if (is_failure)
-		buf_put(d->out, "color=\"#b03a2e\", fontcolor=\"#b03a2e\", ");
+	put_edge_look(d, t);
 	if (i == 0)
 		put_edge_label(d, t);
 	buf_put(d->out, "];\n");

@@ -184,9 +184,35 @@ static int draw(struct cli *cli, void (*put)(const struct chart *chart, struct b
 	return code;
 }
 
+/* The graph that the run is pinned to, in the colours of the run. */
+static int draw_run(struct cli *cli, const char *id)
+{
+	struct err err = { 0 };
+	json_t *request = json_pack("{s:s,s:s}", "op", "run.picture", "run", id), *reply = NULL;
+	int code = 0;
+	if (cli_ask(cli, request, NULL, NULL, &reply, &err) < 0)
+		code = cli_fail(cli, &err);
+	else if (json_at(reply, "error"))
+		code = cli_fail_json(cli, json_at(reply, "error"));
+	else if (cli->is_json)
+		cli_print_json(json_at(reply, "picture"));
+	else
+		fputs(json_str(json_at(reply, "picture"), "dot", ""), stdout);
+	json_decref(request);
+	json_decref(reply);
+	return code;
+}
+
 static int graph_dot(struct cli *cli)
 {
-	return draw(cli, chart_dot);
+	const char *run = cli_option(cli, "run");
+	struct err err = { 0 };
+	if (run && cli->arg_count == 0)
+		return draw_run(cli, run);
+	if (!run && cli->arg_count == 1)
+		return draw(cli, chart_dot);
+	err_set(&err, ERR_INPUT, "say either a graph or --run with a run's id");
+	return cli_fail(cli, &err);
 }
 
 static int graph_mermaid(struct cli *cli)
@@ -195,6 +221,7 @@ static int graph_mermaid(struct cli *cli)
 }
 
 static const char *const no_options[] = { NULL };
+static const char *const dot_options[] = { "run=", NULL };
 
 const struct command command_graph_check = { "graph",
 	                                     "check",
@@ -210,12 +237,14 @@ const struct command command_graph_dot = {
 	"graph",
 	"dot",
 	"GRAPH|FILE",
+	0,
 	1,
-	1,
-	no_options,
+	dot_options,
 	"draw a graph for Graphviz",
-	NULL,
-	"gangway graph dot onboarding | dot -Tsvg > onboarding.svg",
+	"  --run ID  instead of a graph: the one that the run is pinned to, green where the run has\n"
+	"            been, yellow where it is, red where something failed, with the time it took",
+	"gangway graph dot onboarding | dot -Tsvg > onboarding.svg\n"
+	"  gangway graph dot --run RUN | dot -Tsvg > run.svg",
 	graph_dot
 };
 const struct command command_graph_mermaid = { "graph",

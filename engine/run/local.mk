@@ -26,6 +26,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_socket.h \
 	%D%/run_step.c \
 	%D%/run_task.c \
+	%D%/run_trace.c \
 	%D%/run_token.c \
 	%D%/run_view.c
 

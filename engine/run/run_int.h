@@ -416,6 +416,9 @@ json_t *run_line(const struct run *run, const json_t *record);
 const char *status_name(int status);
 json_t *task_json(const struct store_task *task);
 
+/* run_trace.c: the graph in the colours of the run, for Graphviz; NULL with err. */
+json_t *run_picture(struct worker *worker, int64_t no, struct err *err);
+
 /* run_audit.c */
 json_t *run_audit(struct engine *engine, int64_t no, struct err *err);
 void run_write_audit(struct run *run);

@@ -499,6 +499,14 @@ void worker_request(struct worker *worker, struct message *message)
 			reply_error(&message->asker, &err);
 		return;
 	}
+	if (strcmp(op, "run.picture") == 0) {
+		json_t *picture = run_picture(worker, message->run_no, &err);
+		if (picture)
+			reply_last(&message->asker, json_pack("{s:o}", "picture", picture));
+		else
+			reply_error(&message->asker, &err);
+		return;
+	}
 	if (strcmp(op, "run.replay") == 0 || strcmp(op, "audit.verify") == 0) {
 		json_t *verify = run_verify(worker, message->run_no,
 		                            json_at(message->request, "file"), &err);

@@ -192,7 +192,7 @@ static struct chart_look look_of(void *ctx, int32_t state)
 static void test_paint(void)
 {
 	struct chart *chart = load("painted", ROOT "<state id='a'/><state id='b'/></scxml>");
-	struct chart_paint paint = { NULL, look_of };
+	struct chart_paint paint = { NULL, look_of, NULL };
 	struct buf out;
 	buf_init(&out, OUT_BYTES);
 	chart_dot_painted(chart, &paint, &out);

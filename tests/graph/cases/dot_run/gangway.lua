@@ -1,0 +1,1 @@
+return { graphs = "graphs", store = "state/s.db", plugins = "none" }
