@@ -94,6 +94,26 @@ static char *default_plugins(void)
 	return mem_dup_str(GANGWAY_PLUGIN_DIR);
 }
 
+/* A pin that is none would protect nothing. */
+static int take_pins(struct config *config, const json_t *pins, struct err *err)
+{
+	const char *name;
+	json_t *pin;
+	bool is_fine = !pins || json_is_object(pins) || json_array_size(pins) == 0;
+	json_object_foreach((json_t *)(uintptr_t)pins, name, pin) {
+		const char *text = json_string_value(pin);
+		is_fine = is_fine && text && strlen(text) == 64 &&
+		          strspn(text, "0123456789abcdefABCDEF") == 64;
+	}
+	if (!is_fine)
+		return err_set_id(err, ERR_INPUT, "config.type",
+		                  "%s: 'plugin_pins' must be a table of SHA-256 (64 hexadecimal "
+		                  "digits) by plugin name",
+		                  config->file);
+	config->plugin_pins = json_is_object(pins) ? json_deep_copy(pins) : json_object();
+	return 0;
+}
+
 static int take_plugins(struct config *config, const json_t *table, struct err *err)
 {
 	const json_t *value = json_at(table, "plugins");
@@ -116,9 +136,7 @@ static int take_plugins(struct config *config, const json_t *table, struct err *
 		json_push(config->plugin_folders, json_text(str_of(path)));
 		free(path);
 	}
-	const json_t *pins = json_at(table, "plugin_pins");
-	config->plugin_pins = pins ? json_deep_copy(pins) : json_object();
-	return 0;
+	return take_pins(config, json_at(table, "plugin_pins"), err);
 }
 
 /*

@@ -40,6 +40,10 @@ int cli_plugins(struct cli *cli, struct err *err)
 	cli->plugins = plugins_new();
 	json_t *findings = json_array();
 	int status = 0;
+	const char *name;
+	json_t *pin;
+	json_object_foreach(cli->config.plugin_pins, name, pin)
+		plugins_pin(cli->plugins, name, json_string_value(pin));
 	for (size_t i = 0; status == 0 && i < json_array_size(cli->config.plugin_folders); i++)
 		status = plugins_load_folder(
 			cli->plugins,
@@ -48,8 +52,11 @@ int cli_plugins(struct cli *cli, struct err *err)
 	for (size_t i = 0; i < json_array_size(findings); i++) {
 		const json_t *finding = json_array_get(findings, i);
 		char *text = cli_clean(json_str(finding, "text", ""));
-		fprintf(stderr, "gangway: plugin left out: %s\n", text);
+		char *hint = cli_clean(json_str(finding, "hint", ""));
+		fprintf(stderr, "gangway: plugin left out: %s\n%s%s%s", text, *hint ? "  hint: " : "",
+		        hint, *hint ? "\n" : "");
 		free(text);
+		free(hint);
 	}
 	json_decref(findings);
 	return status;

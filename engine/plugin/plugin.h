@@ -43,6 +43,8 @@ int plugins_load(struct plugins *plugins, const char *path, const char *sha256,
  * findings as {"file","text","hint"}. */
 int plugins_load_folder(struct plugins *plugins, const char *folder, json_t *findings,
                         struct err *err) ATTR_MUST_USE;
+/* From now on the plugin of that name, in NAME.so, is only loaded when its bytes have this SHA-256. */
+void plugins_pin(struct plugins *plugins, const char *name, const char *sha256);
 /*
  * A named plugin must not be used (it was inside a call at three deaths in a
  * row): it is no longer found, also when it is loaded later.
@@ -63,6 +65,8 @@ const char *plugin_sha256(const struct plugin *plugin);
 json_t *plugin_describe(const struct plugin *plugin);
 /* NULL when there is none. */
 const struct plugin_action *plugin_action_find(const struct plugin *plugin, const char *name);
+/* By declaration; at most max are written, all are counted. */
+size_t plugin_action_names(const struct plugin *plugin, const char **ret, size_t max);
 /* {"params":schema,"result":schema,"effect":"READ"}; borrowed. */
 const json_t *plugin_action_describe(const struct plugin_action *action);
 bool plugin_action_is_pure(const struct plugin_action *action);

@@ -373,6 +373,13 @@ const struct plugin_action *plugin_action_find(const struct plugin *plugin, cons
 	return NULL;
 }
 
+size_t plugin_action_names(const struct plugin *plugin, const char **ret, size_t max)
+{
+	for (size_t i = 0; i < plugin->actions.len && i < max; i++)
+		ret[i] = plugin->actions.at[i]->own.name;
+	return plugin->actions.len;
+}
+
 const json_t *plugin_action_describe(const struct plugin_action *action)
 {
 	return action->describe;

@@ -385,9 +385,14 @@ struct quarantine {
 	char *name, *why;
 };
 
+struct pin {
+	char *name, *sha256;
+};
+
 struct plugins {
 	VEC(struct plugin *) loaded; /* by name */
 	VEC(struct quarantine) quarantine;
+	VEC(struct pin) pins;
 };
 
 struct plugins *plugins_new(void)
@@ -407,6 +412,11 @@ void plugins_free(struct plugins *plugins)
 	}
 	vec_release(&plugins->loaded);
 	vec_release(&plugins->quarantine);
+	for (size_t i = 0; i < plugins->pins.len; i++) {
+		free(plugins->pins.at[i].name);
+		free(plugins->pins.at[i].sha256);
+	}
+	vec_release(&plugins->pins);
 	free(plugins);
 }
 
@@ -430,11 +440,49 @@ static void add_loaded(struct plugins *plugins, struct plugin *plugin)
 	}
 }
 
+void plugins_pin(struct plugins *plugins, const char *name, const char *sha256)
+{
+	struct pin *pin = vec_add(&plugins->pins);
+	pin->name = mem_dup_str(name);
+	pin->sha256 = mem_dup_str(sha256);
+}
+
+static const char *pin_of(const struct plugins *plugins, struct str name)
+{
+	for (size_t i = 0; i < plugins->pins.len; i++)
+		if (str_is(name, plugins->pins.at[i].name))
+			return plugins->pins.at[i].sha256;
+	return NULL;
+}
+
+/* The pin of the file's name is checked before anything of the file runs. */
+static const char *pin_of_file(const struct plugins *plugins, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	return pin_of(plugins, (struct str){ base, strcspn(base, ".") });
+}
+
+/* A pinned plugin cannot be had from a file of another name either. */
+static int check_pin(const struct plugins *plugins, const struct plugin *plugin, struct err *err)
+{
+	const char *pin = pin_of(plugins, str_of(plugin_name(plugin)));
+	if (!pin || strcasecmp(pin, plugin_sha256(plugin)) == 0)
+		return 0;
+	return err_set_id(err, ERR_CONFLICT, "plugin.hash",
+	                  "it says it is '%s', whose pinned SHA-256 is %.64s", plugin_name(plugin),
+	                  pin);
+}
+
 int plugins_load(struct plugins *plugins, const char *path, const char *sha256, struct err *err)
 {
 	struct plugin *plugin = NULL;
-	if (load_file(path, sha256, &plugin, err) < 0)
+	if (load_file(path, sha256 ? sha256 : pin_of_file(plugins, path), &plugin, err) < 0)
 		return err_wrap(err, "plugin %s", path);
+	if (check_pin(plugins, plugin, err) < 0) {
+		plugin_free(plugin);
+		return err_wrap(err, "plugin %s", path);
+	}
 	const struct plugin *other = find_loaded(plugins, plugin_name(plugin));
 	if (other) {
 		err_set_id(err, ERR_CONFLICT, "plugin.twice",
