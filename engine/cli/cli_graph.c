@@ -12,6 +12,7 @@
 #include "cli/cli_commands.h"
 #include "cli/cli_graph.h"
 #include "plugin/plugin.h"
+#include "release/release.h"
 #include "script/script.h"
 
 /* --- reading a graph ------------------------------------------------------------------ */
@@ -26,7 +27,11 @@ int graph_read_whole(const char *path, struct buf *ret, struct err *err)
 	size_t got;
 	int status = 0;
 	while (status == 0 && (got = fread(chunk, 1, sizeof(chunk), file)) > 0)
-		status = buf_add(ret, chunk, got, err);
+		if (buf_add(ret, chunk, got, err) < 0) {
+			err_clear(err);
+			status = err_set_id(err, ERR_LIMIT, "xml.bytes",
+			                    "more than %d bytes (LIMIT_GRAPH_BYTES)", LIMIT_GRAPH_BYTES);
+		}
 	if (status == 0 && ferror(file))
 		status = err_set(err, ERR_INPUT, "%s", strerror(errno));
 	fclose(file);
@@ -39,7 +44,9 @@ static int read_beside(void *ctx, const char *name, struct buf *ret, struct err 
 	if (*name == '/' || strstr(name, ".."))
 		return err_set(err, ERR_INPUT, "'%s' is not inside the graph's folder", name);
 	char *path = mem_format("%s/%s", graph->folder, name);
-	int status = graph_read_whole(path, ret, err);
+	int status = access(path, F_OK) == 0 && !release_is_inside(graph->folder, path) ?
+	                     err_set(err, ERR_INPUT, "'%s' leads out of the graph's folder", name) :
+	                     graph_read_whole(path, ret, err);
 	free(path);
 	return status;
 }
@@ -135,8 +142,10 @@ static const json_t *world_action(void *ctx, const char *type, const char *actio
 static size_t world_names(void *ctx, const char *type, const char **ret, size_t max)
 {
 	const struct cli *cli = ctx;
-	(void)type;
-	return plugins_names(cli->plugins, ret, max);
+	if (!type)
+		return plugins_names(cli->plugins, ret, max);
+	const struct plugin *plugin = plugins_find(cli->plugins, type);
+	return plugin ? plugin_action_names(plugin, ret, max) : 0;
 }
 
 static int graph_check(struct cli *cli)

@@ -58,6 +58,9 @@ int release_load(struct releases *releases, struct store *store, const char *sha
 struct release *release_ref(struct release *release);
 void release_unref(struct release *release); /* NULL is fine */
 
+/* May a file of the folder root be read: it is there, and no link leads out of the folder. */
+bool release_is_inside(const char *root, const char *path);
+
 /*
  * What must be in the store before a run may name this release: adds blobs
  * (pins and files) that this store has not been given yet.  Each is reported to

@@ -82,6 +82,17 @@ json_t *folder_names(const char *path)
 	return ret;
 }
 
+bool release_is_inside(const char *root, const char *path)
+{
+	char *folder = realpath(root, NULL), *file = realpath(path, NULL);
+	size_t len = folder ? strlen(folder) : 0;
+	bool ret = folder && file && strncmp(folder, file, len) == 0 &&
+	           (file[len] == '/' || file[len] == '\0' || strcmp(folder, "/") == 0);
+	free(folder);
+	free(file);
+	return ret;
+}
+
 static int list_entry(const char *root, const char *name, int depth, struct listing *listing,
                       struct err *err);
 
@@ -110,10 +121,20 @@ static int list_entry(const char *root, const char *name, int depth, struct list
 {
 	char *path = mem_format("%s/%s", root, name);
 	struct stat st;
-	int found = stat(path, &st);
+	int found = lstat(path, &st);
+	bool is_inside = true;
+	if (found == 0 && S_ISLNK(st.st_mode)) {
+		found = stat(path, &st);
+		is_inside = found < 0 || release_is_inside(root, path);
+	}
 	free(path);
 	if (found < 0)
 		return 0; /* gone since it was listed, or a dangling link */
+	if (!is_inside) {
+		err_set_id(err, ERR_INPUT, "release.outside", "%s/%s leads out of the folder", root,
+		           name);
+		return err_hint(err, "put a copy there instead of the link");
+	}
 	if (S_ISDIR(st.st_mode))
 		return depth < 1 && strcmp(name, "stories") != 0
 		               ? list_folder(root, name, depth + 1, listing, err)
