@@ -155,9 +155,14 @@ int json_read_file(const char *path, size_t max_bytes, json_t **ret, struct err 
 	size_t got;
 	int status = 0;
 	while (status == 0 && (got = fread(chunk, 1, sizeof(chunk), file)) > 0)
-		status = buf_add(&text, chunk, got, err);
+		if (buf_add(&text, chunk, got, err) < 0) {
+			err_clear(err);
+			status = err_set_id(err, ERR_LIMIT, "json.bytes",
+			                    "more than %zu bytes (LIMIT_JSON_BYTES)", max_bytes);
+		}
 	if (status == 0 && ferror(file))
-		status = err_set(err, ERR_SYSTEM, "cannot be read: %s", strerror(errno));
+		status = err_set(err, errno == EISDIR ? ERR_INPUT : ERR_SYSTEM, "cannot be read: %s",
+		                 strerror(errno));
 	fclose(file);
 	if (status == 0)
 		status = json_read(buf_str(&text), max_bytes, ret, err);

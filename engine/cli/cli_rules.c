@@ -60,9 +60,12 @@ static int rules_check(struct cli *cli)
 		errors += !is_warning;
 		if (cli->is_json)
 			continue;
-		printf("%s:%lld: %s: %s [%s]\n", json_str(finding, "file", "?"),
-		       (long long)json_int(finding, "line", 0), is_warning ? "warning" : "error",
-		       json_str(finding, "text", ""), json_str(finding, "code", ""));
+		long long line = json_int(finding, "line", 0); /* 0: the file as a whole */
+		char *place = line > 0 ? mem_format(":%lld", line) : mem_dup_str("");
+		printf("%s%s: %s: %s [%s]\n", json_str(finding, "file", "?"), place,
+		       is_warning ? "warning" : "error", json_str(finding, "text", ""),
+		       json_str(finding, "code", ""));
+		free(place);
 		if (*json_str(finding, "hint", ""))
 			printf("    hint: %s\n", json_str(finding, "hint", ""));
 	}

@@ -194,8 +194,7 @@ static int answer_rules(struct run *run, const struct effect *effect, json_t **r
 	if (status == 0)
 		return 0;
 	/* Whatever stopped the rules: they never decide then (DESIGN 4, Blocked). */
-	err->code = ERR_BLOCKED;
-	return err_wrap(err, "rule set '%s'", set);
+	return err->code = ERR_BLOCKED;
 }
 
 /* What a template sees besides the data model. */
