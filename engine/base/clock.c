@@ -56,6 +56,12 @@ int64_t clock_monotonic_ms(const struct clock *clock)
 	return clock_monotonic_ns(clock) / 1000000;
 }
 
+struct timespec clock_deadline(int64_t ms)
+{
+	int64_t at_ns = system_monotonic_ns(NULL) + ms * 1000000;
+	return (struct timespec){ .tv_sec = at_ns / 1000000000, .tv_nsec = at_ns % 1000000000 };
+}
+
 /* The calendar of a time and its milliseconds, also before 1970. */
 static int split(int64_t wall_ms, struct tm *ret)
 {

@@ -4,6 +4,7 @@
 #define BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "base/str.h"
 
@@ -19,6 +20,8 @@ struct clock clock_fixed(int64_t *now_ms);
 int64_t clock_wall_ms(const struct clock *clock);
 int64_t clock_monotonic_ms(const struct clock *clock);
 int64_t clock_monotonic_ns(const struct clock *clock);
+/* So many milliseconds from now by the system's own monotonic clock: for waits of pthread. */
+struct timespec clock_deadline(int64_t ms);
 
 enum { CLOCK_ISO_BYTES = 64 };
 /* "2026-11-21T05:22:52.123Z" (RFC 3339). */

@@ -103,14 +103,12 @@ static void hurry(struct serve *serve)
 
 void serve_drain(struct serve *serve)
 {
-	struct timespec until;
 	atomic_store(&serve->is_draining, true);
 	http_quiesce(&serve->main);
 	http_quiesce(&serve->health);
 	streams_end(serve);
 	hurry(serve);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += serve->config.drain_seconds;
+	struct timespec until = clock_deadline((int64_t)serve->config.drain_seconds * 1000);
 	pthread_mutex_lock(&serve->lock);
 	int status = 0;
 	while (status == 0 && atomic_load(&serve->under_way) > 0)

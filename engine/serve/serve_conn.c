@@ -114,13 +114,11 @@ static void look_at(struct conn *conn, int64_t now, struct exchange **expired, s
 
 static void sleep_a_turn(struct serve *serve)
 {
-	struct timespec until;
 	if (serve->conn_count == 0) {
 		pthread_cond_wait(&serve->changed, &serve->lock);
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += SWEEP_MS / 1000;
+	struct timespec until = clock_deadline(SWEEP_MS);
 	pthread_cond_timedwait(&serve->changed, &serve->lock, &until);
 }
 

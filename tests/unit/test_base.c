@@ -390,6 +390,9 @@ static void test_clock(void)
 	CHECK(clock_wall_ms(&fixed) == 7 && clock_monotonic_ms(&fixed) == 7);
 	int64_t before = clock_monotonic_ns(&real);
 	CHECK(clock_wall_ms(&real) > 1700000000000 && clock_monotonic_ns(&real) >= before);
+	struct timespec now = clock_deadline(0), later = clock_deadline(5500);
+	CHECK(later.tv_nsec >= 0 && later.tv_nsec < 1000000000);
+	CHECK((later.tv_sec - now.tv_sec) * 1000 + (later.tv_nsec - now.tv_nsec) / 1000000 >= 5500);
 }
 
 static void test_parse_iso(void)
