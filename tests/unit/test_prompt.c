@@ -171,12 +171,13 @@ static void test_too_much(void)
 
 static void test_masks(void)
 {
-	check_seen(
-		WHO, "{\"n\":\"Ann Lee\",\"m\":\"by ANN LEE and Ann Lee.\",\"o\":12.5}",
-		"{\"m\":\"by [PERSON_1] and [PERSON_1].\",\"n\":\"[PERSON_1]\",\"o\":\"[AMOUNT_1]\"}");
+	check_seen(WHO, "{\"n\":\"Ann Lee\",\"m\":\"by ANN LEE and Ann Lee.\",\"o\":12.5}",
+	           "{\"m\":\"by [PERSON_1] and [PERSON_1].\",\"n\":\"[PERSON_1]\","
+	           "\"o\":\"[AMOUNT_1]\"}");
 	check_masks(WHO, "{\"n\":\"Ann Lee\",\"o\":12.5}",
 	            "{\"[AMOUNT_1]\":\"12.5\",\"[PERSON_1]\":\"Ann Lee\"}");
-	/* Too short to be looked for elsewhere, or everybody called Al would be found in Albania. */
+	/* Too short to be looked for elsewhere,
+	 * or everybody called Al would be found in Albania. */
 	check_seen(WHO, "{\"n\":\"Al\",\"m\":\"Albania\"}",
 	           "{\"m\":\"Albania\",\"n\":\"[PERSON_1]\"}");
 	/* Equal texts are one person; what is not there is masked by nothing. */
@@ -234,8 +235,10 @@ static void test_canaries(void)
 	struct err err = { 0 };
 	json_t *prompt = render(
 		"fields: account.name, items[].title\n", BODY,
-		"{\"account\":{\"name\":\"Acme\",\"owner\":\"CANARY-1\",\"CANARY-2\":\"x\",\"name2\":"
-		"\"CANARY-3\",\"deep\":{\"name\":\"CANARY-4\"}},\"items\":[{\"title\":\"T\",\"note\":"
+		"{\"account\":{\"name\":\"Acme\",\"owner\":\"CANARY-1\",\"CANARY-2\":\"x\","
+		"\"name2\":"
+		"\"CANARY-3\",\"deep\":{\"name\":\"CANARY-4\"}},\"items\":[{\"title\":\"T\","
+		"\"note\":"
 		"\"CANARY-5\"},\"CANARY-6\",[\"CANARY-7\"]],\"account.name\":\"CANARY-8\",\"name\":"
 		"\"CANARY-9\"}",
 		&err);

@@ -348,7 +348,8 @@ static void test_blocked_signal(void)
 	CHECK(strstr(json_str(json_at(json_at(reply, "run"), "reason"), "text", ""), "nowhere") !=
 	      NULL);
 	json_decref(reply);
-	/* It takes nothing more, but it knows what it has: the signal waits, and is not taken twice. */
+	/* It takes nothing more, but it knows what it has: the signal waits,
+	 * and is not taken twice. */
 	reply = engine_rig_ask(&rig, "{\"op\":\"run.signal\",\"run\":\"%s\",\"event\":\"add\"}",
 	                       id);
 	CHECK_STR(rig_error(reply), "run.blocked");
@@ -380,27 +381,30 @@ static void test_blocked_signal(void)
 	engine_rig_release(&rig);
 }
 
-#define RULES(body)                                                                                 \
-	"return { domain = 'd', subject = 'facts', rules = { { id = 'd.r', severity = 'violation'," \
-	" owner = 'o', fires = function(f) " body " end, message = 'm', fix = 'x' } } }"
+#define RULES(body)                                                                     \
+	"return { domain = 'd', subject = 'facts', rules = { { id = 'd.r', severity = " \
+	"'violation', owner = 'o', fires = function(f) " body                           \
+	" end, message = 'm', fix = 'x' } } }"
 
 static void write_rules(struct engine_rig *rig, const char *rules)
 {
-	engine_rig_file(
-		rig, "rules/set/ruleset.lua",
-		"return { name = 'set', version = '1', domains = { 'd' }, decide = 'decision.decide',"
-		" decisions = { 'YES', 'NO' } }");
+	engine_rig_file(rig, "rules/set/ruleset.lua",
+	                "return { name = 'set', version = '1', domains = { 'd' }, decide = "
+	                "'decision.decide',"
+	                " decisions = { 'YES', 'NO' } }");
 	engine_rig_file(
 		rig, "rules/set/decision.lua",
-		"return { decide = function(v) return #v.violations > 0 and 'NO' or 'YES', {} end }");
+		"return { decide = function(v) return #v.violations > 0 and 'NO' or 'YES', {} end "
+		"}");
 	engine_rig_file(rig, "rules/set/d.lua", rules);
 }
 
-#define CHECKING                                                                                     \
-	"<datamodel><data id='n'/><data id='decision' gw:search='true'/></datamodel>"                \
-	"<state id='a'><invoke id='r' type='rules' src='set'><param name='facts' expr='{n=n}'/>"     \
-	"<param name='errors' expr='list()'/></invoke><transition event='done.invoke.r' target='b'>" \
-	"<assign location='decision' expr='_event.data.decision'/></transition></state>"             \
+#define CHECKING                                                                                 \
+	"<datamodel><data id='n'/><data id='decision' gw:search='true'/></datamodel>"            \
+	"<state id='a'><invoke id='r' type='rules' src='set'><param name='facts' expr='{n=n}'/>" \
+	"<param name='errors' expr='list()'/></invoke><transition event='done.invoke.r' "        \
+	"target='b'>"                                                                            \
+	"<assign location='decision' expr='_event.data.decision'/></transition></state>"         \
 	"<final id='b'><donedata><param name='decision' expr='decision'/></donedata></final>"
 
 /* A rule that errs never decides; the run that was blocked by it goes on with the mended one. */
@@ -511,14 +515,15 @@ static void test_versions(void)
 
 /* --- timers ----------------------------------------------------------------------------------- */
 
-#define TIMERS                                                                                          \
-	"<datamodel><data id='fired' expr='list()'/></datamodel><state id='w'><onentry>"                \
-	"<send event='c' delay='3h'/><send event='a' delay='1h'/><send event='b' delay='2h'/>"          \
-	"<send event='end' delay='4h'/><send id='x' event='x' delay='90m'/></onentry>"                  \
-	"<transition event='a'><cancel sendid='x'/>"                                                    \
-	"<script>table.insert(fired, _event.name .. now())</script></transition>"                       \
-	"<transition event='end' target='e'/>"                                                          \
-	"<transition event='*'><script>table.insert(fired, _event.name .. now())</script></transition>" \
+#define TIMERS                                                                                 \
+	"<datamodel><data id='fired' expr='list()'/></datamodel><state id='w'><onentry>"       \
+	"<send event='c' delay='3h'/><send event='a' delay='1h'/><send event='b' delay='2h'/>" \
+	"<send event='end' delay='4h'/><send id='x' event='x' delay='90m'/></onentry>"         \
+	"<transition event='a'><cancel sendid='x'/>"                                           \
+	"<script>table.insert(fired, _event.name .. now())</script></transition>"              \
+	"<transition event='end' target='e'/>"                                                 \
+	"<transition event='*'><script>table.insert(fired, _event.name .. now())</script>"     \
+	"</transition>"                                                                        \
 	"</state><final id='e'><donedata><param name='fired' expr='fired'/></donedata></final>"
 
 /* Due while nobody was there: fired once each, in order of their times, at the next start. */
@@ -573,7 +578,8 @@ static void test_child_run(void)
 	engine_rig_graph(
 		&rig, "g", "",
 		"<datamodel><data id='id'/><data id='why'/></datamodel><state id='a'>"
-		"<invoke id='r' type='gw:run' src='child'><param name='correlation_id' expr=\"'k'\"/>"
+		"<invoke id='r' type='gw:run' src='child'><param name='correlation_id' "
+		"expr=\"'k'\"/>"
 		"<param name='input' expr='{n=5}'/></invoke>"
 		"<transition event='done.invoke.r' target='b'>"
 		"<assign location='id' expr='_event.data.run'/></transition>"

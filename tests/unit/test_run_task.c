@@ -67,15 +67,16 @@ static void check_verified(struct engine_rig *rig, const char *run)
 
 /* --- approvals -------------------------------------------------------------------------------- */
 
-#define APPROVAL                                                                                       \
-	"<datamodel><data id='who'/><data id='outcome'/></datamodel><state id='a'>"                    \
-	"<invoke id='ok' type='approval'><param name='role' expr=\"'lead'\"/>"                         \
-	"<param name='requested_by' expr=\"'ann'\"/><param name='shown' expr='{total=5}'/>"            \
-	"<param name='due' expr=\"'2h'\"/></invoke>"                                                   \
-	"<transition event='done.invoke.ok' target='b'>"                                               \
-	"<assign location='who' expr='_event.data.by'/>"                                               \
-	"<assign location='outcome' expr='_event.data.outcome'/></transition></state>"                 \
-	"<final id='b'><donedata><param name='who' expr='who'/><param name='outcome' expr='outcome'/>" \
+#define APPROVAL                                                                            \
+	"<datamodel><data id='who'/><data id='outcome'/></datamodel><state id='a'>"         \
+	"<invoke id='ok' type='approval'><param name='role' expr=\"'lead'\"/>"              \
+	"<param name='requested_by' expr=\"'ann'\"/><param name='shown' expr='{total=5}'/>" \
+	"<param name='due' expr=\"'2h'\"/></invoke>"                                        \
+	"<transition event='done.invoke.ok' target='b'>"                                    \
+	"<assign location='who' expr='_event.data.by'/>"                                    \
+	"<assign location='outcome' expr='_event.data.outcome'/></transition></state>"      \
+	"<final id='b'><donedata><param name='who' expr='who'/><param name='outcome' "      \
+	"expr='outcome'/>"                                                                  \
 	"</donedata></final>"
 
 static void test_approval(void)
@@ -275,7 +276,8 @@ static void test_checklist_wrong(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		char *body = mem_format(
 			"<datamodel><data id='why'/></datamodel><state id='a'>"
-			"<invoke id='l' type='checklist'><param name='items' expr=\"list({%s})\"/></invoke>"
+			"<invoke id='l' type='checklist'><param name='items' expr=\"list({%s})\"/>"
+			"</invoke>"
 			"<transition event='error.execution' target='b'>"
 			"<assign location='why' expr='_event.data.message'/></transition></state>"
 			"<final id='b'><donedata><param name='why' expr='why'/></donedata></final>",
@@ -295,13 +297,14 @@ static void test_checklist_wrong(void)
 
 /* --- unsure ----------------------------------------------------------------------------------- */
 
-#define ONCE(path)                                                                                         \
-	"<datamodel><data id='what'/></datamodel><state id='a'>"                                            \
-	"<invoke id='c' type='http' src='request'><param name='method' expr=\"'POST'\"/>"                  \
-	"<param name='path' expr=\"'" path "'\"/></invoke>"                                                \
-	"<transition event='done.invoke.c' target='b'><assign location='what' expr=\"'ok'\"/></transition>" \
-	"<transition event='error.communication.c' target='b'>"                                            \
-	"<assign location='what' expr='_event.data.error_code'/></transition></state>"                      \
+#define ONCE(path)                                                                             \
+	"<datamodel><data id='what'/></datamodel><state id='a'>"                               \
+	"<invoke id='c' type='http' src='request'><param name='method' expr=\"'POST'\"/>"      \
+	"<param name='path' expr=\"'" path "'\"/></invoke>"                                    \
+	"<transition event='done.invoke.c' target='b'><assign location='what' expr=\"'ok'\"/>" \
+	"</transition>"                                                                        \
+	"<transition event='error.communication.c' target='b'>"                                \
+	"<assign location='what' expr='_event.data.error_code'/></transition></state>"         \
 	"<final id='b'><donedata><param name='what' expr='what'/></donedata></final>"
 
 /* One run whose call was lost on the way; the unsure task's id goes to task. */
