@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
 # `make check` builds and runs all of them; tests/README.md tells more.
-EXTRA_DIST += %D%/README.md %D%/run-tests %D%/audit %D%/cases %D%/crash %D%/graph %D%/house %D%/plugins %D%/sandbox %D%/serve %D%/w3c
+EXTRA_DIST += %D%/README.md %D%/run-tests %D%/audit %D%/cases %D%/crash %D%/graph %D%/house %D%/io %D%/plugins %D%/sandbox %D%/serve %D%/w3c
 
 # The absolute place of the sources, where tests find their data.
 tests/%.$(OBJEXT): AM_CPPFLAGS += -I$(top_srcdir)/tests/lib -DSRCDIR='"$(abs_top_srcdir)"'
@@ -43,7 +43,9 @@ use_test_plugin = %D%/lib/libtest_plugin.a $(use_test) $(use_plugin)
 check_PROGRAMS += \
 	%D%/audit/test_mutations \
 	%D%/unit/test_base \
+	%D%/unit/test_base_json \
 	%D%/unit/test_chart \
+	%D%/unit/test_chart_api \
 	%D%/unit/test_chart_lua \
 	%D%/unit/test_chart_rng \
 	%D%/unit/test_driver \
@@ -52,12 +54,16 @@ check_PROGRAMS += \
 	%D%/unit/test_machine_call \
 	%D%/unit/test_plugin \
 	%D%/unit/test_plugin_call \
+	%D%/unit/test_plugin_contract \
 	%D%/unit/test_plugin_guide \
 	%D%/unit/test_prompt \
 	%D%/unit/test_reference \
 	%D%/unit/test_release \
 	%D%/unit/test_run \
+	%D%/unit/test_run_call \
+	%D%/unit/test_run_task \
 	%D%/unit/test_schema \
+	%D%/unit/test_schema_limits \
 	%D%/unit/test_script \
 	%D%/unit/test_script_box \
 	%D%/unit/test_script_guide \
@@ -68,6 +74,7 @@ check_PROGRAMS += \
 	%D%/unit/test_wire_auth \
 	%D%/unit/test_wire_connection \
 	%D%/unit/test_wire_mail \
+	%D%/unit/test_wire_retry \
 	%D%/unit/test_wire_shared \
 	%D%/crash/crash \
 	%D%/plugins/test_cases \
@@ -82,7 +89,9 @@ check_PROGRAMS += \
 %C%_audit_test_mutations_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
 %C%_audit_test_mutations_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_base_LDADD = $(use_test) $(use_base)
+%C%_unit_test_base_json_LDADD = $(use_test) $(use_base)
 %C%_unit_test_chart_LDADD = $(use_test) $(use_chart)
+%C%_unit_test_chart_api_LDADD = $(use_test) $(use_chart)
 %C%_unit_test_chart_lua_LDADD = $(use_test) $(use_script)
 %C%_unit_test_chart_rng_CPPFLAGS = $(AM_CPPFLAGS) $(LIBXML_CFLAGS)
 %C%_unit_test_chart_rng_LDADD = $(use_test) $(use_chart)
@@ -92,12 +101,16 @@ check_PROGRAMS += \
 %C%_unit_test_machine_call_LDADD = $(use_test) $(use_script)
 %C%_unit_test_plugin_LDADD = $(use_test_plugin)
 %C%_unit_test_plugin_call_LDADD = $(use_test_plugin)
+%C%_unit_test_plugin_contract_LDADD = $(use_test_plugin)
 %C%_unit_test_plugin_guide_LDADD = $(use_test)
 %C%_unit_test_prompt_LDADD = $(use_test) $(use_release) $(use_chart)
 %C%_unit_test_reference_LDADD = $(use_test) $(use_machine)
 %C%_unit_test_release_LDADD = $(use_test) $(use_release) $(use_chart)
 %C%_unit_test_run_LDADD = $(use_test) $(use_run) $(use_script)
+%C%_unit_test_run_call_LDADD = $(use_test) $(use_run) $(use_script)
+%C%_unit_test_run_task_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_schema_LDADD = $(use_test) $(use_schema)
+%C%_unit_test_schema_limits_LDADD = $(use_test) $(use_schema)
 %C%_unit_test_script_LDADD = $(use_test) $(use_script)
 %C%_unit_test_script_box_LDADD = $(use_test) $(use_script)
 %C%_unit_test_script_guide_LDADD = $(use_test) $(use_script)
@@ -109,8 +122,10 @@ check_PROGRAMS += \
 %C%_unit_test_wire_auth_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_connection_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_mail_LDADD = $(use_test) $(use_wire)
+%C%_unit_test_wire_retry_LDADD = $(use_test) $(use_wire)
 %C%_unit_test_wire_shared_LDADD = $(use_test) $(use_wire)
 %C%_crash_shim_la_CFLAGS = $(plain_CFLAGS)
+%C%_io_shim_la_CFLAGS = $(plain_CFLAGS)
 %C%_crash_crash_SOURCES = \
 	%D%/crash/crash.c \
 	%D%/crash/crash.h \
@@ -134,10 +149,17 @@ check_PROGRAMS += \
 %C%_w3c_w3c_LDADD = $(use_test) $(use_script)
 
 # --- plugins that only tests load -----------------------------------------------------------
-EXTRA_DIST += %D%/unit/script_session.h %D%/plugins/contract/small.h
+EXTRA_DIST += \
+	%D%/plugins/contract/small.h \
+	%D%/unit/chart_world.h \
+	%D%/unit/plugin_stage.h \
+	%D%/unit/schema_text.h \
+	%D%/unit/script_session.h \
+	%D%/unit/wire_bench.h
 check_LTLIBRARIES += \
 	docs/guide/example_plugin.la \
 	%D%/crash/shim.la \
+	%D%/io/shim.la \
 	%D%/plugins/contract/bad_actions.la \
 	%D%/plugins/contract/bad_crash.la \
 	%D%/plugins/contract/bad_effect.la \
@@ -170,6 +192,7 @@ CRASH_FLAGS = --quick
 test_scripts = \
 	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' \
 	'$(abs_top_srcdir)/%D%/graph/run.sh' \
+	'$(abs_top_srcdir)/%D%/io/run.sh' \
 	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox'
 
 # The sources are the same in every build: checks of the house go with the plain one.
@@ -179,6 +202,7 @@ house_checks = \
 	$(abs_top_srcdir)/%D%/house/build \
 	$(abs_top_srcdir)/%D%/house/deps \
 	$(abs_top_srcdir)/%D%/house/exports \
+	$(abs_top_srcdir)/%D%/house/format \
 	$(abs_top_srcdir)/%D%/house/globals \
 	$(abs_top_srcdir)/%D%/house/headers \
 	$(abs_top_srcdir)/%D%/house/style
