@@ -3,3 +3,4 @@
 EXTRA_PROGRAMS += \
 	%D%/engine_bench
 %C%_engine_bench_LDADD = $(use_cli)
+EXTRA_DIST += bench

@@ -26,8 +26,8 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_socket.h \
 	%D%/run_step.c \
 	%D%/run_task.c \
-	%D%/run_trace.c \
 	%D%/run_token.c \
+	%D%/run_trace.c \
 	%D%/run_view.c
 
 use_run = %D%/libgw_run.a $(use_plugin) $(use_journal) $(use_release) $(use_wire) $(UV_LIBS)
