@@ -22,7 +22,8 @@
  *   {"op":"run.signal","run":ID,"event":NAME,"data"?,"id"?,"by"?}   id: the same id is taken once
  *   {"op":"run.repin","run":ID,"by","reason"?}       to the files as they are now
  *   {"op":"run.replay","run":ID}          -> {"replay":{"ok":bool,"records":N,"differs":[...]}}
- *   {"op":"run.picture","run":ID}         -> {"picture":{"dot":text,"states":{id:{"times","ms","since"?,"failed"?}}}}
+ *   {"op":"run.picture","run":ID}         -> {"picture":{"dot":text,"states":{id:{"times","ms",
+ *                                             "since"?,"failed"?}}}}
  *   {"op":"task.list","role"?,"owner"?,"status"?,"run"?,"overdue"?:bool,"limit"?}
  *                                         -> {"tasks":[TASK]}
  *   {"op":"task.answer","task":ID,"by","comment"?,
