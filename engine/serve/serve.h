@@ -24,7 +24,7 @@ struct serve;
 
 struct serve_options {
 	struct engine *engine;
-	/* The table `serve` of the configuration (docs/reference/configuration.md); NULL: defaults. */
+	/* The configuration's table `serve` (docs/reference/configuration.md); NULL: defaults. */
 	const json_t *config;
 	int port; /* instead of the configuration's; -1: the configuration's; 0: the kernel's */
 	const char *version;
@@ -37,7 +37,7 @@ struct serve_options {
 	void *log_ctx;
 };
 
-/* Binds and starts answering.  ERR_INPUT names the key; ERR_SYSTEM the address that cannot be had. */
+/* Binds and starts answering.  ERR_INPUT names the key, ERR_SYSTEM the address. */
 int serve_start(const struct serve_options *options, struct serve **ret,
                 struct err *err) ATTR_MUST_USE;
 /* "http://127.0.0.1:8080"; the health listener's, or NULL when there is none. */
@@ -51,7 +51,7 @@ void serve_drain(struct serve *serve);
 /* After engine_close(): no reply can come any more. */
 void serve_free(struct serve *serve);
 
-/* --- tokens: gw_<kind>_ and 43 random characters and a checksum of 6 ----------------------- */
+/* --- tokens: gw_<kind>_ and 43 random characters and a checksum of 6 ------------------------- */
 
 enum { SERVE_TOKEN_BYTES = 96 };
 /* kind: a role's name.  The text is to be shown once; what is kept is its SHA-256. */

@@ -32,7 +32,7 @@ void exchange_unref(struct exchange *x)
 	free(x);
 }
 
-/* --- the answer -------------------------------------------------------------------------------- */
+/* --- the answer ------------------------------------------------------------------------------ */
 
 bool exchange_claim(struct exchange *x)
 {
@@ -169,7 +169,7 @@ void exchange_error(struct exchange *x, const json_t *error)
 	                 json_str(error, "hint", NULL));
 }
 
-/* --- asking the engine --------------------------------------------------------------------------- */
+/* --- asking the engine ----------------------------------------------------------------------- */
 
 static void engine_replied(void *arg, const json_t *reply, bool is_last)
 {
@@ -231,7 +231,7 @@ void exchange_expire(struct exchange *x)
 	                 "ask again: starts and signals with the same key are taken once");
 }
 
-/* --- who asks ------------------------------------------------------------------------------------- */
+/* --- who asks -------------------------------------------------------------------------------- */
 
 static bool deny(struct exchange *x, int status, const char *code, const char *where,
                  const char *text)
@@ -325,7 +325,7 @@ bool exchange_admit(struct exchange *x)
 	return true;
 }
 
-/* --- what is asked ---------------------------------------------------------------------------------- */
+/* --- what is asked --------------------------------------------------------------------------- */
 
 static bool is_known_param(const struct route *route, const char *name)
 {

@@ -26,7 +26,7 @@ enum {
 	BACKLOG = 1024
 };
 
-/* --- answering ------------------------------------------------------------------------------ */
+/* --- answering ------------------------------------------------------------------------------- */
 
 static ssize_t read_stream(void *cls, uint64_t pos, char *ret, size_t max)
 {
@@ -185,7 +185,7 @@ static enum MHD_Result first_call(struct exchange *x, struct MHD_Connection *mhd
 	return give_answer(x);
 }
 
-/* --- the other calls ---------------------------------------------------------------------------- */
+/* --- the other calls ------------------------------------------------------------------------- */
 
 static enum MHD_Result take_body(struct exchange *x, const char *bytes, size_t *len)
 {
@@ -299,7 +299,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **socket_c
 	}
 }
 
-/* --- listening --------------------------------------------------------------------------------------- */
+/* --- listening ------------------------------------------------------------------------------- */
 
 static int bind_to(struct listener *listener, const char *address, int64_t port, struct err *err)
 {

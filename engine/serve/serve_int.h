@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -29,7 +30,7 @@ struct exchange;
 struct listener;
 struct stream;
 
-/* --- who may (serve_role.c) ------------------------------------------------------------- */
+/* --- who may (serve_role.c) ------------------------------------------------------------------ */
 
 enum role {
 	ROLE_VIEWER,
@@ -66,7 +67,7 @@ const char *role_name(int role);
 const char *permission_name(enum permission permission);
 bool role_may(unsigned int roles, bool has_grant, enum permission permission);
 
-/* --- routes (serve_routes.c) --------------------------------------------------------------- */
+/* --- routes (serve_routes.c) ----------------------------------------------------------------- */
 
 enum { ROUTE_IDS = 2, ROUTE_FIELDS = 6, ROUTE_QUERY = 8 };
 
@@ -93,12 +94,13 @@ struct route {
 
 extern const struct route serve_routes[];
 extern const size_t serve_route_count;
-/* Splits a decoded path; NULL when there is none.  *ret_allow: methods of the path, to be freed, or NULL. */
+/* Splits a decoded path; NULL when there is none.
+ * *ret_allow: methods of the path, to be freed, or NULL. */
 const struct route *route_find(const char *method, char *const *segments, size_t count,
                                const char *ids[ROUTE_IDS]);
 void route_methods(char *const *segments, size_t count, struct buf *ret);
 
-/* --- the request's target (serve_target.c) ------------------------------------------------- */
+/* --- the request's target (serve_target.c) --------------------------------------------------- */
 
 enum { TARGET_SEGMENTS = 8, TARGET_PARAMS = 64 };
 
@@ -113,7 +115,7 @@ int target_read(const char *raw, struct arena *arena, struct target *ret,
                 struct err *err) ATTR_MUST_USE;
 const char *target_param(const struct target *target, const char *name); /* NULL: absent */
 
-/* --- framing (serve_frame.c): what RFC 9112 demands and libmicrohttpd does not check ------- */
+/* --- framing (serve_frame.c): what RFC 9112 demands and libmicrohttpd does not check --------- */
 
 enum { FRAME_HEADERS = 100 };
 
@@ -134,7 +136,7 @@ void frame_end(struct frame *frame);
 /* The header's only value; NULL when it is absent or there is more than one. */
 const char *frame_get(const struct frame *frame, const char *name, size_t *ret_count);
 
-/* --- connections and their deadlines (serve_conn.c) ----------------------------------------- */
+/* --- connections and their deadlines (serve_conn.c) ------------------------------------------ */
 
 enum conn_state {
 	CONN_IDLE,   /* nothing of a request is there, as far as we know */
@@ -162,7 +164,7 @@ void conn_idle(struct conn *conn);
 int sweep_start(struct serve *serve);
 void sweep_stop(struct serve *serve);
 
-/* --- exchanges (serve_http.c, serve_exchange.c) --------------------------------------------- */
+/* --- exchanges (serve_http.c, serve_exchange.c) ---------------------------------------------- */
 
 enum exchange_phase { PHASE_NEW, PHASE_SUSPENDED, PHASE_ANSWERED };
 
@@ -237,7 +239,7 @@ void exchange_begin(struct exchange *x);
 int status_of_error(int code, const char *id);
 const char *status_text(int status);
 
-/* --- webhooks (serve_sign.c, serve_webhook.c) ---------------------------------------------------- */
+/* --- webhooks (serve_sign.c, serve_webhook.c) ------------------------------------------------ */
 
 enum sign_scheme {
 	SIGN_STANDARD,
@@ -289,7 +291,7 @@ int sources_read(struct serve *serve, const json_t *table, struct err *err) ATTR
 void sources_release(struct serve *serve);
 void handle_webhook(struct exchange *x);
 
-/* --- streams (serve_stream.c) -------------------------------------------------------------------- */
+/* --- streams (serve_stream.c) ---------------------------------------------------------------- */
 
 void handle_run_events(struct exchange *x);
 void streams_begin(struct serve *serve);
@@ -298,7 +300,7 @@ void streams_beat(struct serve *serve, int64_t now_ms);
 void stream_free(struct stream *stream);
 long stream_read(struct stream *stream, struct MHD_Connection *mhd, char *ret, size_t max);
 
-/* --- figures (serve_metrics.c) --------------------------------------------------------------------- */
+/* --- figures (serve_metrics.c) --------------------------------------------------------------- */
 
 enum { METRIC_BUCKETS = 12 };
 
@@ -310,7 +312,7 @@ struct route_figures {
 void metrics_count(struct exchange *x);
 void handle_metrics(struct exchange *x);
 
-/* --- the whole ---------------------------------------------------------------------------------------- */
+/* --- the whole ------------------------------------------------------------------------------- */
 
 struct serve_config {
 	char *address, *health_address;
@@ -352,7 +354,8 @@ struct serve {
 	atomic_ullong denied, framing_faults, timeouts;
 };
 
-int64_t serve_ms(const struct serve *serve); /* monotonic */
+struct timespec serve_in(const struct serve *serve, int64_t ms); /* for the condition `changed` */
+int64_t serve_ms(const struct serve *serve);                     /* monotonic */
 void serve_log(struct serve *serve, const char *level, const char *event, json_t *fields_taken);
 int http_start(struct listener *listener, const char *address, int64_t port,
                struct err *err) ATTR_MUST_USE;

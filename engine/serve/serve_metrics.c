@@ -48,10 +48,10 @@ static void put_requests(const struct serve *serve, struct buf *out)
 		for (int class = 0; class < 6; class ++) {
 			unsigned long long count = atomic_load(&serve->figures[i].by_class[class]);
 			if (count > 0)
-				buf_printf(
-					out,
-					"gangway_http_requests_total{method=\"%s\",path=\"%s\",class=\"%dxx\"} %llu\n",
-					method_of(i), path_of(i), class, count);
+				buf_printf(out,
+				           "gangway_http_requests_total{method=\"%s\",path=\"%s\","
+				           "class=\"%dxx\"} %llu\n",
+				           method_of(i), path_of(i), class, count);
 		}
 }
 
@@ -99,9 +99,11 @@ static void put_sources(struct serve *serve, struct buf *out)
 		struct source *source = entry->value;
 		buf_printf(
 			out,
-			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"accepted\"} %llu\n"
+			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"accepted\"} "
+			"%llu\n"
 			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"refused\"} %llu\n"
-			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"throttled\"} %llu\n",
+			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"throttled\"} "
+			"%llu\n",
 			source->name, atomic_load(&source->accepted), source->name,
 			atomic_load(&source->refused), source->name,
 			atomic_load(&source->throttled));

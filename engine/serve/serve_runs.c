@@ -21,7 +21,7 @@ static json_t *about(const struct exchange *x, const char *op, const char *membe
 	return ret;
 }
 
-/* A whole number within bounds; the fallback when it is not given; -1 when a problem was answered. */
+/* A number within bounds; the fallback when none is given; -1 when a problem was answered. */
 static int64_t number_param(struct exchange *x, const char *name, int64_t min, int64_t max,
                             int64_t fallback)
 {
@@ -45,7 +45,7 @@ static void put_param(json_t *request, const struct exchange *x, const char *nam
 	json_put_str(request, name, target_param(&x->target, name));
 }
 
-/* --- starting ------------------------------------------------------------------------------------- */
+/* --- starting -------------------------------------------------------------------------------- */
 
 static bool is_resting(const json_t *run)
 {
@@ -104,7 +104,7 @@ void handle_run_start(struct exchange *x)
 	exchange_ask(x, request, first_reply);
 }
 
-/* --- looking ----------------------------------------------------------------------------------------- */
+/* --- looking -------------------------------------------------------------------------------- */
 
 static bool time_param(struct exchange *x, json_t *request, const char *name, const char *member)
 {
@@ -284,7 +284,7 @@ void handle_run_artifact(struct exchange *x)
 	handle_run_artifacts(x);
 }
 
-/* --- acting --------------------------------------------------------------------------------------------- */
+/* --- acting -------------------------------------------------------------------------------- */
 
 static json_t *with_body(const struct exchange *x, json_t *request)
 {
@@ -318,7 +318,7 @@ void handle_run_replay(struct exchange *x)
 	exchange_ask_member(x, about(x, "run.replay", "run"), "replay");
 }
 
-/* --- tasks ------------------------------------------------------------------------------------------------ */
+/* --- tasks -------------------------------------------------------------------------------- */
 
 void handle_task_list(struct exchange *x)
 {
@@ -368,7 +368,7 @@ void handle_task_complete(struct exchange *x)
 	                 "done, happened, repeat, failed");
 }
 
-/* --- audits and what there is --------------------------------------------------------------------------- */
+/* --- audits and what there is ---------------------------------------------------------------- */
 
 void handle_audit_show(struct exchange *x)
 {

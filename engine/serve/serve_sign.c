@@ -26,7 +26,7 @@ int sign_scheme_find(const char *name)
 	return -1;
 }
 
-/* --- secrets ---------------------------------------------------------------------------------- */
+/* --- secrets -------------------------------------------------------------------------------- */
 
 static int base64_value(char c)
 {
@@ -86,7 +86,7 @@ int sign_secret_read(enum sign_scheme scheme, const char *text, struct sign_secr
 	                  "a Standard Webhooks secret has 24 to 64 bytes");
 }
 
-/* --- digests ------------------------------------------------------------------------------------- */
+/* --- digests -------------------------------------------------------------------------------- */
 
 /* HMAC-SHA256 over head and body. */
 static void digest_of(const struct sign_secret *secret, const char *head, struct str body,
@@ -141,7 +141,7 @@ static bool is_lately(const struct sign_request *request, const char *seconds)
 	return away >= -SIGN_WINDOW_S && away <= SIGN_WINDOW_S;
 }
 
-/* --- the schemes ------------------------------------------------------------------------------------ */
+/* --- the schemes ----------------------------------------------------------------------------- */
 
 static const char *header(const struct sign_request *request, const char *name)
 {

@@ -46,7 +46,7 @@ static void wake(struct stream *stream)
 	http_resume(stream->exchange->mhd);
 }
 
-/* --- reading the journal ------------------------------------------------------------------------- */
+/* --- reading the journal --------------------------------------------------------------------- */
 
 /* One record as one event; what a run knows stays in the journal. */
 static void put_event(struct stream *stream, const json_t *record)
@@ -114,9 +114,9 @@ static void look(struct stream *stream)
 	json_decref(request);
 }
 
-/* --- what wakes it --------------------------------------------------------------------------------- */
+/* --- what wakes it --------------------------------------------------------------------------- */
 
-/* On the run's own thread: marks the streams of this run; the connection's thread does the reading. */
+/* On the run's own thread: marks its streams; the connection's thread does the reading. */
 static void on_record(void *arg, const char *run_id, int64_t seq)
 {
 	struct serve *serve = arg;
@@ -170,7 +170,7 @@ void streams_end(struct serve *serve)
 	pthread_mutex_unlock(&serve->lock);
 }
 
-/* --- its connection's thread ------------------------------------------------------------------------- */
+/* --- its connection's thread ----------------------------------------------------------------- */
 
 long stream_read(struct stream *stream, struct MHD_Connection *mhd, char *ret, size_t max)
 {

@@ -17,7 +17,7 @@
 static const char *const known[] = { "graph", "scheme",     "secrets", "secret",        "header",
 	                             "input", "rate_per_s", "burst",   "correlation_id" };
 
-/* --- configuration ------------------------------------------------------------------------------ */
+/* --- configuration --------------------------------------------------------------------------- */
 
 static int refuse(struct err *err, const char *source, const char *text)
 {
@@ -150,7 +150,7 @@ void sources_release(struct serve *serve)
 	map_release(&serve->sources);
 }
 
-/* --- a delivery ------------------------------------------------------------------------------------ */
+/* --- a delivery ------------------------------------------------------------------------------ */
 
 struct delivery {
 	struct source *source;
