@@ -94,8 +94,7 @@ struct route {
 
 extern const struct route serve_routes[];
 extern const size_t serve_route_count;
-/* Splits a decoded path; NULL when there is none.
- * *ret_allow: methods of the path, to be freed, or NULL. */
+/* NULL when there is none. */
 const struct route *route_find(const char *method, char *const *segments, size_t count,
                                const char *ids[ROUTE_IDS]);
 void route_methods(char *const *segments, size_t count, struct buf *ret);
