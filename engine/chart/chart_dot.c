@@ -154,11 +154,12 @@ static void put_leaf(struct dot *d, int32_t index)
 	if (state->kind == STATE_FINAL) {
 		buf_printf(d->out,
 		           "shape=doublecircle, style=filled, width=0.16, height=0.16, "
-		           "fixedsize=true, fillcolor=\"%s\", color=\"%s\", label=\"\", xlabel=<",
+		           "fixedsize=true, fillcolor=\"%s\", color=\"%s\", label=\"\", "
+		           "xlabel=<<font point-size=\"9\" color=\"#555555\">",
 		           look.fill ? look.fill : "#333333",
 		           look.border ? look.border : "#333333");
 		put_cut(d->out, label_name(state), NAME_CHARS);
-		buf_put(d->out, ">];\n");
+		buf_put(d->out, "</font>>];\n");
 		return;
 	}
 	if (state->kind == STATE_HISTORY) {
@@ -206,7 +207,7 @@ static void put_state(struct dot *d, int32_t index)
 	indent(d, index);
 	buf_printf(d->out, "subgraph cluster_s%d {\n", index);
 	indent(d, index);
-	buf_printf(d->out, "  style=\"%s\"; color=\"%s\"; fillcolor=\"%s\"; margin=14; ",
+	buf_printf(d->out, "  style=\"%s\"; color=\"%s\"; fillcolor=\"%s\"; margin=10; ",
 	           is_region ? "dashed,rounded,filled" : "rounded,filled",
 	           look.border   ? look.border
 	           : is_parallel ? "#7a5ea8"
@@ -322,7 +323,7 @@ void chart_dot_painted(const struct chart *chart, const struct chart_paint *pain
 	buf_put(out,
 	        "digraph chart {\n"
 	        "  graph [compound=true, rankdir=TB, fontname=\"Helvetica\", fontsize=12, "
-	        "labeljust=l, nodesep=0.35, ranksep=0.45, forcelabels=true, pad=0.2, label=<<b>");
+	        "labeljust=l, nodesep=0.25, ranksep=0.28, forcelabels=true, pad=0.2, label=<<b>");
 	put_cut(out, chart->name, NAME_CHARS);
 	buf_put(out,
 	        "</b>>, labelloc=t];\n"
