@@ -182,73 +182,71 @@ static void test_verdicts(struct script *script)
 	script_free(other);
 }
 
-/* What nothing may be decided from: each ends with this id. */
-static void test_blocked(struct script *script)
-{
-	static const struct {
-		const char *file, *text, *id, *words;
-	} rows[] = {
+static const struct {
+	const char *file, *text, *id, *words;
+} blocked[] = {
 #define RULE(body)                                                                       \
 	"account.lua",                                                                   \
 		"return {domain = 'account', subject = 'facts.account', rules = {{id = " \
 		"'account.x', severity = 'warning',"                                     \
 		"owner = 'o', fix = 'f', message = 'm', fires = function(a, all) " body " end}}}"
-		{ RULE("while true do end"), "rule.budget", "account.x" },
-		{ RULE("while true do pcall(function() while true do end end) end"), "rule.budget",
-		  "" },
-		{ RULE("return ('a'):rep(3000):find('.-.-.-.-b')"), "rule.budget", "" },
-		{ RULE("return ('x'):rep(1e9)"), "rule.memory", "" },
-		{ RULE("local s = 'x' while true do s = s .. s end"), "rule.memory", "" },
-		{ RULE("return string.format('%99999d', 1)"), "rule.memory", "" },
-		{ RULE("return a.b.c"), "rule.error", "account.lua:1:" },
-		{ RULE("error('because')"), "rule.error", "because" },
-		{ RULE("x = 1"), "rule.error", "'x' is not a local name" },
-		{ RULE("_G.x = 1"), "rule.error", "" },
-		{ RULE("string.upper = nil"), "rule.error", "library cannot be changed" },
-		{ RULE("getmetatable('').__index = nil"), "rule.error", "getmetatable" },
-		{ RULE("xpcall(error, error)"), "rule.error", "xpcall" },
-		{ RULE("load(string.dump(error))"), "rule.error", "" },
-		{ RULE("return os.time()"), "rule.error", "os" },
-		{ RULE("return In('x')"), "rule.error", "In" },
-		{ RULE("for k in pairs({[{}] = 1}) do end"), "rule.nondeterministic_key", "" },
-		{ RULE("return 0/0"), "rule.bad_result", "true or false" },
-		{ RULE("return 1"), "rule.bad_result", "" },
-		{ RULE("return 'yes'"), "rule.bad_result", "" },
-		{ RULE("return {}"), "rule.bad_result", "" },
-		{ RULE("return null"), "rule.bad_result", "" },
-		{ RULE("return true, {x = 1/0}"), "rule.bad_result", "infinite" },
-		{ RULE("return true, {x = pairs}"), "rule.bad_result", "function" },
-		{ RULE("return true, 'text'"), "rule.bad_result", "table" },
-		{ RULE("local t = {} t.t = t return true, t"), "rule.bad_result",
-		  "contains itself" },
-		{ RULE("return true, {x = ('y'):rep(70000)}"), "rule.bad_result", "too much" },
-		{ "account.lua", "return {", "rule.syntax", "account.lua:1:" },
-		{ "account.lua", "\033Lua", "rule.not_text", "" },
-		{ "account.lua", "return 5", "rule.error", "does not return a table" },
-		{ "account.lua", "_ENV = {} return {}", "rule.environment", "" },
-		{ "ruleset.lua", "return {", "rule.syntax", "ruleset.lua:1:" },
-		{ "decision.lua", "return {decide = function() return 'MAYBE', {} end}",
-		  "rule.bad_result", "MAYBE" },
-		{ "decision.lua", "return {decide = function() return end}", "rule.bad_result",
-		  "" },
-		{ "decision.lua", "return {decide = function() return 'BLOCK', 'because' end}",
-		  "rule.bad_result", "" },
-		{ "decision.lua", "return {decide = function() return 'BLOCK', {1} end}",
-		  "rule.bad_result", "" },
-		{ "decision.lua", "return {decide = function() return 'BLOCK' end}",
-		  "rule.bad_result", "" },
-		{ "decision.lua", "return {decide = 1}", "rule.manifest", "" },
-		{ "decision.lua", "return {decide = function(v) error('no idea') end}",
-		  "rule.error", "no idea" },
-	};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct ruleset *set = shop_with(rows[i].file, rows[i].text);
+	{ RULE("while true do end"), "rule.budget", "account.x" },
+	{ RULE("while true do pcall(function() while true do end end) end"), "rule.budget", "" },
+	{ RULE("return ('a'):rep(3000):find('.-.-.-.-b')"), "rule.budget", "" },
+	{ RULE("return ('x'):rep(1e9)"), "rule.memory", "" },
+	{ RULE("local s = 'x' while true do s = s .. s end"), "rule.memory", "" },
+	{ RULE("return string.format('%99999d', 1)"), "rule.memory", "" },
+	{ RULE("return a.b.c"), "rule.error", "account.lua:1:" },
+	{ RULE("error('because')"), "rule.error", "because" },
+	{ RULE("x = 1"), "rule.error", "'x' is not a local name" },
+	{ RULE("_G.x = 1"), "rule.error", "" },
+	{ RULE("string.upper = nil"), "rule.error", "library cannot be changed" },
+	{ RULE("getmetatable('').__index = nil"), "rule.error", "getmetatable" },
+	{ RULE("xpcall(error, error)"), "rule.error", "xpcall" },
+	{ RULE("load(string.dump(error))"), "rule.error", "" },
+	{ RULE("return os.time()"), "rule.error", "os" },
+	{ RULE("return In('x')"), "rule.error", "In" },
+	{ RULE("for k in pairs({[{}] = 1}) do end"), "rule.nondeterministic_key", "" },
+	{ RULE("return 0/0"), "rule.bad_result", "true or false" },
+	{ RULE("return 1"), "rule.bad_result", "" },
+	{ RULE("return 'yes'"), "rule.bad_result", "" },
+	{ RULE("return {}"), "rule.bad_result", "" },
+	{ RULE("return null"), "rule.bad_result", "" },
+	{ RULE("return true, {x = 1/0}"), "rule.bad_result", "infinite" },
+	{ RULE("return true, {x = pairs}"), "rule.bad_result", "function" },
+	{ RULE("return true, 'text'"), "rule.bad_result", "table" },
+	{ RULE("local t = {} t.t = t return true, t"), "rule.bad_result", "contains itself" },
+	{ RULE("return true, {x = ('y'):rep(70000)}"), "rule.bad_result", "too much" },
+	{ "account.lua", "return {", "rule.syntax", "account.lua:1:" },
+	{ "account.lua", "\033Lua", "rule.not_text", "" },
+	{ "account.lua", "return 5", "rule.error", "does not return a table" },
+	{ "account.lua", "_ENV = {} return {}", "rule.environment", "" },
+	{ "ruleset.lua", "return {", "rule.syntax", "ruleset.lua:1:" },
+	{ "decision.lua", "return {decide = function() return 'MAYBE', {} end}", "rule.bad_result",
+	  "MAYBE" },
+	{ "decision.lua", "return {decide = function() return end}", "rule.bad_result", "" },
+	{ "decision.lua", "return {decide = function() return 'BLOCK', 'because' end}",
+	  "rule.bad_result", "" },
+	{ "decision.lua", "return {decide = function() return 'BLOCK', {1} end}", "rule.bad_result",
+	  "" },
+	{ "decision.lua", "return {decide = function() return 'BLOCK' end}", "rule.bad_result",
+	  "" },
+	{ "decision.lua", "return {decide = 1}", "rule.manifest", "" },
+	{ "decision.lua", "return {decide = function(v) error('no idea') end}", "rule.error",
+	  "no idea" },
+};
+
+/* What nothing may be decided from: each ends with this id. */
+static void test_blocked(struct script *script)
+{
+	for (size_t i = 0; i < sizeof(blocked) / sizeof(blocked[0]); i++) {
+		struct ruleset *set = shop_with(blocked[i].file, blocked[i].text);
 		struct err err;
 		json_t *v = evaluate(script, set, good, &err);
-		CHECK_MSG(!v && err.code == ERR_BLOCKED && strcmp(err.id, rows[i].id) == 0 &&
-		                  strstr(err.text, rows[i].words),
-		          "%s: %s", rows[i].id, rows[i].text);
-		if (v || strcmp(err.id, rows[i].id) != 0 || !strstr(err.text, rows[i].words))
+		CHECK_MSG(!v && err.code == ERR_BLOCKED && strcmp(err.id, blocked[i].id) == 0 &&
+		                  strstr(err.text, blocked[i].words),
+		          "%s: %s", blocked[i].id, blocked[i].text);
+		if (v || strcmp(err.id, blocked[i].id) != 0 || !strstr(err.text, blocked[i].words))
 			printf("#   got %s: %s\n", err.id, err.text);
 		json_decref(v);
 		ruleset_unref(set);
@@ -302,55 +300,56 @@ static void test_isolation(struct script *script)
 	ruleset_unref(set);
 }
 
+static const char *const writes[] = {
+	"all.mark = 1",
+	"all['mark'] = 1",
+	"table.insert(all.facts.invoices, 1)",
+	"local t = table t.insert(all.facts.invoices, 1)",
+	"local i = table.insert i(all.facts.invoices, 1)",
+	"local i = table['ins' .. 'ert'] i(all.facts.invoices, 1)",
+	"pcall(table.remove, all.facts.invoices)",
+	"for _, f in ipairs({table}) do f.insert(all.facts.invoices, 1) end",
+	"local function set(t, k, v) t[k] = v end set(all, 'mark', 1)",
+	"all.mark, a.Id = 1, 2",
+	"local x, y = all x.mark = 1",
+	"(all).mark = 1",
+	"a.Id = nil",
+	"function all.mark() end",
+	"local t <const> = all t.mark = 2",
+	"goto e ::e:: all.mark = 1",
+	"if has(nil) then else all.mark = 1 end",
+	"repeat all.mark = 1 until true",
+	"('x'):gsub('x', function() all.mark = 1 end)",
+	"list(all)",
+	"local l = list l(all)",
+	"n = n + 1",
+	"(function() n = 5 end)()",
+	"consts.x = 1",
+	"local c = consts c[1] = 2",
+	"for n = 1, 3 do a.Id = n end",
+	"while not all.mark do all.mark = 1 end",
+	"local s = 'a' --[[ ]] all.mark = s",
+	"local s = [[\n]] all.mark = s",
+	"return true, (function() all.mark = 1 return {} end)()",
+	"local t = {} t[1] = all t[1].mark = 1",
+	"local t = {} t = all t.mark = 1",
+	"local t = {} or all t.mark = 1",
+	"local t = {} table.insert(t, all) table.remove(t).mark = 1",
+	"local t = {all.facts.invoices} table.insert(t[1], 2)",
+	"local t = {} t = all.facts.invoices table.insert(t, 2)",
+	"local t = all or {} t.mark = 1",
+	"local t = {} for i = 1, 2 do t.mark = 1 t = all end",
+	"local t = {all} local u = t[1] u.mark = 1",
+	"local t = {} (function() t = all end)() t.mark = 1",
+	"local t = {}, 1 (all).mark = 1",
+	"local function f() return all end f().mark = 1",
+	"local t = {} do local t = all t.mark = 1 end",
+};
+
 /* However a rule writes: the next one must see the parameters as they came. */
 static void test_writes(struct script *script)
 {
-	static const char *const bodies[] = {
-		"all.mark = 1",
-		"all['mark'] = 1",
-		"table.insert(all.facts.invoices, 1)",
-		"local t = table t.insert(all.facts.invoices, 1)",
-		"local i = table.insert i(all.facts.invoices, 1)",
-		"local i = table['ins' .. 'ert'] i(all.facts.invoices, 1)",
-		"pcall(table.remove, all.facts.invoices)",
-		"for _, f in ipairs({table}) do f.insert(all.facts.invoices, 1) end",
-		"local function set(t, k, v) t[k] = v end set(all, 'mark', 1)",
-		"all.mark, a.Id = 1, 2",
-		"local x, y = all x.mark = 1",
-		"(all).mark = 1",
-		"a.Id = nil",
-		"function all.mark() end",
-		"local t <const> = all t.mark = 2",
-		"goto e ::e:: all.mark = 1",
-		"if has(nil) then else all.mark = 1 end",
-		"repeat all.mark = 1 until true",
-		"('x'):gsub('x', function() all.mark = 1 end)",
-		"list(all)",
-		"local l = list l(all)",
-		"n = n + 1",
-		"(function() n = 5 end)()",
-		"consts.x = 1",
-		"local c = consts c[1] = 2",
-		"for n = 1, 3 do a.Id = n end",
-		"while not all.mark do all.mark = 1 end",
-		"local s = 'a' --[[ ]] all.mark = s",
-		"local s = [[\n]] all.mark = s",
-		"return true, (function() all.mark = 1 return {} end)()",
-		"local t = {} t[1] = all t[1].mark = 1",
-		"local t = {} t = all t.mark = 1",
-		"local t = {} or all t.mark = 1",
-		"local t = {} table.insert(t, all) table.remove(t).mark = 1",
-		"local t = {all.facts.invoices} table.insert(t[1], 2)",
-		"local t = {} t = all.facts.invoices table.insert(t, 2)",
-		"local t = all or {} t.mark = 1",
-		"local t = {} for i = 1, 2 do t.mark = 1 t = all end",
-		"local t = {all} local u = t[1] u.mark = 1",
-		"local t = {} (function() t = all end)() t.mark = 1",
-		"local t = {}, 1 (all).mark = 1",
-		"local function f() return all end f().mark = 1",
-		"local t = {} do local t = all t.mark = 1 end",
-	};
-	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+	for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
 		char *text = mem_format(
 			"local n, consts = 0, {}\n"
 			"return {domain = 'account', subject = 'facts.account', rules = {\n"
@@ -363,7 +362,7 @@ static void test_writes(struct script *script)
 			"~= nil or\n"
 			"  #all.facts.invoices ~= 1 or a.Id ~= '1' or json(all):sub(1, 1) ~= '{' "
 			"end}}}",
-			bodies[i]);
+			writes[i]);
 		struct ruleset *set = shop_with("account.lua", text);
 		struct err err;
 		bool ok = true;
@@ -405,6 +404,57 @@ static void test_calls(struct script *script)
 	ruleset_unref(set);
 }
 
+static const struct {
+	const char *file, *text, *code, *level;
+	int line;
+} mistakes[] = {
+#define DOMAIN(rules)  \
+	"account.lua", \
+		"return {domain = 'account', subject = 'facts.account', rules = {\n" rules "}}"
+#define WHOLE "owner = 'o', fix = 'f', message = 'm', fires = function() end"
+	{ DOMAIN("{id = 'account.a', severity = 'bad', " WHOLE "}"), "rule.severity", "error", 2 },
+	{ DOMAIN("{id = 'other.a', severity = 'warning', " WHOLE "}"), "rule.bad_id", "error", 2 },
+	{ DOMAIN("{id = 'account.', severity = 'warning', " WHOLE "}"), "rule.bad_id", "error", 2 },
+	{ DOMAIN("{id = 'account.a', severity = 'warning', " WHOLE
+	         "},\n{id = 'account.a', severity = 'warning', " WHOLE "}"),
+	  "rule.duplicate_id", "error", 2 },
+	{ DOMAIN("{id = 'account.a', severity = 'warning', fix = 'f', message = 'm', fires "
+	         "= pairs}"),
+	  "rule.no_text", "error", 2 },
+	{ DOMAIN("{id = 'account.a', severity = 'warning', owner = 'o', fix = 'f', message "
+	         "= 'm'}"),
+	  "rule.no_fires", "error", 2 },
+	{ DOMAIN("{id = 'account.a', severity = 'warning', typo = 1, " WHOLE "}"),
+	  "rule.unknown_field", "warning", 2 },
+	{ DOMAIN("{id = 'account.a', severity = 'warning', owner = 'o', fix = 'f', message "
+	         "= 'm {a b}', fires = pairs}"),
+	  "rule.message", "warning", 2 },
+	{ DOMAIN(""), "rule.no_rules", "error", 0 },
+	{ "account.lua", "return {domain = 'acount', subject = 'x', rules = {}}", "rule.domain",
+	  "error", 0 },
+	{ "account.lua", "return {domain = 'account', rules = {}}", "rule.subject", "error", 0 },
+	{ "account.lua", "return {domain = 'account', subject = 'a..b', rules = {}}",
+	  "rule.subject", "error", 0 },
+	{ "tier.lua", "\n\nreturn {x = function() return oss.time() end}", "rule.unknown_name",
+	  "error", 3 },
+	{ "tier.lua", "\nfunction x() end return {}", "rule.global", "error", 2 },
+	{ "tier.lua", "\nreturn {x = function(a) return 2 ^ a.y end}", "rule.power", "warning", 2 },
+	{ "tier.lua", "return {x = ", "rule.syntax", "error", 1 },
+	{ "ruleset.lua", "return {version = '1'}", "rule.manifest", "error", 0 },
+	{ "ruleset.lua", "return {name = 'n', version = '1', domain = {}}", "rule.manifest",
+	  "warning", 0 },
+	{ "ruleset.lua",
+	  "return {name = 'n', version = '1', domains = {'nope'}, decide = "
+	  "'decision.decide', decisions = {'X'}}",
+	  "rule.domain", "error", 0 },
+	{ "ruleset.lua",
+	  "return {name = 'n', version = '1', domains = {'account'}, decide = 'x.y', "
+	  "decisions = {'X'}}",
+	  "rule.manifest", "error", 0 },
+	{ "cases/a.json", "[{]", "rule.cases", "error", 0 },
+	{ "cases/a.json", "{}", "rule.cases", "error", 0 },
+};
+
 static void test_check(struct script *script)
 {
 	struct ruleset *set = shop_with(NULL, NULL);
@@ -420,72 +470,18 @@ static void test_check(struct script *script)
 	json_decref(info);
 	json_decref(findings);
 	ruleset_unref(set);
-	static const struct {
-		const char *file, *text, *code, *level;
-		int line;
-	} rows[] = {
-#define DOMAIN(rules)  \
-	"account.lua", \
-		"return {domain = 'account', subject = 'facts.account', rules = {\n" rules "}}"
-#define WHOLE "owner = 'o', fix = 'f', message = 'm', fires = function() end"
-		{ DOMAIN("{id = 'account.a', severity = 'bad', " WHOLE "}"), "rule.severity",
-		  "error", 2 },
-		{ DOMAIN("{id = 'other.a', severity = 'warning', " WHOLE "}"), "rule.bad_id",
-		  "error", 2 },
-		{ DOMAIN("{id = 'account.', severity = 'warning', " WHOLE "}"), "rule.bad_id",
-		  "error", 2 },
-		{ DOMAIN("{id = 'account.a', severity = 'warning', " WHOLE
-		         "},\n{id = 'account.a', severity = 'warning', " WHOLE "}"),
-		  "rule.duplicate_id", "error", 2 },
-		{ DOMAIN("{id = 'account.a', severity = 'warning', fix = 'f', message = 'm', fires "
-		         "= pairs}"),
-		  "rule.no_text", "error", 2 },
-		{ DOMAIN("{id = 'account.a', severity = 'warning', owner = 'o', fix = 'f', message "
-		         "= 'm'}"),
-		  "rule.no_fires", "error", 2 },
-		{ DOMAIN("{id = 'account.a', severity = 'warning', typo = 1, " WHOLE "}"),
-		  "rule.unknown_field", "warning", 2 },
-		{ DOMAIN("{id = 'account.a', severity = 'warning', owner = 'o', fix = 'f', message "
-		         "= 'm {a b}', fires = pairs}"),
-		  "rule.message", "warning", 2 },
-		{ DOMAIN(""), "rule.no_rules", "error", 0 },
-		{ "account.lua", "return {domain = 'acount', subject = 'x', rules = {}}",
-		  "rule.domain", "error", 0 },
-		{ "account.lua", "return {domain = 'account', rules = {}}", "rule.subject", "error",
-		  0 },
-		{ "account.lua", "return {domain = 'account', subject = 'a..b', rules = {}}",
-		  "rule.subject", "error", 0 },
-		{ "tier.lua", "\n\nreturn {x = function() return oss.time() end}",
-		  "rule.unknown_name", "error", 3 },
-		{ "tier.lua", "\nfunction x() end return {}", "rule.global", "error", 2 },
-		{ "tier.lua", "\nreturn {x = function(a) return 2 ^ a.y end}", "rule.power",
-		  "warning", 2 },
-		{ "tier.lua", "return {x = ", "rule.syntax", "error", 1 },
-		{ "ruleset.lua", "return {version = '1'}", "rule.manifest", "error", 0 },
-		{ "ruleset.lua", "return {name = 'n', version = '1', domain = {}}", "rule.manifest",
-		  "warning", 0 },
-		{ "ruleset.lua",
-		  "return {name = 'n', version = '1', domains = {'nope'}, decide = "
-		  "'decision.decide', decisions = {'X'}}",
-		  "rule.domain", "error", 0 },
-		{ "ruleset.lua",
-		  "return {name = 'n', version = '1', domains = {'account'}, decide = 'x.y', "
-		  "decisions = {'X'}}",
-		  "rule.manifest", "error", 0 },
-		{ "cases/a.json", "[{]", "rule.cases", "error", 0 },
-		{ "cases/a.json", "{}", "rule.cases", "error", 0 },
-	};
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		set = shop_with(rows[i].file, rows[i].text);
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		set = shop_with(mistakes[i].file, mistakes[i].text);
 		findings = script_ruleset_check(script, set, NULL);
 		bool found = false;
 		for (size_t j = 0; j < json_array_size(findings); j++) {
 			const json_t *f = json_array_get(findings, j);
-			found |= strcmp(json_str(f, "code", ""), rows[i].code) == 0 &&
-			         strcmp(json_str(f, "level", ""), rows[i].level) == 0 &&
-			         json_int(f, "line", -1) == rows[i].line;
+			found |= strcmp(json_str(f, "code", ""), mistakes[i].code) == 0 &&
+			         strcmp(json_str(f, "level", ""), mistakes[i].level) == 0 &&
+			         json_int(f, "line", -1) == mistakes[i].line;
 		}
-		CHECK_MSG(found, "%s %s line %d", rows[i].level, rows[i].code, rows[i].line);
+		CHECK_MSG(found, "%s %s line %d", mistakes[i].level, mistakes[i].code,
+		          mistakes[i].line);
 		if (!found) {
 			char *text = json_canon(findings);
 			printf("#   got %s\n", text);
