@@ -34,7 +34,9 @@ check_LIBRARIES += %D%/lib/libtest.a %D%/lib/libtest_plugin.a
 	%D%/lib/fake_wire.c \
 	%D%/lib/fake_wire.h \
 	%D%/lib/plugin_case.c \
-	%D%/lib/plugin_case.h
+	%D%/lib/plugin_case.h \
+	%D%/lib/plugin_case_int.h \
+	%D%/lib/plugin_case_reply.c
 
 use_test = %D%/lib/libtest.a
 use_test_plugin = %D%/lib/libtest_plugin.a $(use_test) $(use_plugin)

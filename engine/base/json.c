@@ -161,8 +161,8 @@ int json_read_file(const char *path, size_t max_bytes, json_t **ret, struct err 
 			                    "more than %zu bytes (LIMIT_JSON_BYTES)", max_bytes);
 		}
 	if (status == 0 && ferror(file))
-		status = err_set(err, errno == EISDIR ? ERR_INPUT : ERR_SYSTEM, "cannot be read: %s",
-		                 strerror(errno));
+		status = err_set(err, errno == EISDIR ? ERR_INPUT : ERR_SYSTEM,
+		                 "cannot be read: %s", strerror(errno));
 	fclose(file);
 	if (status == 0)
 		status = json_read(buf_str(&text), max_bytes, ret, err);

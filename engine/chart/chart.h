@@ -281,8 +281,8 @@ struct chart_diags {
 	size_t error_count;
 };
 
-/* Adds a finding; hint may be NULL.  Beyond 500 (300 warnings) the rest is left out;
- * error_count counts all. */
+/* Adds a finding; hint may be NULL.  Beyond 500
+ * (300 warnings) the rest is left out; error_count counts all. */
 void chart_diags_add(struct chart_diags *diags, bool is_error, const char *code,
                      struct chart_place at, const char *hint, const char *format, ...)
 	ATTR_PRINTF(6, 7);
@@ -326,12 +326,12 @@ int chart_src_path(const char *src, const char **ret, struct err *err) ATTR_MUST
  * or the URI with or without last slash? */
 bool chart_is_scxml_type(const char *type);
 
-/* What the checker asks of the world: whether code compiles, what plugins offer.
- * Any may be NULL. */
+/* What the checker asks of the world: whether code compiles,
+ * what plugins offer.  Any may be NULL. */
 struct chart_world {
 	void *ctx;
-	/* 0, or ERR_INPUT with the compiler's sentence.  is_statement: a script,
-	 * else an expression. */
+	/* 0, or ERR_INPUT with the compiler's sentence.  is_statement:
+	 * a script, else an expression. */
 	int (*compiles)(void *ctx, const char *code, bool is_statement, struct err *err);
 	/* Names that the code reads or writes as globals; each is given to found(). */
 	void (*globals)(void *ctx, const char *code, bool is_statement,
@@ -366,7 +366,8 @@ struct chart_look {
 struct chart_paint {
 	void *ctx;
 	struct chart_look (*look)(void *ctx, int32_t state);
-	/* How often was the transition taken?  Those that were stand out, others fade.  May be NULL. */
+	/* How often was the transition taken?  Those that were stand out, others fade.
+	 * May be NULL. */
 	int (*taken)(void *ctx, int32_t transition);
 };
 /* chart_dot with the colours of a run; paint may be NULL. */

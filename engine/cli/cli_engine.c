@@ -53,8 +53,8 @@ int cli_plugins(struct cli *cli, struct err *err)
 		const json_t *finding = json_array_get(findings, i);
 		char *text = cli_clean(json_str(finding, "text", ""));
 		char *hint = cli_clean(json_str(finding, "hint", ""));
-		fprintf(stderr, "gangway: plugin left out: %s\n%s%s%s", text, *hint ? "  hint: " : "",
-		        hint, *hint ? "\n" : "");
+		fprintf(stderr, "gangway: plugin left out: %s\n%s%s%s", text,
+		        *hint ? "  hint: " : "", hint, *hint ? "\n" : "");
 		free(text);
 		free(hint);
 	}

@@ -30,7 +30,8 @@ int graph_read_whole(const char *path, struct buf *ret, struct err *err)
 		if (buf_add(ret, chunk, got, err) < 0) {
 			err_clear(err);
 			status = err_set_id(err, ERR_LIMIT, "xml.bytes",
-			                    "more than %d bytes (LIMIT_GRAPH_BYTES)", LIMIT_GRAPH_BYTES);
+			                    "more than %d bytes (LIMIT_GRAPH_BYTES)",
+			                    LIMIT_GRAPH_BYTES);
 		}
 	if (status == 0 && ferror(file))
 		status = err_set(err, ERR_INPUT, "%s", strerror(errno));
@@ -44,9 +45,9 @@ static int read_beside(void *ctx, const char *name, struct buf *ret, struct err 
 	if (*name == '/' || strstr(name, ".."))
 		return err_set(err, ERR_INPUT, "'%s' is not inside the graph's folder", name);
 	char *path = mem_format("%s/%s", graph->folder, name);
-	int status = access(path, F_OK) == 0 && !release_is_inside(graph->folder, path) ?
-	                     err_set(err, ERR_INPUT, "'%s' leads out of the graph's folder", name) :
-	                     graph_read_whole(path, ret, err);
+	int status = access(path, F_OK) == 0 && !release_is_inside(graph->folder, path)
+	                     ? err_set(err, ERR_INPUT, "'%s' leads out of the graph's folder", name)
+	                     : graph_read_whole(path, ret, err);
 	free(path);
 	return status;
 }
@@ -250,7 +251,8 @@ const struct command command_graph_dot = {
 	1,
 	dot_options,
 	"draw a graph for Graphviz",
-	"  --run ID  instead of a graph: the one that the run is pinned to, green where the run has\n"
+	"  --run ID  instead of a graph: the one that the run is pinned to, green where the run "
+	"has\n"
 	"            been, yellow where it is, red where something failed, with the time it took",
 	"gangway graph dot onboarding | dot -Tsvg > onboarding.svg\n"
 	"  gangway graph dot --run RUN | dot -Tsvg > run.svg",

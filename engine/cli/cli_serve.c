@@ -145,20 +145,13 @@ const struct command command_serve = {
 	serve_options,
 	"own the store: carry runs and timers, answer over HTTP",
 	"  --port N    instead of the configuration's; 0: any that is free\n\n"
-	"Runs until SIGTERM or SIGINT.  Other gangway commands with the same configuration talk to it.\n"
+	"Runs until SIGTERM or SIGINT.  Other gangway commands with the same configuration talk "
+	"to it.\n"
 	"docs/reference/http-api.md tells what can be asked over HTTP.",
 	"gangway serve --port 8080",
 	serve
 };
 const struct command command_version = {
-	"version",
-	NULL,
-	"",
-	0,
-	0,
-	no_options,
-	"print the version",
-	NULL,
-	"gangway version --json",
+	"version", NULL, "", 0, 0, no_options, "print the version", NULL, "gangway version --json",
 	version
 };

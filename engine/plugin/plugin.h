@@ -43,7 +43,8 @@ int plugins_load(struct plugins *plugins, const char *path, const char *sha256,
  * findings as {"file","text","hint"}. */
 int plugins_load_folder(struct plugins *plugins, const char *folder, json_t *findings,
                         struct err *err) ATTR_MUST_USE;
-/* From now on the plugin of that name, in NAME.so, is only loaded when its bytes have this SHA-256. */
+/* From now on the plugin of that name, in NAME.so,
+ * is only loaded when its bytes have this SHA-256. */
 void plugins_pin(struct plugins *plugins, const char *name, const char *sha256);
 /*
  * A named plugin must not be used (it was inside a call at three deaths in a

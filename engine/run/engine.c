@@ -452,11 +452,9 @@ static uint32_t spread(const char *text)
 
 static bool is_about_run(const char *op)
 {
-	static const char *const ops[] = {
-		"run.wait",  "run.show",   "run.cancel",  "run.signal",
-		"run.repin", "run.replay", "task.answer", "audit.verify",
-		"run.picture"
-	};
+	static const char *const ops[] = { "run.wait",    "run.show",     "run.cancel",
+		                           "run.signal",  "run.repin",    "run.replay",
+		                           "task.answer", "audit.verify", "run.picture" };
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		if (strcmp(op, ops[i]) == 0)
 			return true;

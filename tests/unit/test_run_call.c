@@ -50,7 +50,7 @@ static void signal_run(struct engine_rig *rig, const char *run, const char *even
 	json_decref(reply);
 }
 
-/* --- answers and refusals -------------------------------------------------------------------------- */
+/* --- answers and refusals --------------------------------------------------------------------- */
 
 #define ANSWERS(invoke)                                                                                     \
 	"<datamodel><data id='what'/></datamodel><state id='a'>" invoke                                     \
@@ -96,7 +96,7 @@ static void test_answers(struct engine_rig *rig)
 	}
 }
 
-/* --- leaving a state while a call is out ---------------------------------------------------------------- */
+/* --- leaving a state while a call is out ------------------------------------------------------ */
 
 #define LEAVES(action, path)                                                                                      \
 	"<datamodel><data id='seen' expr='0'/></datamodel><state id='a'>" HTTP(                                   \
@@ -178,7 +178,7 @@ static void test_waiting_turn(struct engine_rig *rig)
 	check_verified(rig, run);
 }
 
-/* --- after a restart -------------------------------------------------------------------------------------- */
+/* --- after a restart -------------------------------------------------------------------------- */
 
 static void test_repeated(struct engine_rig *rig, const char *action)
 {
@@ -209,7 +209,7 @@ static void test_repeated(struct engine_rig *rig, const char *action)
 	check_verified(rig, run);
 }
 
-/* --- advice ---------------------------------------------------------------------------------------------------- */
+/* --- advice ----------------------------------------------------------------------------------- */
 
 /* The machine takes the same way, whatever the adviser does; the record says who spoke. */
 static void test_advice(struct engine_rig *rig)
@@ -261,7 +261,7 @@ static void test_advice(struct engine_rig *rig)
 	}
 }
 
-/* --- answers to a blocked run ------------------------------------------------------------------------------------- */
+/* --- answers to a blocked run ----------------------------------------------------------------- */
 
 #define TWO_CALLS(breaks)                                                                                                                 \
 	"<datamodel><data id='n' expr='0'/></datamodel><parallel id='p'>"                                                                 \
