@@ -3,8 +3,12 @@
  * The player.  A file is cut into lines, a line that begins with blanks goes on
  * with the one before.  Each "call" begins a story; what comes before it (story,
  * setting, prompt, now) prepares it, what follows is played against it in order.
+ *
+ * The wire's retry stage is not under test here, but a story shows what a plugin
+ * makes of it: several replies in a row are the attempts of one request, and the
+ * player insists that the engine would have repeated after each but the last.
  */
-#include "plugin_case_int.h"
+#include "plugin_case.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -16,10 +20,47 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "check.h"
+#include "fake_wire.h"
+
+struct line {
+	int number;
+	char *word, *rest;
+};
+
+enum { REPLY_HEADERS = 16 };
+
+struct attempt {
+	struct wire_reply reply;
+	struct wire_header headers[REPLY_HEADERS];
+};
+
+struct player {
+	const struct plugins *plugins;
+	const char *path;
+	plugin_case_told *told;
+	void *told_arg;
+	/* Prepared for the stories to come. */
+	json_t *settings, *prompts;
+	int64_t now_ms;
+	char *title;
+	/* The story that is played; call NULL: none. */
+	char *story;
+	struct plugin_call *call;
+	struct wire *wire;
+	struct wire_connection *connection;
+	struct fake_loop loop;
+	struct plugin_call_hooks hooks;
+	size_t expected; /* requests that a line has spoken of */
+	bool is_ended, end_ok, is_done, is_refused;
+	json_t *end;
+	char why[2000];
+};
 
 /* --- saying what was different ------------------------------------------ */
 
-bool case_differs(struct player *player, const struct line *line, const char *format, ...)
+static bool differs(struct player *player, const struct line *line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+static bool differs(struct player *player, const struct line *line, const char *format, ...)
 {
 	if (player->why[0])
 		return false;
@@ -72,8 +113,8 @@ static bool check_subset(struct player *player, const struct line *line, const c
 	if (json_subset(want, got, at, sizeof(at)))
 		return true;
 	char *text = got ? json_canon(got) : mem_dup_str("nothing");
-	case_differs(player, line, "%s differs%s%s; it is %.1200s", what, at[0] ? " at " : "",
-	             at[0] == '.' ? at + 1 : at, text);
+	differs(player, line, "%s differs%s%s; it is %.1200s", what, at[0] ? " at " : "",
+	        at[0] == '.' ? at + 1 : at, text);
 	free(text);
 	return false;
 }
@@ -84,7 +125,7 @@ static json_t *read_json(struct player *player, const struct line *line, const c
 	struct err err = { 0 };
 	json_t *json = NULL;
 	if (json_read(str_of(text), LIMIT_REPLY_BYTES, &json, &err) < 0)
-		case_differs(player, line, "this is no JSON: %s", err.text);
+		differs(player, line, "this is no JSON: %s", err.text);
 	return json;
 }
 
@@ -111,7 +152,7 @@ static char *cut_word(char **text, bool *quoted)
 	return word;
 }
 
-char *case_cut(char **text)
+static char *cut(char **text)
 {
 	bool quoted;
 	return cut_word(text, &quoted);
@@ -212,10 +253,10 @@ static const struct plugin_action *find_action(struct player *player, const stru
 	const struct plugin_action *action = plugin && dot ? plugin_action_find(plugin, dot + 1)
 	                                                   : NULL;
 	if (!plugin)
-		case_differs(player, line, "no plugin '%s' was loaded", name);
+		differs(player, line, "no plugin '%s' was loaded", name);
 	else if (!action)
-		case_differs(player, line, "the plugin '%s' has no action '%s'", name,
-		             dot ? dot + 1 : "");
+		differs(player, line, "the plugin '%s' has no action '%s'", name,
+		        dot ? dot + 1 : "");
 	return action;
 }
 
@@ -248,14 +289,14 @@ static void start_call(struct player *player, const struct line *line,
 	if (plugin_call_is_ended(player->call)) {
 		player->is_ended = true;
 		if (!plugin_call_take_end(player->call, &player->end_ok, &player->end))
-			case_differs(player, line, "the end was told twice");
+			differs(player, line, "the end was told twice");
 	}
 }
 
 static bool play_call(struct player *player, const struct line *line)
 {
 	story_begin(player, line);
-	char *rest = line->rest, *name = case_cut(&rest);
+	char *rest = line->rest, *name = cut(&rest);
 	const struct plugin_action *action = find_action(player, line, name);
 	json_t *params = action ? read_json(player, line, rest[0] ? rest : "{}") : NULL;
 	if (params)
@@ -282,17 +323,16 @@ static bool check_body(struct player *player, const struct line *line, const cha
 	if (want[0] == '\0')
 		return true;
 	if (want[0] == '=' && strcmp(want + 1, body) != 0)
-		return case_differs(player, line, "the body is %.1500s", body);
+		return differs(player, line, "the body is %.1500s", body);
 	if (want[0] == '~' && !strstr(body, want + 1))
-		return case_differs(player, line, "the body does not contain that; it is %.1500s",
-		                    body);
+		return differs(player, line, "the body does not contain that; it is %.1500s", body);
 	if (want[0] == '=' || want[0] == '~')
 		return true;
 	json_t *wanted = read_json(player, line, want), *got = NULL;
 	struct err err = { 0 };
 	bool fits = false;
 	if (wanted && json_read(str_of(body), LIMIT_REQUEST_BYTES, &got, &err) < 0)
-		case_differs(player, line, "the body is no JSON: %.1500s", body);
+		differs(player, line, "the body is no JSON: %.1500s", body);
 	else if (wanted)
 		fits = check_subset(player, line, "the body", wanted, got);
 	json_decref(wanted);
@@ -305,8 +345,8 @@ static bool check_mail(struct player *player, const struct line *line, char *res
 {
 	const json_t *mail = json_at(sent, "mail");
 	if (!mail)
-		return case_differs(player, line, "it asked for %s %s instead of a mail",
-		                    json_str(sent, "method", ""), json_str(sent, "path", ""));
+		return differs(player, line, "it asked for %s %s instead of a mail",
+		               json_str(sent, "method", ""), json_str(sent, "path", ""));
 	json_t *want = read_json(player, line, rest[0] ? rest : "{}");
 	bool fits = want && check_subset(player, line, "the mail", want, mail);
 	json_decref(want);
@@ -323,11 +363,11 @@ static const struct wire_request *next_request(struct player *player, const stru
 		return request;
 	}
 	if (!player->is_ended) {
-		case_differs(player, line, "nothing was asked for");
+		differs(player, line, "nothing was asked for");
 		return NULL;
 	}
 	char *text = player->end ? json_canon(player->end) : mem_dup_str("");
-	case_differs(player, line, "the call has ended already: %.1500s", text);
+	differs(player, line, "the call has ended already: %.1500s", text);
 	free(text);
 	return NULL;
 }
@@ -338,14 +378,14 @@ static bool play_expect(struct player *player, const struct line *line)
 	bool quoted;
 	if (!request)
 		return false;
-	char *rest = line->rest, *method = case_cut(&rest);
+	char *rest = line->rest, *method = cut(&rest);
 	if (strcmp(method, "mail") == 0)
 		return check_mail(player, line, rest, request->sent);
 	char *path = cut_word(&rest, &quoted);
 	const char *sent_method = json_str(request->sent, "method", "a mail");
 	const char *sent_path = json_str(request->sent, "path", "");
 	if (strcmp(method, sent_method) != 0 || !path_fits(path, quoted, sent_path))
-		return case_differs(player, line, "it asked for %s %s", sent_method, sent_path);
+		return differs(player, line, "it asked for %s %s", sent_method, sent_path);
 	return check_body(player, line, rest, json_str(request->sent, "body", ""));
 }
 
@@ -353,20 +393,178 @@ static bool play_sent_header(struct player *player, const struct line *line)
 {
 	const struct wire_request *request =
 		player->expected > 0 ? fake_wire_at(player->wire, player->expected - 1) : NULL;
-	char *rest = line->rest, *name = case_cut(&rest);
+	char *rest = line->rest, *name = cut(&rest);
 	size_t len = strlen(name);
 	if (!request || len < 2 || name[len - 1] != ':')
-		return case_differs(player, line,
-		                    "a header line reads \"header Name: value\" and follows "
-		                    "an expect or a reply");
+		return differs(player, line,
+		               "a header line reads \"header Name: value\" and follows "
+		               "an expect or a reply");
 	name[len - 1] = '\0';
 	const json_t *headers = json_at(request->sent, "headers");
 	const char *value = strcmp(name, "Content-Type") == 0
 	                            ? json_str(request->sent, "content_type", NULL)
 	                            : json_str(headers, name, NULL);
 	if (!value || strcmp(value, rest) != 0)
-		return case_differs(player, line, "the header %s is %s", name,
-		                    value ? value : "absent");
+		return differs(player, line, "the header %s is %s", name, value ? value : "absent");
+	return true;
+}
+
+/* --- reply -------------------------------------------------------------- */
+
+static bool reply_word(const char *word, struct wire_reply *reply)
+{
+	static const struct {
+		const char *word;
+		enum wire_status status;
+		bool may_have_left;
+	} words[] = {
+		{ "timeout", WIRE_TIMEOUT, true },
+		{ "network", WIRE_NETWORK, false },
+		{ "broken", WIRE_NETWORK, true },
+		{ "circuit_open", WIRE_CIRCUIT_OPEN, false },
+		{ "auth", WIRE_AUTH, false },
+		{ "refused", WIRE_REFUSED, false },
+		{ "too_large", WIRE_TOO_LARGE, false },
+	};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(word, words[i].word) != 0)
+			continue;
+		reply->status = words[i].status;
+		reply->may_have_left = words[i].may_have_left;
+		return true;
+	}
+	char *end;
+	long code = strtol(word, &end, 10);
+	reply->code = (int)code;
+	return end != word && *end == '\0' && code >= 100 && code <= 599;
+}
+
+static void add_header(struct attempt *attempt, const char *name, const char *value)
+{
+	size_t at = attempt->reply.header_count;
+	if (at < REPLY_HEADERS) {
+		attempt->headers[at] = (struct wire_header){ (char *)(uintptr_t)name,
+			                                     (char *)(uintptr_t)value };
+		attempt->reply.header_count++;
+	}
+}
+
+/* "200 {...}", "503", "timeout", "200 @file" of the case's own folder. */
+static bool read_reply(struct player *player, const struct line *line, struct attempt *ret,
+                       char **ret_file)
+{
+	char *rest = line->rest, *word = cut(&rest);
+	*ret = (struct attempt){ 0 };
+	if (!reply_word(word, &ret->reply))
+		return differs(player, line,
+		               "'%s' is no reply: a status, or timeout, broken, network, "
+		               "circuit_open, auth, refused, too_large",
+		               word);
+	const char *body = rest;
+	if (rest[0] == '@') {
+		char *path = mem_format("%.*s/%s", (int)(strrchr(player->path, '/') - player->path),
+		                        player->path, rest + 1);
+		body = *ret_file = check_file(path);
+		free(path);
+		if (!body)
+			return differs(player, line, "there is no file %s", rest + 1);
+	}
+	ret->reply.body = str_of(body);
+	snprintf(ret->reply.text, sizeof(ret->reply.text), "%s", ret->reply.code ? "HTTP " : word);
+	if (ret->reply.code)
+		snprintf(ret->reply.text, sizeof(ret->reply.text), "HTTP %d", ret->reply.code);
+	if (body[0] == '{' || body[0] == '[')
+		add_header(ret, "Content-Type", "application/json");
+	return true;
+}
+
+static bool reply_header(struct player *player, const struct line *line, struct attempt *attempt)
+{
+	char *rest = line->rest, *name = cut(&rest);
+	size_t len = strlen(name);
+	if (len < 2 || name[len - 1] != ':')
+		return differs(player, line, "a header line reads \"header Name: value\"");
+	name[len - 1] = '\0';
+	if (strcasecmp(name, "Content-Type") == 0 && attempt->reply.header_count > 0)
+		attempt->headers[0].value = rest;
+	else
+		add_header(attempt, name, rest);
+	return true;
+}
+
+static bool is_transient_code(int code)
+{
+	return code == 408 || code == 425 || code == 429 || code == 500 ||
+	       (code >= 502 && code <= 504);
+}
+
+/* What the wire makes of one reply: its final status, and whether it would try again. */
+static bool would_repeat(struct wire_request *request, struct attempt *attempt, bool *had_401)
+{
+	struct wire_reply *reply = &attempt->reply;
+	reply->headers = attempt->headers;
+	int verdict = 0;
+	bool is_mail = json_at(request->sent, "mail") != NULL;
+	if (reply->status == WIRE_OK && request->classify && !is_mail)
+		verdict = request->classify(request->arg, reply);
+	bool is_success = reply->code >= 200 && reply->code < 300;
+	bool is_unanswered = reply->status == WIRE_TIMEOUT || reply->status == WIRE_NETWORK;
+	bool is_transient = is_mail ? reply->code >= 400 && reply->code < 500
+	                            : is_transient_code(reply->code);
+	if (reply->status == WIRE_OK && verdict != 1 && (!is_success || verdict != 0))
+		reply->status = WIRE_STATUS;
+	if (verdict == 4 || (verdict == 0 && reply->code == 401)) {
+		bool is_first = !*had_401;
+		*had_401 = true;
+		return is_first;
+	}
+	if (verdict != 0)
+		return verdict == 2;
+	if (request->effect == WIRE_ONCE)
+		return reply->code == 429 || (is_mail && is_transient) ||
+		       (is_unanswered && !reply->may_have_left);
+	return is_transient || is_unanswered;
+}
+
+/* Plays this reply and those that follow it: the attempts of the last expected request. */
+static bool play_replies(struct player *player, struct line *lines, size_t count, size_t *used)
+{
+	struct wire_request *request = player->expected > 0
+	                                       ? fake_wire_at(player->wire, player->expected - 1)
+	                                       : NULL;
+	struct attempt attempt;
+	bool had_401 = false, ok = true, repeats = true;
+	int attempts = 0;
+	if (!request || !request->is_open)
+		return differs(player, lines, "a reply follows the expect of its request");
+	for (*used = 0; ok && *used < count && strcmp(lines[*used].word, "reply") == 0;) {
+		const struct line *line = &lines[(*used)++];
+		char *file = NULL;
+		ok = repeats || differs(player, line, "the engine would not have tried again");
+		ok = ok && read_reply(player, line, &attempt, &file);
+		for (; ok && *used < count && strcmp(lines[*used].word, "header") == 0; (*used)++)
+			ok = reply_header(player, &lines[*used], &attempt);
+		repeats = ok && would_repeat(request, &attempt, &had_401);
+		attempt.reply.attempts = ++attempts;
+		bool is_last = *used >= count || strcmp(lines[*used].word, "reply") != 0;
+		/* Not fake_wire_reply(): what the status means was settled above. */
+		if (ok && is_last) {
+			request->is_open = false;
+			request->done(request->arg, &attempt.reply);
+		}
+		free(file);
+	}
+	if (ok && *used < count && strcmp(lines[*used].word, "final") == 0)
+		ok = !repeats ||
+		     differs(player, &lines[*used], "the engine would have tried again");
+	return ok;
+}
+
+/* Looked at with the replies before it. */
+static bool play_final(struct player *player, const struct line *line)
+{
+	(void)player;
+	(void)line;
 	return true;
 }
 
@@ -379,9 +577,9 @@ static bool play_wait(struct player *player, const struct line *line)
 	long long want = strtoll(line->rest, NULL, 10);
 	int64_t got = fake_loop_fire(&player->loop);
 	if (got < 0)
-		return case_differs(player, line, "the plugin does not wait for time");
+		return differs(player, line, "the plugin does not wait for time");
 	if (got != want)
-		return case_differs(player, line, "the plugin waits for %lld ms", (long long)got);
+		return differs(player, line, "the plugin waits for %lld ms", (long long)got);
 	return true;
 }
 
@@ -397,9 +595,9 @@ static bool play_cancel(struct player *player, const struct line *line)
 static bool play_fact(struct player *player, const struct line *line)
 {
 	if (!player->call)
-		return case_differs(player, line, "there is no call");
+		return differs(player, line, "there is no call");
 	json_t *all = plugin_call_facts(player->call);
-	char *rest = line->rest, *name = case_cut(&rest);
+	char *rest = line->rest, *name = cut(&rest);
 	json_t *want = read_json(player, line, rest);
 	bool fits = want && check_subset(player, line, "the fact", want,
 	                                 json_at(json_at(all, "facts"), name));
@@ -412,49 +610,40 @@ static bool play_note(struct player *player, const struct line *line)
 {
 	bool fits = false;
 	if (!player->call)
-		return case_differs(player, line, "there is no call");
+		return differs(player, line, "there is no call");
 	json_t *all = plugin_call_facts(player->call), *note;
 	size_t index;
 	json_array_foreach(json_at(all, "notes"), index, note)
 		fits = fits || strstr(json_string_value(note), line->rest);
 	json_decref(all);
-	return fits || case_differs(player, line, "no note says so");
+	return fits || differs(player, line, "no note says so");
 }
 
 static bool play_end(struct player *player, const struct line *line)
 {
-	char *rest = line->rest, *how = case_cut(&rest);
+	char *rest = line->rest, *how = cut(&rest);
 	player->is_done = true;
 	const struct wire_request *more = fake_wire_at(player->wire, player->expected);
 	if (more)
-		return case_differs(player, line, "it also asked for %s %s",
-		                    json_str(more->sent, "method", "a mail"),
-		                    json_str(more->sent, "path", ""));
+		return differs(player, line, "it also asked for %s %s",
+		               json_str(more->sent, "method", "a mail"),
+		               json_str(more->sent, "path", ""));
 	if (!player->is_ended)
-		return case_differs(player, line, "the call has not ended");
+		return differs(player, line, "the call has not ended");
 	const char *is = player->is_refused ? "refused" : player->end_ok ? "done" : "fail";
 	if (strcmp(how, is) != 0) {
 		char *text = player->end ? json_canon(player->end) : mem_dup_str("");
-		case_differs(player, line, "it ended as \"%s\": %.1500s", is, text);
+		differs(player, line, "it ended as \"%s\": %.1500s", is, text);
 		free(text);
 		return false;
 	}
 	if (player->is_refused)
 		return strstr(json_str(player->end, "message", ""), rest) ||
-		       case_differs(player, line, "it says: %s",
-		                    json_str(player->end, "message", ""));
+		       differs(player, line, "it says: %s", json_str(player->end, "message", ""));
 	json_t *want = rest[0] ? read_json(player, line, rest) : NULL;
 	bool fits = !rest[0] || (want && check_subset(player, line, "the end", want, player->end));
 	json_decref(want);
 	return fits;
-}
-
-/* Looked at with the replies before it. */
-static bool play_final(struct player *player, const struct line *line)
-{
-	(void)player;
-	(void)line;
-	return true;
 }
 
 /* --- preparing ---------------------------------------------------------- */
@@ -467,12 +656,12 @@ static bool prepare(struct player *player, const struct line *line)
 		free(player->title);
 		player->title = mem_dup_str(rest);
 	} else if (strcmp(line->word, "setting") == 0) {
-		char *name = case_cut(&rest);
+		char *name = cut(&rest);
 		json_put_str(player->settings, name, rest);
 	} else if (strcmp(line->word, "now") == 0) {
 		player->now_ms = clock_parse_iso(rest);
 	} else if (strcmp(line->word, "prompt") == 0) {
-		char *name = case_cut(&rest);
+		char *name = cut(&rest);
 		json_put(player->prompts, name, read_json(player, line, rest));
 	} else {
 		return false;
@@ -493,11 +682,11 @@ static bool play_line(struct player *player, struct line *lines, size_t count, s
 	};
 	*used = 1;
 	if (strcmp(lines->word, "reply") == 0)
-		return case_play_replies(player, lines, count, used);
+		return play_replies(player, lines, count, used);
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(lines->word, words[i].word) == 0)
 			return words[i].play(player, lines);
-	return case_differs(player, lines, "'%s' is no word of a case", lines->word);
+	return differs(player, lines, "'%s' is no word of a case", lines->word);
 }
 
 /* --- the file ----------------------------------------------------------- */
@@ -533,7 +722,7 @@ static void cut_lines(char *text, struct lines *ret)
 	for (size_t i = 0; i < ret->lines.len; i++) {
 		struct line *one = &ret->lines.at[i];
 		one->rest = one->word;
-		one->word = case_cut(&one->rest);
+		one->word = cut(&one->rest);
 	}
 }
 
@@ -552,7 +741,7 @@ static void play_lines(struct player *player, struct lines *all)
 		else if (prepare(player, line) || player->why[0])
 			continue;
 		else if (!player->story)
-			case_differs(player, line, "'%s' comes before any call", line->word);
+			differs(player, line, "'%s' comes before any call", line->word);
 		else
 			play_line(player, line, all->lines.len - i, &used);
 	}
