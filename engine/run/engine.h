@@ -111,8 +111,9 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
  * as it is, unless it is on its way already.
  */
 void engine_leave(struct engine *engine, const char *run_id, engine_reply_cb *cb, void *arg);
-/* The token with this hash while it is valid, new; NULL: none.  Any thread. */
-json_t *engine_token_find(struct engine *engine, const char *sha256);
+/* Shows cb the valid token with this hash (borrowed); false: there is none.  Any thread. */
+typedef void engine_token_cb(void *arg, const json_t *token);
+bool engine_token_find(struct engine *engine, const char *sha256, engine_token_cb *cb, void *arg);
 /*
  * From now on cb is told of each durable record, on the run's own thread: it must not block.  Once,
  * before any request; arg lives until engine_close() has returned.

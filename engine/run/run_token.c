@@ -48,17 +48,17 @@ void tokens_close(struct engine *engine)
 	engine->tokens = NULL;
 }
 
-json_t *engine_token_find(struct engine *engine, const char *sha256)
+bool engine_token_find(struct engine *engine, const char *sha256, engine_token_cb *cb, void *arg)
 {
+	int64_t now = engine_now(engine);
 	pthread_mutex_lock(&engine->tokens->lock);
-	json_t *ret = json_incref(json_at(engine->tokens->by_hash, sha256));
+	const json_t *token = json_at(engine->tokens->by_hash, sha256);
+	int64_t end = json_int(token, "expires_ms", -1);
+	bool is_valid = token && (end < 0 || end > now);
+	if (is_valid)
+		cb(arg, token);
 	pthread_mutex_unlock(&engine->tokens->lock);
-	int64_t end = json_int(ret, "expires_ms", -1);
-	if (ret && end >= 0 && end <= engine_now(engine)) {
-		json_decref(ret);
-		return NULL;
-	}
-	return ret;
+	return is_valid;
 }
 
 bool token_is_op(const char *op)

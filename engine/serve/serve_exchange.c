@@ -245,24 +245,25 @@ static bool deny(struct exchange *x, int status, const char *code, const char *w
 	return false;
 }
 
-static bool take_token(struct exchange *x, const char *token)
+static void take_token(void *arg, const json_t *token)
 {
-	char hash[SHA256_HEX];
-	crypto_sha256_hex(str_of(token), hash);
-	json_t *known = engine_token_find(x->serve->options.engine, hash);
-	if (!known)
-		return false;
-	const json_t *roles = json_at(known, "roles");
+	struct principal *who = arg;
+	const json_t *roles = json_at(token, "roles");
 	for (size_t i = 0; i < json_array_size(roles); i++) {
 		const char *name = json_string_value(json_array_get(roles, i));
 		int role = name ? role_find(name) : -1;
 		if (role >= 0)
-			x->who.roles |= 1u << role;
+			who->roles |= 1u << role;
 	}
-	x->who.has_grant = json_truth(known, "data", false);
-	snprintf(x->who.owner, sizeof(x->who.owner), "%s", json_str(known, "owner", "someone"));
-	json_decref(known);
-	return true;
+	who->has_grant = json_truth(token, "data", false);
+	snprintf(who->owner, sizeof(who->owner), "%s", json_str(token, "owner", "someone"));
+}
+
+static bool know_token(struct exchange *x, const char *token)
+{
+	char hash[SHA256_HEX];
+	crypto_sha256_hex(str_of(token), hash);
+	return engine_token_find(x->serve->options.engine, hash, take_token, &x->who);
 }
 
 /* "http://HOST" of an Origin against the Host that was asked. */
@@ -304,7 +305,7 @@ bool exchange_admit(struct exchange *x)
 		            "another site may not ask this");
 	const char *header = x->frame.authorization;
 	if (header) {
-		bool is_known = strncasecmp(header, "Bearer ", 7) == 0 && take_token(x, header + 7);
+		bool is_known = strncasecmp(header, "Bearer ", 7) == 0 && know_token(x, header + 7);
 		if (!is_known)
 			return deny(x, 401, "token.unknown", "header Authorization",
 			            "this token is not known, or has expired");
