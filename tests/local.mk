@@ -34,9 +34,7 @@ check_LIBRARIES += %D%/lib/libtest.a %D%/lib/libtest_plugin.a
 	%D%/lib/fake_wire.c \
 	%D%/lib/fake_wire.h \
 	%D%/lib/plugin_case.c \
-	%D%/lib/plugin_case.h \
-	%D%/lib/plugin_case_int.h \
-	%D%/lib/plugin_case_reply.c
+	%D%/lib/plugin_case.h
 
 use_test = %D%/lib/libtest.a
 use_test_plugin = %D%/lib/libtest_plugin.a $(use_test) $(use_plugin)
