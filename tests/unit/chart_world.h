@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "chart/chart.h"
 #include "check.h"

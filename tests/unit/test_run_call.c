@@ -52,11 +52,13 @@ static void signal_run(struct engine_rig *rig, const char *run, const char *even
 
 /* --- answers and refusals --------------------------------------------------------------------- */
 
-#define ANSWERS(invoke)                                                                                     \
-	"<datamodel><data id='what'/></datamodel><state id='a'>" invoke                                     \
-	"<transition event='done.invoke.c' target='b'><assign location='what' expr=\"'ok'\"/></transition>" \
-	"<transition event='error.*' target='b'>"                                                           \
-	"<assign location='what' expr=\"_event.name .. ' ' .. _event.data.error_code\"/></transition>"      \
+#define ANSWERS(invoke)                                                                        \
+	"<datamodel><data id='what'/></datamodel><state id='a'>" invoke                        \
+	"<transition event='done.invoke.c' target='b'><assign location='what' expr=\"'ok'\"/>" \
+	"</transition>"                                                                        \
+	"<transition event='error.*' target='b'>"                                              \
+	"<assign location='what' expr=\"_event.name .. ' ' .. _event.data.error_code\"/>"      \
+	"</transition>"                                                                        \
 	"</state><final id='b'><donedata><param name='what' expr='what'/></donedata></final>"
 
 static void test_answers(struct engine_rig *rig)
@@ -98,12 +100,13 @@ static void test_answers(struct engine_rig *rig)
 
 /* --- leaving a state while a call is out ------------------------------------------------------ */
 
-#define LEAVES(action, path)                                                                                      \
-	"<datamodel><data id='seen' expr='0'/></datamodel><state id='a'>" HTTP(                                   \
-		"c", action,                                                                                      \
-		path) "<transition event='leave' target='w'/></state>"                                            \
-		      "<state id='w'><transition event='stop' target='b'/>"                                       \
-		      "<transition event='done.invoke.c'><assign location='seen' expr='1'/></transition></state>" \
+#define LEAVES(action, path)                                                                 \
+	"<datamodel><data id='seen' expr='0'/></datamodel><state id='a'>" HTTP(              \
+		"c", action,                                                                 \
+		path) "<transition event='leave' target='w'/></state>"                       \
+		      "<state id='w'><transition event='stop' target='b'/>"                  \
+		      "<transition event='done.invoke.c'><assign location='seen' expr='1'/>" \
+		      "</transition></state>"                                                \
 		      "<final id='b'><donedata><param name='seen' expr='seen'/></donedata></final>"
 
 /* A KEYED call that was sent is filed when it answers, and never applied. */
@@ -146,7 +149,8 @@ static void test_aborted(struct engine_rig *rig)
 	check_verified(rig, run);
 }
 
-/* Released, but waiting for its turn on the connection when its state is left: it finishes, once. */
+/* Released, but waiting for its turn on the connection when its state is left:
+ * it finishes, once. */
 static void test_waiting_turn(struct engine_rig *rig)
 {
 	char run[32];
@@ -238,11 +242,13 @@ static void test_advice(struct engine_rig *rig)
 			"<invoke id='c' %s gw:advisory='risk' gw:fallback='set#advice.risk'>"
 			"<param name='path' expr=\"'%s'\"/></invoke>"
 			"<transition event='done.invoke.c' target='t'>"
-			"<assign location='data' expr=\"_event.data == nil and 'nil' or 'something'\"/>"
+			"<assign location='data' expr=\"_event.data == nil and 'nil' or "
+			"'something'\"/>"
 			"</transition></state>"
 			"<state id='t'><invoke id='r' type='template' src='r.txt'/>"
 			"<transition event='done.invoke.r' target='b'/></state>"
-			"<final id='b'><donedata><param name='data' expr='data'/></donedata></final>",
+			"<final id='b'><donedata><param name='data' expr='data'/></donedata>"
+			"</final>",
 			cases[i].dispatch, path);
 		char *template = mem_format("graphs/%s/r.txt", cases[i].name);
 		char run[32];
@@ -263,20 +269,25 @@ static void test_advice(struct engine_rig *rig)
 
 /* --- answers to a blocked run ----------------------------------------------------------------- */
 
-#define TWO_CALLS(breaks)                                                                                                                 \
-	"<datamodel><data id='n' expr='0'/></datamodel><parallel id='p'>"                                                                 \
-	"<state id='x'><state id='x1'>" HTTP(                                                                                             \
-		"c", "post",                                                                                                              \
-		"/ok") "<transition event='done.invoke.c' target='x2'>" breaks                                                            \
-		       "<assign location='n' expr='n + 1'/></transition></state><final id='x2'/></state>"                                 \
-		       "<state id='y'><state id='y1'>" HTTP(                                                                              \
-			       "d", "post",                                                                                               \
-			       "/hold") "<transition event='done.invoke.d' target='y2'><assign location='n' expr='n + 10'/></transition>" \
-					"</state><final id='y2'/></state>"                                                                \
-					"<transition event='done.state.p' target='b'/></parallel>"                                        \
-					"<final id='b'><donedata><param name='n' expr='n'/></donedata></final>"
+#define TWO_CALLS(breaks)                                                                         \
+	"<datamodel><data id='n' expr='0'/></datamodel><parallel id='p'>"                         \
+	"<state id='x'><state id='x1'>" HTTP(                                                     \
+		"c", "post",                                                                      \
+		"/ok") "<transition event='done.invoke.c' target='x2'>" breaks                    \
+		       "<assign location='n' expr='n + 1'/></transition></state><final id='x2'/>" \
+		       "</state>"                                                                 \
+		       "<state id='y'><state id='y1'>" HTTP(                                      \
+			       "d", "post",                                                       \
+			       "/hold") "<transition event='done.invoke.d' target='y2'><assign "  \
+					"location='n' expr='n + 10'/></transition>"               \
+					"</state><final id='y2'/></state>"                        \
+					"<transition event='done.state.p' target='b'/>"           \
+					"</parallel>"                                             \
+					"<final id='b'><donedata><param name='n' expr='n'/>"      \
+					"</donedata></final>"
 
-/* It comes while nothing can be decided: kept, and taken after the repin; nobody hangs meanwhile. */
+/* It comes while nothing can be decided: kept, and taken after the repin;
+ * nobody hangs meanwhile. */
 static void test_answer_to_blocked(struct engine_rig *rig, bool restarts)
 {
 	char run[32];
