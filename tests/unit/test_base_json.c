@@ -211,7 +211,7 @@ static void test_json_file(void)
 	err_clear(&err);
 	CHECK(json_read_file(path, 1000, &value, &err) == ERR_ABSENT);
 	err_clear(&err);
-	CHECK(json_read_file("/", 1000, &value, &err) == ERR_SYSTEM);
+	CHECK(json_read_file("/", 1000, &value, &err) == ERR_INPUT);
 }
 
 /* --- json: what is written ------------------------------------------------------------- */
