@@ -20,10 +20,11 @@
 #include "serve/serve_int.h"
 
 enum {
-	MEMORY_PER_CONNECTION = 64 * 1024,
+	MEMORY_PER_CONNECTION = 32 * 1024,
 	SWALLOW_BYTES = 64 * 1024,
 	SILENCE_S = 120,
-	BACKLOG = 1024
+	BACKLOG = 1024,
+	STREAM_BLOCK = 2048
 };
 
 /* --- answering ------------------------------------------------------------------------------- */
@@ -39,7 +40,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *ret, size_t max)
 static struct MHD_Response *make_response(struct exchange *x)
 {
 	if (x->stream)
-		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, read_stream,
+		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream,
 		                                         x, NULL);
 	struct MHD_Response *ret = MHD_create_response_from_buffer(
 		x->len, x->text ? x->text : "",
