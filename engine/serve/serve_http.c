@@ -40,8 +40,8 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *ret, size_t max)
 static struct MHD_Response *make_response(struct exchange *x)
 {
 	if (x->stream)
-		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream,
-		                                         x, NULL);
+		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK,
+		                                         read_stream, x, NULL);
 	struct MHD_Response *ret = MHD_create_response_from_buffer(
 		x->len, x->text ? x->text : "",
 		x->text ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
