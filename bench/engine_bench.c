@@ -16,7 +16,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/limits.h"
 #include "base/mem.h"
 #include "plugin/plugin.h"
 #include "run/engine.h"
@@ -30,41 +29,6 @@ struct bench {
 	pthread_mutex_t lock;
 	pthread_cond_t done;
 };
-
-static void *hook_script_new(const struct clock *clock)
-{
-	const struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES, LIMIT_LUA_MS };
-	return script_new(&limits, clock);
-}
-
-static void hook_script_free(void *script)
-{
-	script_free(script);
-}
-
-static void *hook_ruleset_new(const char *name, const char *hash, const json_t *files)
-{
-	return ruleset_new(name, hash, files);
-}
-
-static void hook_ruleset_unref(void *ruleset)
-{
-	ruleset_unref(ruleset);
-}
-
-static int hook_evaluate(void *script, void *ruleset, const json_t *params, int64_t now_ms,
-                         uint64_t seed, json_t **ret, struct err *err)
-{
-	const struct rule_inputs in = { params, now_ms, seed };
-	return script_rules_evaluate(script, ruleset, &in, ret, err);
-}
-
-static int hook_call(void *script, void *ruleset, const char *function, const json_t *params,
-                     int64_t now_ms, uint64_t seed, json_t **ret, struct err *err)
-{
-	const struct rule_inputs in = { params, now_ms, seed };
-	return script_rules_call(script, ruleset, function, &in, ret, err);
-}
 
 static void ended(void *arg, const json_t *reply, bool is_last);
 
@@ -135,8 +99,7 @@ int main(int argc, char **argv)
 		.version = "bench",
 		.clock = clock_system(),
 		.plugins = plugins,
-		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops,
-		           hook_ruleset_new, hook_ruleset_unref, hook_evaluate, hook_call },
+		.scripting = &script_ops,
 	};
 	pthread_mutex_init(&bench.lock, NULL);
 	pthread_cond_init(&bench.done, NULL);

@@ -70,42 +70,7 @@ void cli_release(struct cli *cli)
 	cli->log = NULL;
 }
 
-/* --- what run/ is handed so that it needs no Lua --------------------------------------------- */
-
-static void *hook_script_new(const struct clock *clock)
-{
-	const struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES, LIMIT_LUA_MS };
-	return script_new(&limits, clock);
-}
-
-static void hook_script_free(void *script)
-{
-	script_free(script);
-}
-
-static void *hook_ruleset_new(const char *name, const char *hash, const json_t *files)
-{
-	return ruleset_new(name, hash, files);
-}
-
-static void hook_ruleset_unref(void *ruleset)
-{
-	ruleset_unref(ruleset);
-}
-
-static int hook_evaluate(void *script, void *ruleset, const json_t *params, int64_t now_ms,
-                         uint64_t seed, json_t **ret, struct err *err)
-{
-	const struct rule_inputs in = { params, now_ms, seed };
-	return script_rules_evaluate(script, ruleset, &in, ret, err);
-}
-
-static int hook_call(void *script, void *ruleset, const char *function, const json_t *params,
-                     int64_t now_ms, uint64_t seed, json_t **ret, struct err *err)
-{
-	const struct rule_inputs in = { params, now_ms, seed };
-	return script_rules_call(script, ruleset, function, &in, ret, err);
-}
+/* --- the engine of this process ------------------------------------------------------------ */
 
 static void log_line(void *ctx, const json_t *line)
 {
@@ -151,8 +116,7 @@ int cli_engine_open(struct cli *cli, struct engine **ret, struct err *err)
 		.workers = cli->config.workers,
 		.clock = clock_system(),
 		.plugins = cli->plugins,
-		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops,
-		           hook_ruleset_new, hook_ruleset_unref, hook_evaluate, hook_call },
+		.scripting = &script_ops,
 		.log = log_line,
 		.log_ctx = cli->log,
 	};

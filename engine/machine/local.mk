@@ -24,6 +24,7 @@ noinst_LIBRARIES += %D%/libgw_machine.a
 	%D%/machine_select.c \
 	%D%/machine_send.c \
 	%D%/machine_session.c \
-	%D%/machine_step.c
+	%D%/machine_step.c \
+	%D%/scripting.h
 
 use_machine = %D%/libgw_machine.a $(use_chart)

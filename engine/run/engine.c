@@ -38,7 +38,8 @@ void *engine_ruleset(struct engine *engine, const struct release *release, const
 	pthread_mutex_lock(&engine->lock);
 	void *ruleset = map_get(&engine->rulesets, hash);
 	if (!ruleset) {
-		ruleset = engine->options.hooks.ruleset_new(set, hash, json_at(entry, "files"));
+		ruleset = engine->options.scripting->ruleset_new(set, hash,
+		                                                 json_at(entry, "files"));
 		map_set(&engine->rulesets, hash, ruleset);
 	}
 	pthread_mutex_unlock(&engine->lock);
@@ -197,7 +198,9 @@ static void worker_init(struct worker *worker, struct engine *engine, int index)
 	worker->wake.data = worker;
 	struct wire_options options = { .loop = &worker->loop.base };
 	worker->wire = wire_new(&options);
-	worker->script = engine->options.hooks.script_new(&engine->options.clock);
+	worker->script = engine->options.scripting->open(
+		&engine->options.clock,
+		engine->options.script_ms ? engine->options.script_ms : LIMIT_LUA_MS);
 }
 
 static void worker_release(struct worker *worker)
@@ -209,7 +212,7 @@ static void worker_release(struct worker *worker)
 	map_release(&worker->runs);
 	free_dead_calls(worker);
 	wire_free(worker->wire);
-	worker->engine->options.hooks.script_free(worker->script);
+	worker->engine->options.scripting->close(worker->script);
 	run_loop_release(&worker->loop);
 	struct message *message = message_queue_take_all(&worker->inbox, false);
 	while (message) {
@@ -390,7 +393,7 @@ void engine_close(struct engine *engine)
 	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
 		wire_connection_free(entry->value);
 	for (size_t i = 0; (entry = map_each(&engine->rulesets, &i));)
-		engine->options.hooks.ruleset_unref(entry->value);
+		engine->options.scripting->ruleset_unref(entry->value);
 	map_release(&engine->connections);
 	map_release(&engine->rulesets);
 	map_release(&engine->known_blobs);

@@ -58,23 +58,10 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "machine/datamodel.h"
+#include "machine/scripting.h"
 
 struct engine;
 struct plugins;
-
-/* What main hands in, so that run/ includes no Lua.  A script is per worker loop. */
-struct engine_hooks {
-	void *(*script_new)(const struct clock *clock);
-	void (*script_free)(void *script);
-	const struct datamodel_ops *datamodel; /* its factory is a script */
-	void *(*ruleset_new)(const char *name, const char *hash, const json_t *files);
-	void (*ruleset_unref)(void *ruleset);
-	int (*rules_evaluate)(void *script, void *ruleset, const json_t *params, int64_t now_ms,
-	                      uint64_t seed, json_t **ret, struct err *err);
-	int (*rules_call)(void *script, void *ruleset, const char *function, const json_t *params,
-	                  int64_t now_ms, uint64_t seed, json_t **ret, struct err *err);
-};
 
 struct engine_options {
 	const char *store_path;               /* "memory:" for a store that forgets */
@@ -85,7 +72,8 @@ struct engine_options {
 	int workers;                          /* 0: one per core */
 	struct clock clock;
 	struct plugins *plugins; /* outlives the engine; one that kills it may be quarantined */
-	struct engine_hooks hooks;
+	const struct scripting_ops *scripting; /* of Lua, which run/ must not include */
+	int64_t script_ms;                     /* wall time of one evaluation; 0: LIMIT_LUA_MS */
 	/* One structured line per event worth an operator's attention; may be NULL. */
 	void (*log)(void *ctx, const json_t *line);
 	void *log_ctx;

@@ -20,7 +20,7 @@ static int ask_fallback(struct run *run, const char *fallback, const json_t *par
 		                  fallback);
 	char *set = mem_dup(fallback, (size_t)(hash - fallback));
 	const json_t *values = json_at(params, "values");
-	int status = engine->options.hooks.rules_call(
+	int status = engine->options.scripting->rules_call(
 		run->worker->script, engine_ruleset(engine, run->release, set), hash + 1,
 		values ? values : params, run->last_step_ms, run->seed ^ number, ret, err);
 	free(set);

@@ -184,13 +184,13 @@ static int answer_rules(struct run *run, const struct effect *effect, json_t **r
 	char set[128];
 	snprintf(set, sizeof(set), "%.*s", (int)strcspn(src, "#"), src);
 	void *ruleset = engine_ruleset(engine, run->release, set);
-	const struct engine_hooks *hooks = &engine->options.hooks;
+	const struct scripting_ops *scripting = engine->options.scripting;
 	int64_t now = run->last_step_ms;
 	uint64_t seed = run->seed ^ effect->number;
-	int status = hash ? hooks->rules_call(run->worker->script, ruleset, hash + 1, effect->data,
-	                                      now, seed, ret, err)
-	                  : hooks->rules_evaluate(run->worker->script, ruleset, effect->data, now,
-	                                          seed, ret, err);
+	int status = hash ? scripting->rules_call(run->worker->script, ruleset, hash + 1,
+	                                          effect->data, now, seed, ret, err)
+	                  : scripting->rules_evaluate(run->worker->script, ruleset, effect->data,
+	                                              now, seed, ret, err);
 	if (status == 0)
 		return 0;
 	/* Whatever stopped the rules: they never decide then (DESIGN 4, Blocked). */
@@ -330,7 +330,7 @@ static const struct datamodel_ops *env_datamodel(void *ctx, const char *name, vo
 	struct run *run = ctx;
 	*factory = run->worker->script;
 	if (strcmp(name, "lua") == 0)
-		return run->worker->engine->options.hooks.datamodel;
+		return run->worker->engine->options.scripting->datamodel;
 	return strcmp(name, "null") == 0 ? &datamodel_null_ops : NULL;
 }
 

@@ -16,6 +16,7 @@ noinst_LIBRARIES += %D%/libgw_script.a
 	%D%/script_int.h \
 	%D%/script_match.c \
 	%D%/script_math.c \
+	%D%/script_ops.c \
 	%D%/script_out.c \
 	%D%/script_rule.c \
 	%D%/script_rule_cache.c \

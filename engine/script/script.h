@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "machine/datamodel.h"
+#include "machine/scripting.h"
 
 struct script;  /* one Lua state */
 struct ruleset; /* immutable text of a rule set's files; shared, counted */
@@ -36,6 +37,8 @@ void script_free(struct script *script);
 
 /* The factory handed to create is a struct script *. */
 extern const struct datamodel_ops script_datamodel_ops;
+/* Lua as the engine is handed it. */
+extern const struct scripting_ops script_ops;
 
 /*
  * For chart_world: does it compile; which globals does it name?  Stateless.  Each name is found

@@ -23,41 +23,6 @@ enum { START_MS = 1795000000, REQUEST_BYTES_MAX = 1 << 20 };
 
 /* --- what the engine is handed ---------------------------------------------------------------- */
 
-static void *hook_script_new(const struct clock *clock)
-{
-	const struct script_limits limits = { LIMIT_LUA_STEPS, LIMIT_LUA_BYTES, 60 * 1000 };
-	return script_new(&limits, clock);
-}
-
-static void hook_script_free(void *script)
-{
-	script_free(script);
-}
-
-static void *hook_ruleset_new(const char *name, const char *hash, const json_t *files)
-{
-	return ruleset_new(name, hash, files);
-}
-
-static void hook_ruleset_unref(void *ruleset)
-{
-	ruleset_unref(ruleset);
-}
-
-static int hook_evaluate(void *script, void *ruleset, const json_t *params, int64_t now_ms,
-                         uint64_t seed, json_t **ret, struct err *err)
-{
-	const struct rule_inputs in = { params, now_ms, seed };
-	return script_rules_evaluate(script, ruleset, &in, ret, err);
-}
-
-static int hook_call(void *script, void *ruleset, const char *function, const json_t *params,
-                     int64_t now_ms, uint64_t seed, json_t **ret, struct err *err)
-{
-	const struct rule_inputs in = { params, now_ms, seed };
-	return script_rules_call(script, ruleset, function, &in, ret, err);
-}
-
 static int64_t rig_wall_ms(void *ctx)
 {
 	return atomic_load((atomic_llong *)ctx);
@@ -302,8 +267,8 @@ void engine_rig_init(struct engine_rig *rig, bool is_durable)
 		.workers = 1,
 		.clock = { &rig->now_ms, rig_wall_ms, rig_monotonic_ns },
 		.plugins = rig->plugins,
-		.hooks = { hook_script_new, hook_script_free, &script_datamodel_ops,
-		           hook_ruleset_new, hook_ruleset_unref, hook_evaluate, hook_call },
+		.scripting = &script_ops,
+		.script_ms = 60 * 1000,
 		.log = keep_line,
 		.log_ctx = rig,
 	};
