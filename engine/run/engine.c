@@ -53,8 +53,8 @@ struct worker *engine_worker(struct engine *engine, int64_t run_no)
 
 void worker_post(struct worker *worker, struct message *message)
 {
-	if (message_queue_push(&worker->inbox, message))
-		uv_async_send(&worker->wake);
+	if (message_queue_push(&worker->inbox, message) && worker->wake)
+		worker->loop->ops->wake_send(worker->wake);
 }
 
 /* --- a worker --------------------------------------------------------------------- */
@@ -81,11 +81,10 @@ static void arm_due_timer(struct worker *worker, int64_t at_ms)
 {
 	int64_t delay = at_ms - engine_now(worker->engine);
 	if (worker->due_timer)
-		worker->loop.base.ops->timer_stop(&worker->loop.base, worker->due_timer);
+		worker->loop->ops->timer_stop(worker->loop, worker->due_timer);
 	delay = delay < 0 ? 0 : delay > WAKE_MAX_MS ? WAKE_MAX_MS : delay;
 	worker->due_at_ms = at_ms;
-	worker->due_timer = worker->loop.base.ops->timer_start(&worker->loop.base, delay, wake_due,
-	                                                       worker);
+	worker->due_timer = worker->loop->ops->timer_start(worker->loop, delay, wake_due, worker);
 }
 
 /* When the store's next sleeper wants to wake, but not before earliest_ms. */
@@ -146,9 +145,9 @@ void worker_mind(struct worker *worker, int64_t wake_ms)
 		arm_due_timer(worker, wake_ms);
 }
 
-static void on_wake(uv_async_t *async)
+static void on_wake(void *arg)
 {
-	struct worker *worker = async->data;
+	struct worker *worker = arg;
 	struct message *message = message_queue_take_all(&worker->inbox, false);
 	free_dead_calls(worker);
 	while (message) {
@@ -176,14 +175,14 @@ static void on_wake(uv_async_t *async)
 		}
 		message = next;
 	}
-	if (worker->is_stopping && worker->commits_open == 0)
-		uv_stop(&worker->loop.uv);
+	if (worker->is_stopping && worker->commits_open == 0 && !worker->engine->ground)
+		run_loop_stop(worker->loop);
 }
 
 static void *worker_main(void *arg)
 {
 	struct worker *worker = arg;
-	uv_run(&worker->loop.uv, UV_RUN_DEFAULT);
+	run_loop_run(worker->loop);
 	return NULL;
 }
 
@@ -191,16 +190,32 @@ static void worker_init(struct worker *worker, struct engine *engine, int index)
 {
 	worker->engine = engine;
 	worker->index = index;
-	run_loop_init(&worker->loop, engine->options.clock);
+	const struct engine_ground *ground = engine->ground;
+	worker->loop = ground ? ground->loop(ground->ctx, index)
+	                      : run_loop_new(engine->options.clock);
 	message_queue_init(&worker->inbox);
 	map_init(&worker->runs);
-	must(uv_async_init(&worker->loop.uv, &worker->wake, on_wake) == 0);
-	worker->wake.data = worker;
-	struct wire_options options = { .loop = &worker->loop.base };
+	worker->wake = worker->loop->ops->wake_new(worker->loop, on_wake, worker);
+	struct wire_options options = { .loop = worker->loop, .far = ground ? ground->far : NULL };
 	worker->wire = wire_new(&options);
 	worker->script = engine->options.scripting->open(
 		&engine->options.clock,
 		engine->options.script_ms ? engine->options.script_ms : LIMIT_LUA_MS);
+}
+
+static void drop_messages(struct message *message)
+{
+	while (message) {
+		struct message *next = message->next;
+		if (message->kind == MESSAGE_COMMITTED) {
+			commit_free(message->commit); /* of a process that died */
+		} else {
+			reply_stopping(&message->asker);
+			json_decref(message->request);
+			free(message);
+		}
+		message = next;
+	}
 }
 
 static void worker_release(struct worker *worker)
@@ -213,15 +228,16 @@ static void worker_release(struct worker *worker)
 	free_dead_calls(worker);
 	wire_free(worker->wire);
 	worker->engine->options.scripting->close(worker->script);
-	run_loop_release(&worker->loop);
-	struct message *message = message_queue_take_all(&worker->inbox, false);
-	while (message) {
-		struct message *next = message->next;
-		reply_stopping(&message->asker);
-		json_decref(message->request);
-		free(message);
-		message = next;
-	}
+	if (worker->due_timer)
+		worker->loop->ops->timer_stop(worker->loop, worker->due_timer);
+	worker->loop->ops->wake_free(worker->wake);
+	worker->wake = NULL;
+	if (!worker->engine->ground)
+		run_loop_free(worker->loop);
+	/* Who is told that nothing will come may send a last message. */
+	struct message *message;
+	while ((message = message_queue_take_all(&worker->inbox, false)))
+		drop_messages(message);
 	message_queue_release(&worker->inbox);
 }
 
@@ -306,7 +322,9 @@ static int recover(struct engine *engine, struct err *err)
 static int open_store(struct engine *engine, struct err *err)
 {
 	const char *path = engine->options.store_path;
-	if (strcmp(path, "memory:") == 0)
+	if (engine->ground)
+		engine->store = engine->ground->store;
+	else if (strcmp(path, "memory:") == 0)
 		engine->store = store_memory_new();
 	else if (store_sqlite_open(path, &engine->store, err) < 0)
 		return err->code;
@@ -327,6 +345,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 {
 	struct engine *engine = mem_alloc(sizeof(*engine));
 	engine->options = *options;
+	engine->ground = options->ground;
+	engine->rand = engine->ground ? engine->ground->rand : rand_system();
 	engine->worker_count = worker_count(options);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_cond_init(&engine->rested, NULL);
@@ -347,7 +367,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->workers = mem_alloc((size_t)engine->worker_count * sizeof(*engine->workers));
 	for (int i = 0; i < engine->worker_count; i++)
 		worker_init(&engine->workers[i], engine, i);
-	must(writer_start(&engine->writer, engine) == 0);
+	writer_init(&engine->writer, engine);
+	must(engine->ground || writer_start(&engine->writer) == 0);
 	engine->is_running = true;
 	for (int i = 0; i < engine->worker_count; i++) {
 		struct message *message = mem_alloc(sizeof(*message));
@@ -355,7 +376,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		worker_post(&engine->workers[i], message);
 	}
 	int status = recover(engine, err);
-	for (int i = 0; i < engine->worker_count; i++)
+	for (int i = 0; i < engine->worker_count && !engine->ground; i++)
 		must(pthread_create(&engine->workers[i].thread, NULL, worker_main,
 		                    &engine->workers[i]) == 0);
 	if (status < 0) {
@@ -376,18 +397,41 @@ static void stop_threads(struct engine *engine)
 	for (int i = 0; i < engine->worker_count; i++)
 		pthread_join(engine->workers[i].thread, NULL);
 	writer_stop(&engine->writer);
-	for (int i = 0; i < engine->worker_count; i++)
-		worker_release(&engine->workers[i]);
+}
+
+/* The same without threads: what is being committed is finished here. */
+static void stop_in_place(struct engine *engine)
+{
+	for (bool is_busy = true; is_busy;) {
+		engine_write(engine);
+		is_busy = false;
+		for (int i = 0; i < engine->worker_count; i++) {
+			engine->workers[i].is_stopping = true;
+			on_wake(&engine->workers[i]);
+			is_busy = is_busy || engine->workers[i].commits_open > 0;
+		}
+	}
 }
 
 void engine_close(struct engine *engine)
 {
-	struct map_entry *entry;
 	if (!engine)
 		return;
 	engine_listen_stop(engine);
-	if (engine->is_running)
+	if (engine->is_running && engine->ground)
+		stop_in_place(engine);
+	else if (engine->is_running)
 		stop_threads(engine);
+	engine_abandon(engine);
+}
+
+void engine_abandon(struct engine *engine)
+{
+	struct map_entry *entry;
+	for (int i = 0; engine->is_running && i < engine->worker_count; i++)
+		worker_release(&engine->workers[i]);
+	if (engine->is_running)
+		writer_release(&engine->writer);
 	crumb_close(engine);
 	free(engine->workers);
 	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
@@ -399,7 +443,7 @@ void engine_close(struct engine *engine)
 	map_release(&engine->known_blobs);
 	tokens_close(engine);
 	releases_free(engine->releases);
-	if (engine->store)
+	if (engine->store && !engine->ground)
 		engine->store->ops->close(engine->store);
 	pthread_mutex_destroy(&engine->lock);
 	pthread_cond_destroy(&engine->rested);

@@ -61,6 +61,7 @@
 #include "machine/scripting.h"
 
 struct engine;
+struct engine_ground; /* run/ground.h */
 struct plugins;
 
 struct engine_options {
@@ -77,6 +78,7 @@ struct engine_options {
 	/* One structured line per event worth an operator's attention; may be NULL. */
 	void (*log)(void *ctx, const json_t *line);
 	void *log_ctx;
+	const struct engine_ground *ground; /* NULL: the usual one; outlives the engine */
 };
 
 /*

@@ -5,6 +5,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 %C%_libgw_run_a_SOURCES = \
 	%D%/engine.c \
 	%D%/engine.h \
+	%D%/ground.h \
 	%D%/run_advice.c \
 	%D%/run_audit.c \
 	%D%/run_call.c \

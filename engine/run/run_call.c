@@ -165,7 +165,7 @@ static int make_plugin_call(struct call *call, struct err *err)
 	struct plugin_call_options options = {
 		.action = action,
 		.wire = run->worker->wire,
-		.loop = &run->worker->loop.base,
+		.loop = run->worker->loop,
 		.connection = map_get(&engine->connections, connection),
 		.params = json_at(call->effect, "data"),
 		.run_id = run->id,

@@ -283,5 +283,5 @@ void commit_submit(struct commit *commit)
 	commit->item = (struct store_item){ .ops = commit->ops.at, .count = commit->ops.len };
 	run->is_committing = true;
 	run->worker->commits_open++;
-	message_queue_push(&run->worker->engine->writer.queue, &commit->message);
+	writer_post(run->worker->engine, &commit->message);
 }

@@ -81,7 +81,7 @@ static void read_crumb(struct engine *engine, struct run_crumb *crumb)
 
 void crumb_open(struct engine *engine)
 {
-	if (strcmp(engine->options.store_path, "memory:") == 0)
+	if (engine->ground || strcmp(engine->options.store_path, "memory:") == 0)
 		return;
 	char *path = mem_format("%s.crumb", engine->options.store_path);
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

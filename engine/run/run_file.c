@@ -38,6 +38,10 @@ void run_write_file(struct engine *engine, const char *name, struct str text)
 	const char *folder = engine->options.artifacts;
 	if (!folder)
 		return;
+	if (engine->ground) {
+		engine->ground->put_file(engine->ground->ctx, name, text);
+		return;
+	}
 	(void)mkdir(folder, 0755); /* there already: fine; refused: open says so */
 	char *path = mem_format("%s/%s", folder, name);
 	char *beside = mem_format("%s/.%s.part", folder, name);

@@ -10,7 +10,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <uv.h>
 
 #include "base/arena.h"
 #include "base/limits.h"
@@ -25,6 +24,7 @@
 #include "release/release.h"
 #include "schema/schema.h"
 #include "run/engine.h"
+#include "run/ground.h"
 #include "store/store.h"
 #include "wire/wire.h"
 
@@ -33,12 +33,10 @@ struct worker;
 
 /* --- the loop (run_loop.c) -------------------------------------------------- */
 
-struct uv_loop_adapter {
-	struct loop base;
-	uv_loop_t uv;
-};
-void run_loop_init(struct uv_loop_adapter *loop, struct clock clock);
-void run_loop_release(struct uv_loop_adapter *loop); /* closes what is still open */
+struct loop *run_loop_new(struct clock clock);
+void run_loop_run(struct loop *loop);  /* until it is stopped */
+void run_loop_stop(struct loop *loop); /* from one of its own callbacks */
+void run_loop_free(struct loop *loop); /* closes what is still open */
 
 /* --- messages between threads ------------------------------------------------ */
 
@@ -106,8 +104,11 @@ struct writer {
 	struct message_queue queue;
 	struct engine *engine;
 };
-int writer_start(struct writer *writer, struct engine *engine);
+void writer_init(struct writer *writer, struct engine *engine);
+int writer_start(struct writer *writer);
 void writer_stop(struct writer *writer);
+void writer_release(struct writer *writer); /* frees what was never committed */
+void writer_post(struct engine *engine, struct message *message);
 
 /* --- calls ---------------------------------------------------------------------- */
 
@@ -226,8 +227,8 @@ struct worker {
 	struct engine *engine;
 	int index;
 	pthread_t thread;
-	struct uv_loop_adapter loop;
-	uv_async_t wake;
+	struct loop *loop; /* our own, or the ground's */
+	struct loop_wake *wake;
 	struct message_queue inbox;
 	struct wire *wire;
 	void *script;
@@ -241,6 +242,8 @@ struct worker {
 
 struct engine {
 	struct engine_options options;
+	const struct engine_ground *ground; /* NULL: threads, libuv, curl, files */
+	struct rand rand;
 	struct store *store;
 	struct releases *releases;
 	struct map connections; /* name -> struct wire_connection; read-only after opening */

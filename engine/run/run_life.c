@@ -135,7 +135,7 @@ void run_free(struct run *run)
 			engine_count(run->worker->engine, -1);
 	}
 	if (run->timer)
-		run->worker->loop.base.ops->timer_stop(&run->worker->loop.base, run->timer);
+		run->worker->loop->ops->timer_stop(run->worker->loop, run->timer);
 	tell_stopping(run);
 	while (run->first) {
 		struct intake *intake = run->first;

@@ -4,6 +4,7 @@
  * are closed, not freed: libuv calls back once they are really gone.
  */
 #include <stdlib.h>
+#include <uv.h>
 
 #include "run/run_int.h"
 
@@ -30,6 +31,11 @@ struct loop_work_request {
 	uv_work_t uv;
 	loop_work_cb *work, *done;
 	void *arg;
+};
+
+struct uv_loop_adapter {
+	struct loop base;
+	uv_loop_t uv;
 };
 
 static struct uv_loop_adapter *adapter(struct loop *loop)
@@ -159,7 +165,7 @@ static void wake_free(struct loop_wake *wake)
 	uv_close((uv_handle_t *)&wake->uv, free_handle);
 }
 
-void run_loop_init(struct uv_loop_adapter *loop, struct clock clock)
+struct loop *run_loop_new(struct clock clock)
 {
 	static const struct loop_ops ops = {
 		.timer_start = timer_start,
@@ -172,8 +178,20 @@ void run_loop_init(struct uv_loop_adapter *loop, struct clock clock)
 		.wake_send = wake_send,
 		.wake_free = wake_free,
 	};
+	struct uv_loop_adapter *loop = mem_alloc(sizeof(*loop));
 	loop->base = (struct loop){ &ops, clock, rand_system() };
 	must(uv_loop_init(&loop->uv) == 0);
+	return &loop->base;
+}
+
+void run_loop_run(struct loop *loop)
+{
+	uv_run(&adapter(loop)->uv, UV_RUN_DEFAULT);
+}
+
+void run_loop_stop(struct loop *loop)
+{
+	uv_stop(&adapter(loop)->uv);
 }
 
 static void close_handle(uv_handle_t *handle, void *arg)
@@ -186,9 +204,11 @@ static void close_handle(uv_handle_t *handle, void *arg)
 	uv_close(handle, is_ours ? free_handle : NULL);
 }
 
-void run_loop_release(struct uv_loop_adapter *loop)
+void run_loop_free(struct loop *loop)
 {
-	uv_walk(&loop->uv, close_handle, NULL);
-	uv_run(&loop->uv, UV_RUN_DEFAULT);
-	must(uv_loop_close(&loop->uv) == 0);
+	uv_loop_t *uv = &adapter(loop)->uv;
+	uv_walk(uv, close_handle, NULL);
+	uv_run(uv, UV_RUN_DEFAULT);
+	must(uv_loop_close(uv) == 0);
+	free(adapter(loop));
 }

@@ -60,12 +60,26 @@ struct message *message_queue_take_all(struct message_queue *queue, bool wait)
  * not on record and must not be acted on.  Stop; the store keeps the truth and
  * recovery goes on from it (RELIABILITY P17).
  */
-static void stop_process(const struct err *err)
+static void stop_process(struct engine *engine, const struct err *err)
 {
+	if (engine->ground) {
+		engine->ground->stop(engine->ground->ctx, err);
+		return;
+	}
 	fprintf(stderr, "gangway: the store failed, stopping: %s%s%s\n", err->text,
 	        err->hint[0] ? "; " : "", err->hint);
 	fflush(stderr);
 	_exit(74);
+}
+
+/* Nobody commits them any more; they are freed with the writer. */
+static void put_back(struct writer *writer, struct message *first)
+{
+	while (first) {
+		struct message *next = first->next;
+		message_queue_push(&writer->queue, first);
+		first = next;
+	}
 }
 
 static void commit_batch(struct writer *writer, struct message *first)
@@ -79,8 +93,11 @@ static void commit_batch(struct writer *writer, struct message *first)
 		struct err err = { 0 };
 		struct engine *engine = writer->engine;
 		int64_t began_ns = clock_monotonic_ns(&engine->options.clock);
-		if (engine->store->ops->apply(engine->store, items, count, &err) < 0)
-			stop_process(&err);
+		if (engine->store->ops->apply(engine->store, items, count, &err) < 0) {
+			stop_process(engine, &err);
+			put_back(writer, first);
+			return;
+		}
 		int64_t took_us = (clock_monotonic_ns(&engine->options.clock) - began_ns) / 1000;
 		atomic_fetch_add(&engine->figures.commits, 1);
 		atomic_fetch_add(&engine->figures.items, count);
@@ -118,10 +135,26 @@ static void *writer_main(void *arg)
 	}
 }
 
-int writer_start(struct writer *writer, struct engine *engine)
+void engine_write(struct engine *engine)
+{
+	commit_batch(&engine->writer, message_queue_take_all(&engine->writer.queue, false));
+}
+
+void writer_post(struct engine *engine, struct message *message)
+{
+	bool was_empty = message_queue_push(&engine->writer.queue, message);
+	if (was_empty && engine->ground)
+		engine->ground->write_soon(engine->ground->ctx);
+}
+
+void writer_init(struct writer *writer, struct engine *engine)
 {
 	writer->engine = engine;
 	message_queue_init(&writer->queue);
+}
+
+int writer_start(struct writer *writer)
+{
 	return pthread_create(&writer->thread, NULL, writer_main, writer);
 }
 
@@ -131,5 +164,15 @@ void writer_stop(struct writer *writer)
 	stop->kind = MESSAGE_STOP;
 	message_queue_push(&writer->queue, stop);
 	pthread_join(writer->thread, NULL);
+}
+
+void writer_release(struct writer *writer)
+{
+	struct message *message = message_queue_take_all(&writer->queue, false);
+	while (message) {
+		struct message *next = message->next;
+		commit_free(message->commit);
+		message = next;
+	}
 	message_queue_release(&writer->queue);
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
 #include "run/run_commit.h"
 
 /* --- replies --------------------------------------------------------------------- */
@@ -65,12 +64,11 @@ static void make_run_id(const struct engine *engine, char ret[32])
 {
 	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz"; /* Crockford's */
 	uint64_t ms = (uint64_t)engine_now(engine);
-	unsigned char chance[16];
-	crypto_random(chance, sizeof(chance));
+	uint64_t chance[2] = { rand_next(&engine->rand), rand_next(&engine->rand) };
 	for (int i = 9; i >= 0; i--, ms >>= 5)
 		ret[i] = digits[ms & 31];
 	for (int i = 0; i < 16; i++)
-		ret[10 + i] = digits[chance[i] & 31];
+		ret[10 + i] = digits[chance[i / 8] >> (i % 8 * 5) & 31];
 	ret[26] = '\0';
 }
 

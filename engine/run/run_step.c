@@ -529,21 +529,20 @@ static void due_fired(void *arg)
 
 static void arm_timer(struct run *run)
 {
-	const struct loop *loop = &run->worker->loop.base;
+	struct loop *loop = run->worker->loop;
 	int64_t due = run->machine ? machine_next_due(run->machine, NULL) : INT64_MAX;
 	if (due == run->timer_due_ms || (due == INT64_MAX && !run->timer))
 		return;
 	if (run->timer)
-		loop->ops->timer_stop(&run->worker->loop.base, run->timer);
+		loop->ops->timer_stop(loop, run->timer);
 	run->timer = NULL;
 	run->timer_due_ms = -1;
 	if (due == INT64_MAX)
 		return;
 	int64_t delay = due - engine_now(run->worker->engine);
 	enum { TIMER_MAX_MS = 24 * 3600 * 1000 };
-	run->timer = loop->ops->timer_start(&run->worker->loop.base,
-	                                    delay > TIMER_MAX_MS ? TIMER_MAX_MS : delay, due_fired,
-	                                    run);
+	run->timer = loop->ops->timer_start(loop, delay > TIMER_MAX_MS ? TIMER_MAX_MS : delay,
+	                                    due_fired, run);
 	run->timer_due_ms = due;
 }
 

@@ -97,7 +97,7 @@ static void submit(struct worker *worker, json_t *by_hash_taken, json_t *token_t
 	op->body = str_of(commit_keep(commit, json_canon(by_hash_taken)));
 	commit->item = (struct store_item){ .ops = commit->ops.at, .count = commit->ops.len };
 	worker->commits_open++;
-	message_queue_push(&worker->engine->writer.queue, &commit->message);
+	writer_post(worker->engine, &commit->message);
 }
 
 static bool is_hash(const char *text)

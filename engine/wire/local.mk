@@ -12,6 +12,7 @@ noinst_LIBRARIES += %D%/libgw_wire.a
 	%D%/wire_connection.c \
 	%D%/wire_curl.c \
 	%D%/wire_curl_int.h \
+	%D%/wire_far.c \
 	%D%/wire_header.c \
 	%D%/wire_int.h \
 	%D%/wire_jwt.c \

@@ -19,6 +19,10 @@ static const struct wire_stage *const full_chain[] = {
 	&wire_tape_stage,  &wire_trace_stage, &wire_retry_stage, &wire_break_stage,
 	&wire_limit_stage, &wire_auth_stage,  &wire_curl_stage,  NULL,
 };
+static const struct wire_stage *const far_chain[] = {
+	&wire_tape_stage,  &wire_trace_stage, &wire_retry_stage, &wire_break_stage,
+	&wire_limit_stage, &wire_auth_stage,  &wire_far_stage,   NULL,
+};
 
 const char *wire_status_name(enum wire_status status)
 {
@@ -292,7 +296,9 @@ struct wire *wire_new(const struct wire_options *options)
 	pthread_mutex_init(&wire->inbox_lock, NULL);
 	if (wire->loop->ops->wake_new)
 		wire->wake = wire->loop->ops->wake_new(wire->loop, woken, wire);
-	wire->curl = wire_curl_new(wire);
+	wire->far = options->far;
+	if (!wire->far)
+		wire->curl = wire_curl_new(wire);
 	return wire;
 }
 
@@ -301,7 +307,8 @@ void wire_free(struct wire *wire)
 	if (!wire)
 		return;
 	wire->is_closing = true;
-	wire_smtp_stop(wire->curl);
+	if (wire->curl)
+		wire_smtp_stop(wire->curl);
 	while (wire->requests) {
 		for (struct wire_request *request = wire->requests; request;
 		     request = request->next)
@@ -316,7 +323,8 @@ void wire_free(struct wire *wire)
 	if (wire->wake)
 		wire->loop->ops->wake_free(wire->wake);
 	pthread_mutex_unlock(&wire->inbox_lock);
-	wire_curl_free(wire->curl);
+	if (wire->curl)
+		wire_curl_free(wire->curl);
 	vec_release(&wire->watched);
 	pthread_mutex_destroy(&wire->inbox_lock);
 	free(wire);
@@ -346,7 +354,7 @@ struct wire_request *wire_start(struct wire *wire, const struct wire_send_option
 
 struct wire_request *wire_send(struct wire *wire, const struct wire_send_options *options)
 {
-	struct wire_request *request = wire_start(wire, options, full_chain,
+	struct wire_request *request = wire_start(wire, options, wire->far ? far_chain : full_chain,
 	                                          options->connection->url.base);
 	if (wire->is_closing)
 		wire_reply_set(request, WIRE_CANCELLED, 0, "the engine is stopping");

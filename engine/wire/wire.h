@@ -196,8 +196,32 @@ struct wire_tape {
 	void (*record)(void *ctx, const json_t *entry);
 };
 
+/*
+ * Somewhere else than the network, for who plays the other side (tests/sim): the
+ * end of the chain.  Everything above it is as ever.  Lines are "Name: value".
+ */
+struct wire_leaving {
+	const char *connection, *method, *base, *path;
+	const char *key; /* NULL: none goes out */
+	const char *const *lines;
+	size_t line_count;
+	struct str body;
+	bool is_mail;
+};
+struct wire_far {
+	void *ctx;
+	/* A request leaves.  wire_far_answer() comes later, never from inside. */
+	void (*send)(void *ctx, struct wire_request *request, const struct wire_leaving *leaving);
+	/* Nobody waits for its answer any more; the handle is not valid after this. */
+	void (*forget)(void *ctx, struct wire_request *request);
+};
+/* The answer, once; code 0: none came.  may_have_left counts then. */
+void wire_far_answer(struct wire_request *request, int code, const struct wire_header *headers,
+                     size_t header_count, struct str body, bool may_have_left);
+
 struct wire_options {
 	struct loop *loop;
+	const struct wire_far *far; /* NULL: the network */
 	struct wire_tape tape;
 	/* One span per attempt, for whoever traces; may be NULL. */
 	void (*trace)(void *ctx, const json_t *span);

@@ -50,7 +50,7 @@ struct wire_stage {
 };
 
 extern const struct wire_stage wire_tape_stage, wire_trace_stage, wire_retry_stage,
-	wire_break_stage, wire_limit_stage, wire_auth_stage, wire_curl_stage;
+	wire_break_stage, wire_limit_stage, wire_auth_stage, wire_curl_stage, wire_far_stage;
 
 /* --- connections ---------------------------------------------------------- */
 
@@ -244,7 +244,8 @@ struct wire {
 	struct wire_tape tape;
 	void (*trace)(void *ctx, const json_t *span);
 	void *trace_ctx;
-	struct wire_curl *curl;
+	struct wire_curl *curl; /* NULL where there is a far side */
+	const struct wire_far *far;
 	struct wire_request *requests; /* all that are not delivered */
 	struct wire_request *done_head, *done_tail;
 	bool in_turn, is_closing;

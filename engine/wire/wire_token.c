@@ -19,6 +19,8 @@
 enum { FORM_BYTES = 32 * LIMIT_SECRET_BYTES, TOKEN_BYTES = 64 * 1024 };
 
 static const struct wire_stage *const token_chain[] = { &wire_retry_stage, &wire_curl_stage, NULL };
+static const struct wire_stage *const far_token_chain[] = { &wire_retry_stage, &wire_far_stage,
+	                                                    NULL };
 
 struct fetch {
 	struct wire *wire;
@@ -218,7 +220,7 @@ static struct wire_request *fetch_request(struct wire *wire, struct wire_connect
 		.arg = fetch,
 	};
 	const char *base = auth->token_path ? connection->url.base : auth->token_base.base;
-	return wire_start(wire, &options, token_chain, base);
+	return wire_start(wire, &options, wire->far ? far_token_chain : token_chain, base);
 }
 
 /* A repeated attempt sends the same assertion: it lives longer than the fetch may last. */
