@@ -29,16 +29,8 @@ struct releases *releases_new(const struct release_folders *folders)
 	map_init(&releases->folders);
 	map_init(&releases->by_hash);
 	map_init(&releases->current);
+	watch_init(&releases->watch);
 	return releases;
-}
-
-static void current_free(struct current_release *current)
-{
-	for (size_t i = 0; i < current->folder_count; i++)
-		free(current->folders[i].path);
-	free(current->folders);
-	release_unref(current->release);
-	free(current);
 }
 
 void releases_free(struct releases *releases)
@@ -55,6 +47,7 @@ void releases_free(struct releases *releases)
 	map_release(&releases->current);
 	map_release(&releases->folders);
 	map_release(&releases->by_hash);
+	watch_release(&releases->watch);
 	pthread_mutex_destroy(&releases->lock);
 	json_decref(releases->plugins);
 	free(releases->graphs);
@@ -350,51 +343,6 @@ static struct release *find_known(struct releases *releases, const json_t *pins)
 	return known ? release_ref(known) : NULL;
 }
 
-/* --- what was current a moment ago ----------------------------------------------- */
-
-/* Nothing touched since: the same release, without reading or compiling anything. */
-static struct release *find_current(struct releases *releases, const char *graph)
-{
-	const struct current_release *current = map_get(&releases->current, graph);
-	for (size_t i = 0; current && i < current->folder_count; i++) {
-		char stamp[65];
-		struct err ignored = { 0 }; /* a folder that went away is told by who reads it */
-		if (folder_stamp(current->folders[i].path, stamp, &ignored) < 0 ||
-		    strcmp(stamp, current->folders[i].stamp) != 0)
-			return NULL;
-	}
-	return current ? release_ref(current->release) : NULL;
-}
-
-/* Remembers the folders that the caches hold the stamps of; an empty stamp never matches. */
-static void keep_current(struct releases *releases, const char *graph, struct release *release)
-{
-	struct current_release *current = mem_alloc(sizeof(*current));
-	struct current_release *before = map_get(&releases->current, graph);
-	size_t count = json_object_size(release->rules) + 2;
-	current->release = release_ref(release);
-	current->folders = mem_alloc(count * sizeof(*current->folders));
-	char *paths[2] = { mem_format("%s/%.*s", releases->graphs, (int)strcspn(graph, "/"), graph),
-		           mem_dup_str(releases->prompts) };
-	const char *set;
-	json_t *ignored;
-	for (size_t i = 0; i < 2; i++)
-		if (paths[i])
-			current->folders[current->folder_count++].path = paths[i];
-	json_object_foreach(release->rules, set, ignored)
-		current->folders[current->folder_count++].path = mem_format("%s/%s",
-		                                                            releases->rules, set);
-	for (size_t i = 0; i < current->folder_count; i++) {
-		const struct folder_cache *cache = map_get(&releases->folders,
-		                                           current->folders[i].path);
-		snprintf(current->folders[i].stamp, sizeof(current->folders[i].stamp), "%s",
-		         cache ? cache->stamp : "");
-	}
-	if (before)
-		current_free(before);
-	map_set(&releases->current, graph, current);
-}
-
 /* Looks at everything anew. */
 static int release_read(struct releases *releases, const char *graph, struct release **ret,
                         struct err *err)
@@ -413,7 +361,7 @@ static int release_read(struct releases *releases, const char *graph, struct rel
 			map_set(&releases->by_hash, release->sha256, release_ref(release));
 	}
 	if (status == 0)
-		keep_current(releases, graph, release);
+		current_keep(releases, graph, release);
 	pthread_mutex_unlock(&releases->lock);
 	json_decref(parts.pins);
 	json_decref(parts.graph_files);
@@ -428,7 +376,7 @@ int release_current(struct releases *releases, const char *graph, struct release
                     struct err *err)
 {
 	pthread_mutex_lock(&releases->lock);
-	*ret = find_current(releases, graph);
+	*ret = current_find(releases, graph);
 	pthread_mutex_unlock(&releases->lock);
 	return *ret ? 0 : release_read(releases, graph, ret, err);
 }

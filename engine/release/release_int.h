@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "base/map.h"
 #include "release/release.h"
@@ -16,6 +17,24 @@ struct folder_cache {
 	json_t *files; /* {name: text} */
 };
 
+/* release_watch.c: the kernel's word that files were touched. */
+struct watch {
+	int fd; /* -1: it tells nothing */
+	uint64_t generation;
+};
+/* Which folder a path led to: it may be a link that is turned to another. */
+struct watch_place {
+	dev_t dev;
+	ino_t ino;
+};
+void watch_init(struct watch *watch);
+void watch_release(struct watch *watch);
+/* Goes up when something was touched in any folder that is watched. */
+uint64_t watch_generation(struct watch *watch);
+/* False: changes in it may go unnoticed. */
+bool watch_folder(struct watch *watch, const char *path);
+struct watch_place watch_place(const char *path);
+
 /* What release_current gave last for a graph, and the folders it came from as they were then. */
 struct current_release {
 	struct release *release;
@@ -24,6 +43,10 @@ struct current_release {
 		char stamp[65];
 	} * folders;
 	size_t folder_count;
+	/* Of the last look; when it and the places are the same, nothing was touched since. */
+	uint64_t generation;
+	bool is_watched;
+	struct watch_place places[3]; /* graphs, rules, prompts */
 };
 
 struct releases {
@@ -33,7 +56,13 @@ struct releases {
 	struct map folders; /* path -> struct folder_cache */
 	struct map by_hash; /* pins' hash -> struct release, referenced */
 	struct map current; /* graph -> struct current_release */
+	struct watch watch;
 };
+
+/* release_current.c: the release that a graph had last, if nothing was touched; referenced. */
+struct release *current_find(struct releases *releases, const char *graph);
+void current_keep(struct releases *releases, const char *graph, struct release *release);
+void current_free(struct current_release *current);
 
 struct release_int {
 	atomic_int refs;

@@ -225,6 +225,78 @@ static void test_edit_in_place(void)
 	releases_free(releases);
 }
 
+/* Everything that may happen to a tree under a server is seen at the next look. */
+static void turn_link(const char *to)
+{
+	char *link = mem_format("%s/now", root), *beside = mem_format("%s/beside", root);
+	if (symlink(to, beside) < 0 || rename(beside, link) < 0)
+		abort();
+	free(link);
+	free(beside);
+}
+
+static void move(const char *from, const char *to)
+{
+	char *a = mem_format("%s/%s", root, from), *b = mem_format("%s/%s", root, to);
+	if (rename(a, b) < 0)
+		abort();
+	free(a);
+	free(b);
+}
+
+/* True: the release of g is another than before, which *last is. */
+static bool has_moved(struct releases *releases, struct release **last)
+{
+	struct release *next = current(releases, "g");
+	bool ret = strcmp((*last)->sha256, next->sha256) != 0;
+	release_unref(*last);
+	*last = next;
+	return ret;
+}
+
+static void test_touches(void)
+{
+	save("one/graphs/g/g.scxml", GRAPH);
+	save("one/graphs/g/child.scxml", CHILD);
+	save("one/rules/set/f.lua", "return { x = 1 }");
+	save("two/graphs/g/g.scxml", GRAPH);
+	save("two/graphs/g/child.scxml", CHILD);
+	save("two/graphs/g/more.scxml", CHILD);
+	save("two/rules/set/f.lua", "return { x = 1 }");
+	turn_link("one");
+	char *graphs = mem_format("%s/now/graphs", root), *rules = mem_format("%s/now/rules", root);
+	char *prompts = mem_format("%s/now/prompts", root);
+	json_t *none = json_object();
+	struct release_folders folders = { graphs, rules, prompts, "1", none };
+	struct releases *releases = releases_new(&folders);
+	struct release *last = current(releases, "g");
+	CHECK_MSG(!has_moved(releases, &last), "nothing touched, also with no folder of prompts");
+	save("one/graphs/g/parts/head.html", "<b>");
+	CHECK_MSG(has_moved(releases, &last), "a new subfolder");
+	save("one/graphs/g/parts/head.html", "<i>");
+	CHECK_MSG(has_moved(releases, &last), "a file in it");
+	save("one/prompts/p.md", PROMPT);
+	CHECK_MSG(has_moved(releases, &last), "a folder that was not there");
+	move("one/prompts/p.md", "p.md");
+	CHECK_MSG(has_moved(releases, &last), "a file that went away");
+	move("one/rules/set", "set");
+	save("one/rules/set/f.lua", "return { x = 2 }");
+	CHECK_MSG(has_moved(releases, &last), "a folder that was replaced");
+	save("one/rules/set/f.lua", "return { x = 3 }");
+	CHECK_MSG(has_moved(releases, &last), "a file in the new one");
+	turn_link("two");
+	CHECK_MSG(has_moved(releases, &last), "a link to all of it that was turned");
+	save("two/graphs/g/more.scxml", "");
+	CHECK_MSG(has_moved(releases, &last), "a file where it leads now");
+	CHECK(!has_moved(releases, &last));
+	release_unref(last);
+	releases_free(releases);
+	json_decref(none);
+	free(graphs);
+	free(rules);
+	free(prompts);
+}
+
 static void test_other_parts(void)
 {
 	struct releases *one = look("0.1.0", "{}"), *two = look("0.2.0", "{}");
@@ -401,6 +473,7 @@ int main(void)
 	test_pins();
 	test_edits();
 	test_edit_in_place();
+	test_touches();
 	test_other_parts();
 	test_load();
 	test_load_broken();
