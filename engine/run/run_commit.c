@@ -275,7 +275,8 @@ void commit_submit(struct commit *commit)
 		if (run->machine)
 			add_search(commit);
 	}
-	bool is_idle = status == STORE_WAITING || status == STORE_PEOPLE;
+	/* A run that rests after its start needs none: replaying one record is as quick. */
+	bool is_idle = (status == STORE_WAITING || status == STORE_PEOPLE) && run->head.seq > 1;
 	if (run->machine &&
 	    (is_idle || run->head.seq - run->snapshot_seq >= LIMIT_SNAPSHOT_RECORDS))
 		add_snapshot(commit);
