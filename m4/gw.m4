@@ -87,3 +87,21 @@ AC_DEFUN([GW_SANITIZE], [
 	GW_SANITIZERS="-U_FORTIFY_SOURCE $1 -fno-omit-frame-pointer"
 	AC_SUBST([GW_SANITIZERS])
 ])
+
+# GW_FUZZER: gw_fuzzer is yes where $CC has libFuzzer; then everything is built so that it sees
+# where it has been.
+AC_DEFUN([GW_FUZZER], [
+	AC_MSG_CHECKING([whether $CC has libFuzzer])
+	gw_fuzzer=no
+	gw_saved_CFLAGS=$CFLAGS
+	CFLAGS="$CFLAGS -fsanitize=fuzzer"
+	AC_LINK_IFELSE([AC_LANG_SOURCE([[
+		int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size);
+		int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size)
+		{
+			return size > 0 && data[0] == 1;
+		}]])], [gw_fuzzer=yes])
+	CFLAGS=$gw_saved_CFLAGS
+	AC_MSG_RESULT([$gw_fuzzer])
+	AS_IF([test $gw_fuzzer = yes], [GW_SANITIZERS="$GW_SANITIZERS -fsanitize=fuzzer-no-link"])
+])

@@ -186,11 +186,12 @@ check_LTLIBRARIES += \
 
 # --- running them ---------------------------------------------------------------------------
 # Programs that a script drives.
-driven_programs = %D%/crash/crash
+driven_programs = %D%/crash/crash $(fuzz_programs)
 
 CRASH_FLAGS = --quick
 test_scripts = \
 	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' \
+	'$(abs_top_srcdir)/%D%/fuzz/run.sh' \
 	'$(abs_top_srcdir)/%D%/graph/run.sh' \
 	'$(abs_top_srcdir)/%D%/hostile/run.sh' \
 	'$(abs_top_srcdir)/%D%/io/run.sh' \
@@ -229,6 +230,6 @@ check-local: all
 		$(test_scripts) $(house_checks) $(filter-out $(driven_programs),$(check_PROGRAMS))
 
 clean-local:
-	rm -rf %D%/logs %D%/sandbox/work
+	rm -rf %D%/logs %D%/fuzz/work %D%/sandbox/work
 
 BASH = bash
