@@ -61,6 +61,7 @@ check_PROGRAMS += \
 	%D%/unit/test_release \
 	%D%/unit/test_run \
 	%D%/unit/test_run_call \
+	%D%/unit/test_run_again \
 	%D%/unit/test_run_task \
 	%D%/unit/test_schema \
 	%D%/unit/test_schema_limits \
@@ -80,6 +81,7 @@ check_PROGRAMS += \
 	%D%/plugins/test_cases \
 	%D%/serve/test_api \
 	%D%/serve/test_frame \
+	%D%/serve/test_runs \
 	%D%/serve/test_sign \
 	%D%/serve/test_stream \
 	%D%/serve/test_webhook \
@@ -108,6 +110,7 @@ check_PROGRAMS += \
 %C%_unit_test_release_LDADD = $(use_test) $(use_release) $(use_chart)
 %C%_unit_test_run_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_run_call_LDADD = $(use_test) $(use_run) $(use_script)
+%C%_unit_test_run_again_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_run_task_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_schema_LDADD = $(use_test) $(use_schema)
 %C%_unit_test_schema_limits_LDADD = $(use_test) $(use_schema)
@@ -141,6 +144,8 @@ check_PROGRAMS += \
 %C%_serve_test_api_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_frame_SOURCES = %D%/serve/test_frame.c %D%/serve/served.c %D%/serve/served.h
 %C%_serve_test_frame_LDADD = $(use_test) $(use_serve) $(use_script)
+%C%_serve_test_runs_SOURCES = %D%/serve/test_runs.c %D%/serve/served.c %D%/serve/served.h
+%C%_serve_test_runs_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_stream_SOURCES = %D%/serve/test_stream.c %D%/serve/served.c %D%/serve/served.h
 %C%_serve_test_stream_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_webhook_SOURCES = %D%/serve/test_webhook.c %D%/serve/served.c %D%/serve/served.h

@@ -7,9 +7,10 @@
 
 extern const struct command command_run_start, command_run_list, command_run_show,
 	command_run_events, command_run_cancel, command_run_signal, command_run_replay,
-	command_run_repin;
+	command_run_repin, command_run_explain, command_run_resume, command_run_retry,
+	command_run_fork, command_run_batch, command_run_bulk;
 extern const struct command command_task_list, command_task_approve, command_task_reject,
-	command_task_done;
+	command_task_done, command_task_show, command_task_assign;
 extern const struct command command_graph_check, command_graph_exec, command_graph_test,
 	command_graph_dot, command_graph_mermaid;
 extern const struct command command_rules_check, command_rules_test;

@@ -10,6 +10,18 @@
 
 enum { DAY_MS = 24 * 3600 * 1000, DAYS_DEFAULT = 90, DAYS_MAX = 365 };
 
+/* "cs-lead,finance" to a list; NULL: none. */
+static json_t *read_teams(const char *text)
+{
+	json_t *ret = text ? json_array() : NULL;
+	while (text && *text) {
+		size_t len = strcspn(text, ",");
+		json_push(ret, json_stringn(text, len));
+		text += len + (text[len] == ',');
+	}
+	return ret;
+}
+
 /* "operator,approver" to a list, each checked. */
 static int read_roles(const char *text, json_t **ret, struct err *err)
 {
@@ -63,6 +75,7 @@ static int make_request(struct cli *cli, char token[SERVE_TOKEN_BYTES], json_t *
 	                 "owner", owner ? owner : cli_by(cli), "roles", roles, "data",
 	                 (int)cli_switch(cli, "data"), "expires_ms",
 	                 (json_int_t)(clock_wall_ms(&clock) + days * DAY_MS), "by", cli_by(cli));
+	json_put(*ret, "teams", read_teams(cli_option(cli, "team")));
 	return 0;
 }
 
@@ -138,7 +151,8 @@ static int token_revoke(struct cli *cli)
 	                        show_revoked);
 }
 
-static const char *const new_options[] = { "role=", "owner=", "days=", "data", "by=", NULL };
+static const char *const new_options[] = { "role=", "owner=", "team=", "days=",
+	                                   "data",  "by=",    NULL };
 static const char *const list_options[] = { NULL };
 static const char *const revoke_options[] = { "by=", NULL };
 
@@ -152,6 +166,7 @@ const struct command command_token_new = {
 	"make a token for the HTTP API; it is shown once",
 	"  --role ROLE[,ROLE]  viewer, operator, approver, analyst, engineer, admin\n"
 	"  --owner WHO         the person (default: the login name)\n"
+	"  --team TEAM[,TEAM]  answers only these teams' tasks (default: any)\n"
 	"  --days N            how long it is valid (default: 90)\n"
 	"  --data              it may also read what runs know, where its role allows the grant",
 	"gangway token new --role operator --owner ann",

@@ -16,6 +16,10 @@
  *   unsure   an effect that may have happened: a person must look
  *   blocked  nothing could be decided; the input is kept for a retry
  *   repin    the run moved to other versions
+ *   resume   what was blocked is tried once more
+ *   retry    the call whose failure blocked the run goes out once more
+ *   fork     the first record of a run that begins where another one stood
+ *   assign   a task went to somebody else
  */
 #ifndef JOURNAL_H
 #define JOURNAL_H

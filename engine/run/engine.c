@@ -501,7 +501,9 @@ static bool is_about_run(const char *op)
 {
 	static const char *const ops[] = { "run.wait",    "run.show",     "run.cancel",
 		                           "run.signal",  "run.repin",    "run.replay",
-		                           "task.answer", "audit.verify", "run.picture" };
+		                           "task.answer", "audit.verify", "run.picture",
+		                           "run.resume",  "run.retry",    "run.fork",
+		                           "run.explain", "task.assign" };
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		if (strcmp(op, ops[i]) == 0)
 			return true;
@@ -523,6 +525,16 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
 		if (!json_at(request, "correlation_id"))
 			hash = (uint32_t)atomic_fetch_add(&engine->round_robin, 1);
 		worker = &engine->workers[hash % (uint32_t)engine->worker_count];
+	} else if (strcmp(op, "run.batch") == 0) {
+		if (many_check_batch(request, &err) < 0) {
+			reply_error(&asker, &err);
+			return;
+		}
+		worker = &engine->workers[atomic_fetch_add(&engine->round_robin, 1) %
+		                          (unsigned int)engine->worker_count];
+	} else if (strcmp(op, "run.bulk") == 0) {
+		many_act(engine, request, &asker);
+		return;
 	} else if (token_is_op(op)) {
 		worker = &engine->workers[0];
 	} else if (is_about_run(op)) {

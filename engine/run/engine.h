@@ -22,17 +22,34 @@
  *   {"op":"run.signal","run":ID,"event":NAME,"data"?,"id"?,"by"?}   id: the same id is taken once
  *   {"op":"run.repin","run":ID,"by","reason"?}       to the files as they are now
  *   {"op":"run.replay","run":ID}          -> {"replay":{"ok":bool,"records":N,"differs":[...]}}
+ *   {"op":"run.resume","run":ID,"by","reason"?}      a blocked run tries the same once more
+ *   {"op":"run.retry","run":ID,"by","reason"?}       the failed call that blocks it goes out again
+ *   {"op":"run.fork","run":ID,"seq":N,"correlation_id"?,"by","reason"?}
+ *                                         -> {"run":RUN,"is_new"} another run that begins there
+ *   {"op":"run.explain","run":ID}         -> {"explain":{"text","happened","why","decision"?,
+ *                                             "waits_for"?,"must_act","errors"}}
+ *   {"op":"run.batch","starts":[{"graph","input"?,"correlation_id"?}],"key"?,"by"}
+ *                                         -> {"results":[{"run","is_new",...}|{"error"}]} once all
+ *                                            are durable, in one commit
+ *   {"op":"run.bulk","action":"cancel"|"signal"|"retry"|"resume"|"repin","graph"?,"status"?,
+ *    "where"?,"since_ms"?,"until_ms"?,"before"?,"limit"?,"dry_run"?:bool,"event"?,"data"?,"id"?,
+ *    "reason"?,"by"}                      -> {"matched":N,"results":[...],"next":no?}
  *   {"op":"run.picture","run":ID}         -> {"picture":{"dot":text,"states":{id:{"times","ms",
  *                                             "since"?,"failed"?}}}}
- *   {"op":"task.list","role"?,"owner"?,"status"?,"run"?,"overdue"?:bool,"limit"?}
+ *   {"op":"task.list","role"?,"owner"?,"status"?,"run"?,"overdue"?:bool,
+ *    "due_before_ms"?,"limit"?}
  *                                         -> {"tasks":[TASK]}
- *   {"op":"task.answer","task":ID,"by","comment"?,
+ *   {"op":"task.show","task":ID}          -> {"task":TASK,"etag":text}
+ *   {"op":"task.answer","task":ID,"by","comment"?,"shown_sha256"?,"teams"?:[...],
  *    "outcome":"approved"|"rejected"|"done"|"happened"|"repeat"|"failed"}
+ *   {"op":"task.assign","task":ID,"by","role"?,"owner"?,"due_ms"?,"comment"?,
+ *    "etag"?,"teams"?}                    -> {"task":TASK,"etag"}
  *   {"op":"audit.show","run":ID}          -> {"audit":{...}}
  *   {"op":"audit.verify","run":ID,"file"?:{...}}
  *                                         -> {"verify":{"ok","findings":[{"seq","text"}],
  *                                                       "first_bad"?}}
- *   {"op":"token.new","sha256":HEX,"owner","roles":[...],"data"?:bool,"expires_ms"?,"by"}
+ *   {"op":"token.new","sha256":HEX,"owner","roles":[...],"teams"?:[...],"data"?:bool,
+ *    "expires_ms"?,"by"}
  *                                         -> {"token":TOKEN}
  *   {"op":"token.list"}                   -> {"tokens":[TOKEN]}
  *   {"op":"token.revoke","id","by"}       -> {"token":TOKEN}

@@ -7,18 +7,22 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/engine.h \
 	%D%/ground.h \
 	%D%/run_advice.c \
+	%D%/run_again.c \
+	%D%/run_assign.c \
 	%D%/run_audit.c \
 	%D%/run_call.c \
 	%D%/run_commit.c \
 	%D%/run_commit.h \
 	%D%/run_crumb.c \
 	%D%/run_env.c \
+	%D%/run_explain.c \
 	%D%/run_figures.c \
 	%D%/run_file.c \
 	%D%/run_int.h \
 	%D%/run_intake.c \
 	%D%/run_life.c \
 	%D%/run_loop.c \
+	%D%/run_many.c \
 	%D%/run_prompt.c \
 	%D%/run_queue.c \
 	%D%/run_replay.c \

@@ -132,6 +132,8 @@ static void tell_people(struct telling *telling, const json_t *record)
 	if (strcmp(kind, "task") == 0)
 		json_push(telling->people, json_deep_copy(json_at(record, "answer")));
 	if (strcmp(kind, "repin") == 0 || strcmp(kind, "repeat") == 0 ||
+	    strcmp(kind, "resume") == 0 || strcmp(kind, "retry") == 0 ||
+	    strcmp(kind, "fork") == 0 || strcmp(kind, "assign") == 0 ||
 	    strcmp(json_path(record, "input.kind")
 	                   ? json_string_value(json_path(record, "input.kind"))
 	                   : "",
@@ -140,6 +142,8 @@ static void tell_people(struct telling *telling, const json_t *record)
 		                        json_at(record, "seq"), "by",
 		                        json_str(record, "by", "someone"));
 		json_put(row, "release", json_incref(json_at(record, "release")));
+		json_put(row, "fork", json_incref(json_at(record, "fork")));
+		json_put(row, "assign", json_incref(json_at(record, "assign")));
 		json_push(telling->people, row);
 	}
 	if (strcmp(kind, "blocked") == 0)

@@ -33,6 +33,7 @@ void commit_free(struct commit *commit)
 	vec_release(&commit->ops);
 	json_decref(commit->artifacts);
 	json_decref(commit->line);
+	json_decref(commit->reply);
 	json_decref(commit->start_input);
 	free(commit);
 }
@@ -243,8 +244,9 @@ void commit_pins(struct commit *commit)
 	pthread_mutex_lock(&engine->lock);
 	bool is_known = map_get(&engine->known_blobs, commit->run->release->sha256) != NULL;
 	pthread_mutex_unlock(&engine->lock);
-	if (!is_known)
-		release_blobs(commit->run->release, add_blob, commit);
+	struct commit *into = is_known ? NULL : many_pins(commit);
+	if (into)
+		release_blobs(commit->run->release, add_blob, into);
 }
 
 /* Comes to rest with this commit, and its files are written only after it (run_file.c). */
@@ -284,5 +286,5 @@ void commit_submit(struct commit *commit)
 	commit->item = (struct store_item){ .ops = commit->ops.at, .count = commit->ops.len };
 	run->is_committing = true;
 	run->worker->commits_open++;
-	writer_post(run->worker->engine, &commit->message);
+	commit_push(commit);
 }

@@ -62,6 +62,7 @@ struct message {
 	struct asker asker;
 	int64_t run_no;        /* REQUEST: the run it is about, or 0 */
 	struct commit *commit; /* COMMITTED */
+	size_t chain;          /* this many from here on are committed together; 0: one */
 };
 
 struct message_queue {
@@ -93,6 +94,7 @@ struct commit {
 	/* What to do once it is durable, decided when it was made. */
 	json_t *artifacts; /* [{"name","text"}] to write, or NULL */
 	json_t *line;      /* what watchers are shown, or NULL */
+	json_t *reply;     /* what the asker is told; NULL: the run */
 	bool is_start;
 	json_t *start_input; /* of a start, for the case that it is refused */
 	bool ends_run;       /* status is final in this commit */
@@ -109,6 +111,9 @@ int writer_start(struct writer *writer);
 void writer_stop(struct writer *writer);
 void writer_release(struct writer *writer); /* frees what was never committed */
 void writer_post(struct engine *engine, struct message *message);
+/* All of them behind each other, with nothing between. */
+void writer_post_chain(struct engine *engine, struct message *first, struct message **last,
+                       size_t count);
 
 /* --- calls ---------------------------------------------------------------------- */
 
@@ -146,7 +151,11 @@ enum intake_kind {
 	INTAKE_TASK,    /* a checklist item was answered */
 	INTAKE_REPIN,
 	INTAKE_UNSURE, /* a call turned out to be unsure */
-	INTAKE_REPEAT  /* a person says that an unsure call is to be repeated */
+	INTAKE_REPEAT, /* a person says that an unsure call is to be repeated */
+	INTAKE_RESUME, /* what is blocked is tried once more */
+	INTAKE_RETRY,  /* the call whose failure blocks goes out once more */
+	INTAKE_FORK,   /* the first record of a run that begins where another one stood */
+	INTAKE_ASSIGN  /* a task goes to somebody else */
 };
 
 /* Something that waits to be decided; one at a time, in order. */
@@ -175,6 +184,7 @@ struct run {
 	int64_t no;
 	char *id, *graph, *correlation_id, *exclusive;
 	char *delivery;    /* the name it was delivered under, to be found by; NULL */
+	char *started_by;  /* who asked for it; NULL: nobody said */
 	int status;        /* enum store_status as stored */
 	int64_t wake_ms;   /* as stored; -1: none */
 	bool is_cancelled; /* somebody cancelled it: it ends as STORE_CANCELLED */
@@ -235,6 +245,12 @@ struct worker {
 	struct map runs; /* resident: decimal no -> struct run */
 	struct loop_timer *due_timer;
 	int64_t due_at_ms;       /* what it is armed for */
+	/* While a batch is decided: its commits, to be handed over as one chain (run_many.c). */
+	struct message *held, **held_last;
+	size_t held_count;
+	bool is_holding;
+	struct commit *held_pins; /* the batch's releases, ahead of its starts */
+	json_t *held_releases;    /* {sha256: true} of those in it */
 	struct call *dead_calls; /* ended inside a callback of their own; freed outside it */
 	bool is_stopping;
 	size_t commits_open;
@@ -388,6 +404,37 @@ void call_begin_again(struct call *call); /* a person said so; released with the
 /* Hands the end of a call to the run: *failure as plugin.h says; both are taken. */
 void call_answer(struct call *call, bool ok, json_t *value_taken, json_t *extra_taken);
 
+/* run_again.c: resume, retry, fork. */
+int again_check(struct run *run, const char *op, struct err *err) ATTR_MUST_USE;
+void decide_resume(struct run *run, struct intake *intake);
+void decide_retry(struct run *run, struct intake *intake);
+void decide_fork(struct run *run, struct intake *intake);
+/* What the first record of a fork would say ("row","no","seq" of the origin); new, NULL with err. */
+json_t *fork_body(struct worker *worker, const json_t *request, struct err *err);
+int fork_restore(struct run *run, const json_t *record, struct err *err) ATTR_MUST_USE;
+const char *fork_verify(struct run *run, const json_t *record);
+void fork_start(struct worker *worker, int64_t no, const json_t *request,
+                const struct asker *asker);
+/* The calls that a step, or a fork, asked for are built; their requests go on record. */
+void calls_begin(struct run *run, struct commit *commit, json_t *body);
+
+/* run_many.c: batches of starts, actions on all that a filter finds. */
+int many_check_batch(const json_t *request, struct err *err) ATTR_MUST_USE;
+void many_start(struct worker *worker, const json_t *request, const struct asker *asker);
+void many_act(struct engine *engine, const json_t *request, const struct asker *asker);
+/* Which commit carries the files of this one's release; NULL: one of the batch does already. */
+struct commit *many_pins(struct commit *commit);
+void commit_push(struct commit *commit); /* to the writer, or to the batch that is being made */
+
+/* run_assign.c: a task goes to somebody else. */
+int assign_intake(struct run *run, const json_t *request, struct intake **ret,
+                  struct err *err) ATTR_MUST_USE;
+void decide_assign(struct run *run, struct intake *intake);
+enum { TASK_ETAG_BYTES = 33 };
+void task_etag(const json_t *task, char ret[TASK_ETAG_BYTES]);
+int task_check_team(const json_t *task, const json_t *teams, struct err *err) ATTR_MUST_USE;
+void task_put(struct commit *commit, json_t *body, json_t *task_taken);
+
 /* run_task.c: what people do, and the other built-in actions. */
 bool built_in_is(const char *type);
 int built_in_check(struct run *run, const struct effect *effect, struct err *err) ATTR_MUST_USE;
@@ -405,8 +452,12 @@ void checklist_answer(struct run *run, const json_t *answer, struct commit *comm
 
 /* run_request.c */
 void worker_request(struct worker *worker, struct message *message);
+void worker_start_run(struct worker *worker, const json_t *request, const struct asker *asker);
 void run_refused(struct commit *commit); /* a start that met an older one */
 json_t *run_start_json(const struct run *run);
+void run_make_id(const struct engine *engine, char ret[32]);
+/* Numbers of one worker are congruent, so that a run stays where its number says. */
+int64_t run_next_no(struct worker *worker);
 /* Starts a run of a graph on behalf of another one (gw:run). */
 void worker_start_child(struct worker *worker, const char *graph, const char *correlation_id,
                         const json_t *input, const char *by, engine_reply_cb *cb, void *arg);
@@ -418,6 +469,9 @@ json_t *run_show(struct worker *worker, int64_t no, struct err *err);
 json_t *run_line(const struct run *run, const json_t *record);
 const char *status_name(int status);
 json_t *task_json(const struct store_task *task);
+
+/* run_explain.c: in plain language; NULL with err. */
+json_t *run_explain(struct worker *worker, int64_t no, struct err *err);
 
 /* run_trace.c: the graph in the colours of the run, for Graphviz; NULL with err. */
 json_t *run_picture(struct worker *worker, int64_t no, struct err *err);

@@ -156,6 +156,7 @@ void run_free(struct run *run)
 	free(run->correlation_id);
 	free(run->exclusive);
 	free(run->delivery);
+	free(run->started_by);
 	free(run);
 }
 
@@ -231,6 +232,7 @@ json_t *run_state_save(const struct run *run)
 	json_put(ret, "result", json_incref(run->result));
 	json_put(ret, "reason", json_incref(run->reason));
 	json_put(ret, "blocked", json_incref(run->blocked));
+	json_put_str(ret, "started_by", run->started_by);
 	if (run->is_cancelled)
 		json_put(ret, "is_cancelled", json_true());
 	return ret;
@@ -250,6 +252,8 @@ int run_state_restore(struct run *run, const json_t *saved, struct err *err)
 	run->reason = json_incref(json_at(saved, "reason"));
 	run->blocked = json_incref(json_at(saved, "blocked"));
 	run->is_cancelled = json_truth(saved, "is_cancelled", false);
+	if (!run->started_by) /* a fork has a starter of its own */
+		run->started_by = mem_dup_str(json_str(saved, "started_by", NULL));
 	run->last_step_ms = json_int(saved, "at", 0);
 	const json_t *calls = json_at(saved, "calls");
 	for (size_t i = 0; i < json_array_size(calls); i++) {

@@ -11,7 +11,7 @@
 
 #include "run/run_int.h"
 
-enum { BATCH_ITEMS_MAX = 512 };
+enum { BATCH_ITEMS_MAX = 1024 };
 
 void message_queue_init(struct message_queue *queue)
 {
@@ -88,7 +88,9 @@ static void commit_batch(struct writer *writer, struct message *first)
 	while (first) {
 		size_t count = 0;
 		struct message *end = first;
-		for (; end && count < BATCH_ITEMS_MAX; end = end->next)
+		for (; end && count < BATCH_ITEMS_MAX &&
+		       (count == 0 || count + end->chain <= BATCH_ITEMS_MAX);
+		     end = end->next)
 			items[count++] = end->commit->item;
 		struct err err = { 0 };
 		struct engine *engine = writer->engine;
@@ -143,6 +145,23 @@ void engine_write(struct engine *engine)
 void writer_post(struct engine *engine, struct message *message)
 {
 	bool was_empty = message_queue_push(&engine->writer.queue, message);
+	if (was_empty && engine->ground)
+		engine->ground->write_soon(engine->ground->ctx);
+}
+
+void writer_post_chain(struct engine *engine, struct message *first, struct message **last,
+                       size_t count)
+{
+	struct message_queue *queue = &engine->writer.queue;
+	first->chain = count;
+	*last = NULL;
+	pthread_mutex_lock(&queue->lock);
+	bool was_empty = queue->first == NULL;
+	*queue->last = first;
+	queue->last = last;
+	queue->len += count;
+	pthread_cond_signal(&queue->filled);
+	pthread_mutex_unlock(&queue->lock);
 	if (was_empty && engine->ground)
 		engine->ground->write_soon(engine->ground->ctx);
 }

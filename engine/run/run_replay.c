@@ -208,8 +208,24 @@ static int replay_start(struct run *run, const json_t *record, struct err *err)
 	if (release_load(engine->releases, engine->store, json_str(start, "release", ""),
 	                 &run->release, err) < 0)
 		return err->code;
+	free(run->started_by);
+	run->started_by = mem_dup_str(json_str(start, "by", NULL));
 	struct machine_options options = run_machine_options(run);
 	return machine_new(&options, &run->machine, err);
+}
+
+static int replay_fork(struct run *run, const json_t *record, struct err *err)
+{
+	const char *fault = run->verify_findings ? fork_verify(run, record) : NULL;
+	if (fault)
+		json_push(run->verify_findings, json_pack("{s:I,s:s}", "seq",
+		                                          (json_int_t)run->verify_seq, "text",
+		                                          fault));
+	if (fork_restore(run, record, err) < 0)
+		return err->code;
+	attach_requests(run, record);
+	run_apply(run, record);
+	return 0;
 }
 
 static int replay_repin(struct run *run, const json_t *record, struct err *err)
@@ -249,7 +265,10 @@ static void replay_call_record(struct run *run, const json_t *record, const char
 	                             (uint32_t)json_int(at, input ? "element" : "e", 0));
 	if (!call)
 		return;
-	if (strcmp(kind, "request") == 0)
+	if (strcmp(kind, "retry") == 0) {
+		run_unblock(run);
+		call->state = CALL_OPEN;
+	} else if (strcmp(kind, "request") == 0)
 		json_push(call->requests, json_incref(json_at(record, "request")));
 	else if (strcmp(kind, "unsure") == 0)
 		call->state = CALL_UNSURE;
@@ -279,6 +298,11 @@ int run_replay_record(struct run *run, const json_t *record, struct err *err)
 		replay_blocked(run, record);
 	} else if (strcmp(kind, "repin") == 0) {
 		status = replay_repin(run, record, err);
+	} else if (strcmp(kind, "fork") == 0) {
+		status = replay_fork(run, record, err);
+	} else if (strcmp(kind, "resume") == 0) {
+		json_decref(run->reason);
+		run->reason = NULL; /* what was blocked stays until its retry is on record */
 	} else {
 		replay_call_record(run, record, kind);
 		run_apply(run, record);

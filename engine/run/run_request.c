@@ -56,11 +56,12 @@ json_t *run_start_json(const struct run *run)
 	                        "correlation_id", run->correlation_id, "release",
 	                        run->release->sha256);
 	json_put_str(ret, "delivery", run->delivery);
+	json_put_str(ret, "by", run->started_by);
 	return ret;
 }
 
 /* Time first, so that names sort as runs came; 80 random bits, so that two stores never agree. */
-static void make_run_id(const struct engine *engine, char ret[32])
+void run_make_id(const struct engine *engine, char ret[32])
 {
 	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz"; /* Crockford's */
 	uint64_t ms = (uint64_t)engine_now(engine);
@@ -159,6 +160,12 @@ static bool answer_if_known(struct worker *worker, const char *graph, const char
 	return true;
 }
 
+int64_t run_next_no(struct worker *worker)
+{
+	struct engine *engine = worker->engine;
+	return atomic_fetch_add(&engine->next_no, 1) * engine->worker_count + worker->index;
+}
+
 static int make_run(struct worker *worker, const char *graph, const char *correlation_id,
                     json_t *input, struct run **ret, struct err *err)
 {
@@ -171,10 +178,8 @@ static int make_run(struct worker *worker, const char *graph, const char *correl
 		return err->code;
 	}
 	char id[32];
-	make_run_id(engine, id);
-	/* Numbers of one worker are congruent, so that a run stays where its number says. */
-	int64_t no = atomic_fetch_add(&engine->next_no, 1) * engine->worker_count + worker->index;
-	struct run *run = run_new(worker, no, id, graph, correlation_id);
+	run_make_id(engine, id);
+	struct run *run = run_new(worker, run_next_no(worker), id, graph, correlation_id);
 	run->release = release;
 	run->created_ms = engine_now(engine);
 	run->status = STORE_RUNNING;
@@ -188,14 +193,14 @@ static int make_run(struct worker *worker, const char *graph, const char *correl
 	return 0;
 }
 
-static void start_run(struct worker *worker, const json_t *request, const struct asker *asker)
+void worker_start_run(struct worker *worker, const json_t *request, const struct asker *asker)
 {
 	struct err err = { 0 };
 	const char *graph = json_str(request, "graph", "");
 	json_t *given = json_at(request, "input");
 	json_t *input = given ? json_incref(given) : json_object();
 	char generated[32];
-	make_run_id(worker->engine, generated);
+	run_make_id(worker->engine, generated);
 	const char *correlation_id = json_str(request, "correlation_id", generated);
 	struct run *run = NULL;
 	if (!json_is_object(input))
@@ -213,6 +218,7 @@ static void start_run(struct worker *worker, const json_t *request, const struct
 		goto out;
 	}
 	run->delivery = mem_dup_str(json_str(request, "delivery", NULL));
+	run->started_by = mem_dup_str(json_str(request, "by", NULL));
 	watch(run, asker, request);
 	struct intake *intake = intake_new(INTAKE_INPUT);
 	intake->input.kind = INPUT_START;
@@ -379,6 +385,32 @@ static void request_repin(struct run *run, const json_t *request, const struct a
 	run_intake(run, intake);
 }
 
+static void request_again(struct run *run, const json_t *request, const struct asker *asker)
+{
+	const char *op = json_str(request, "op", "");
+	struct err err = { 0 };
+	if (again_check(run, op, &err) < 0) {
+		reply_error(asker, &err);
+		return;
+	}
+	struct intake *intake = plain_intake(
+		strcmp(op, "run.retry") == 0 ? INTAKE_RETRY : INTAKE_RESUME, request);
+	intake->asker = *asker;
+	run_intake(run, intake);
+}
+
+static void request_assign(struct run *run, const json_t *request, const struct asker *asker)
+{
+	struct err err = { 0 };
+	struct intake *intake;
+	if (assign_intake(run, request, &intake, &err) < 0) {
+		reply_error(asker, &err);
+		return;
+	}
+	intake->asker = *asker;
+	run_intake(run, intake);
+}
+
 static void request_task(struct run *run, const json_t *request, const struct asker *asker)
 {
 	struct err err = { 0 };
@@ -449,8 +481,12 @@ static void about_run(struct worker *worker, struct message *message)
 		request_cancel(run, request, &message->asker);
 	else if (strcmp(op, "run.repin") == 0)
 		request_repin(run, request, &message->asker);
+	else if (strcmp(op, "run.resume") == 0 || strcmp(op, "run.retry") == 0)
+		request_again(run, request, &message->asker);
 	else if (strcmp(op, "task.answer") == 0)
 		request_task(run, request, &message->asker);
+	else if (strcmp(op, "task.assign") == 0)
+		request_assign(run, request, &message->asker);
 	else if (strcmp(op, "internal.child") == 0)
 		internal_child(run, request);
 	run_turn(run);
@@ -486,13 +522,29 @@ void worker_request(struct worker *worker, struct message *message)
 		return;
 	}
 	if (strcmp(op, "run.start") == 0) {
-		start_run(worker, message->request, &message->asker);
+		worker_start_run(worker, message->request, &message->asker);
+		return;
+	}
+	if (strcmp(op, "run.batch") == 0) {
+		many_start(worker, message->request, &message->asker);
+		return;
+	}
+	if (strcmp(op, "run.fork") == 0) {
+		fork_start(worker, message->run_no, message->request, &message->asker);
 		return;
 	}
 	if (strcmp(op, "run.show") == 0) {
 		json_t *shown = run_show(worker, message->run_no, &err);
 		if (shown)
 			reply_last(&message->asker, json_pack("{s:o}", "run", shown));
+		else
+			reply_error(&message->asker, &err);
+		return;
+	}
+	if (strcmp(op, "run.explain") == 0) {
+		json_t *explain = run_explain(worker, message->run_no, &err);
+		if (explain)
+			reply_last(&message->asker, json_pack("{s:o}", "explain", explain));
 		else
 			reply_error(&message->asker, &err);
 		return;

@@ -100,7 +100,7 @@ static int file_advice(struct run *run, const struct call *call, const struct in
 }
 
 /* Calls of this step are built; their KEYED and ONCE requests go on record with it. */
-static void begin_calls(struct run *run, struct commit *commit, json_t *body)
+void calls_begin(struct run *run, struct commit *commit, json_t *body)
 {
 	json_t *calls = json_array();
 	for (size_t i = 0; i < run->calls.len; i++) {
@@ -341,7 +341,7 @@ static void decide_input(struct run *run, struct intake *intake)
 		run_call_drop(run, call);
 	run_take_effects(run, &effects, input->at_ms);
 	cancel_calls(run, &effects, commit, body);
-	begin_calls(run, commit, body);
+	calls_begin(run, commit, body);
 	run_apply(run, body);
 	commit->artifacts = json_incref(json_at(body, "artifacts"));
 	commit_record(commit, commit->is_start ? "start" : "step", input->at_ms, body);
@@ -496,6 +496,10 @@ static void decide(struct run *run, struct intake *intake)
 	case INTAKE_REPIN: decide_repin(run, intake); return;
 	case INTAKE_UNSURE: decide_unsure(run, intake); return;
 	case INTAKE_REPEAT: decide_repeat(run, intake); return;
+	case INTAKE_RESUME: decide_resume(run, intake); return;
+	case INTAKE_RETRY: decide_retry(run, intake); return;
+	case INTAKE_FORK: decide_fork(run, intake); return;
+	case INTAKE_ASSIGN: decide_assign(run, intake); return;
 	}
 	must_not_reach();
 }
@@ -649,6 +653,10 @@ static void answer_asker(struct run *run, struct commit *commit)
 {
 	if (!commit->asker.cb)
 		return;
+	if (commit->reply) {
+		reply_last(&commit->asker, json_incref(commit->reply));
+		return;
+	}
 	if (commit->is_start && waits_for_end(run, &commit->asker)) {
 		acknowledge_start(run, &commit->asker);
 		return;

@@ -158,7 +158,7 @@ static int status_number(const char *status)
 }
 
 /* Into the record and into the index, as it is now. */
-static void put_task(struct commit *commit, json_t *body, json_t *task_taken)
+void task_put(struct commit *commit, json_t *body, json_t *task_taken)
 {
 	json_t *tasks = json_at(body, "tasks");
 	if (!tasks) {
@@ -196,13 +196,21 @@ static json_t *new_task(const struct call *call, const char *kind, const char *s
 	return task;
 }
 
+/* Nobody answers what was asked for in that person's name: by default, who started the run. */
+static const char *requested_by(const struct run *run, const json_t *data)
+{
+	const char *starter = run->started_by;
+	bool is_person = starter && strcmp(starter, "anonymous") != 0 && !strchr(starter, ':');
+	return json_str(data, "requested_by", is_person ? starter : NULL);
+}
+
 static void open_approval(struct call *call, struct commit *commit, json_t *body)
 {
 	const json_t *data = json_at(call->effect, "data");
 	json_t *task = new_task(call, "approval", "");
 	json_put_str(task, "title", json_str(data, "title", "Approve or reject"));
 	json_put_str(task, "role", json_str(data, "role", ""));
-	json_put_str(task, "requested_by", json_str(data, "requested_by", NULL));
+	json_put_str(task, "requested_by", requested_by(call->run, data));
 	json_put_str(task, "status", "open");
 	int64_t span = read_span(json_at(data, "due"));
 	json_put_int(task, "due_ms", call->opened_ms + (span < 0 ? 3 * DAY_MS : span));
@@ -213,7 +221,7 @@ static void open_approval(struct call *call, struct commit *commit, json_t *body
 	crypto_sha256_hex(str_of(text), hash);
 	free(text);
 	json_put_str(task, "shown_sha256", hash);
-	put_task(commit, body, task);
+	task_put(commit, body, task);
 }
 
 /* --- checklists ------------------------------------------------------------------------------ */
@@ -303,7 +311,7 @@ static void put_items(const struct call *call, const json_t *items, const json_t
 		json_object_update(task, fields);
 		json_decref(fields);
 		json_put(task, "subject", json_incref(json_path(call->effect, "data.subject")));
-		put_task(commit, body, task);
+		task_put(commit, body, task);
 	}
 }
 
@@ -382,7 +390,7 @@ void unsure_open(struct call *call, struct commit *commit, json_t *body)
 	json_put(task, "shown", json_incref(call->requests));
 	json_put_str(task, "action", json_str(call->effect, "action", NULL));
 	json_put_str(task, "plugin", json_str(call->effect, "type", NULL));
-	put_task(commit, body, task);
+	task_put(commit, body, task);
 }
 
 /* --- beginning, releasing, withdrawing -------------------------------------------------------- */
@@ -400,7 +408,7 @@ static void copy_task(const json_t *task, struct commit *commit, json_t *body, c
 {
 	json_t *copy = json_deep_copy(task);
 	json_put_str(copy, "status", status);
-	put_task(commit, body, copy);
+	task_put(commit, body, copy);
 }
 
 void built_in_withdraw(struct call *call, struct commit *commit, json_t *body)
@@ -615,6 +623,8 @@ int task_answer(struct run *run, const json_t *request, struct intake **ret, str
 		return refuse(err, ERR_INPUT, "task.by", "say who answers");
 	if (!task)
 		return err_set_id(err, ERR_CONFLICT, "task.closed", "the task %s is not open", id);
+	if (task_check_team(task, json_at(request, "teams"), err) < 0)
+		return err->code;
 	const char *kind = json_str(task, "kind", "");
 	if (strcmp(kind, "approval") == 0)
 		return answer_approval(run, task, request, ret, err);

@@ -143,6 +143,8 @@ static void new_token(struct worker *worker, const json_t *request, const struct
 	                          json_at(request, "roles"), "data",
 	                          (int)json_truth(request, "data", false), "created_at", at, "by",
 	                          json_str(request, "by", "someone"));
+	if (json_array_size(json_at(request, "teams")) > 0)
+		json_put(token, "teams", json_incref(json_at(request, "teams")));
 	if (json_at(request, "expires_ms"))
 		json_put_int(token, "expires_ms", json_int(request, "expires_ms", 0));
 	json_t *after = json_copy((json_t *)(uintptr_t)by_hash);

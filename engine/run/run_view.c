@@ -191,6 +191,33 @@ static void add_row(void *arg, const struct store_run *row)
 	json_push(list->rows, run_row_json(row));
 }
 
+enum { WHERE_MAX = 4 };
+
+/* {name: value}, all of which must hold; the texts go to values, for the caller to free. */
+static int read_where(const json_t *where, struct store_filter *filter, char *values[WHERE_MAX],
+                      struct err *err)
+{
+	const char *name;
+	json_t *value;
+	size_t count = 0;
+	json_object_foreach((json_t *)(uintptr_t)where, name, value) {
+		if (count == WHERE_MAX)
+			return err_set_id(err, ERR_INPUT, "run.where",
+			                  "more than %d things are asked for at once", WHERE_MAX);
+		values[count] = json_is_string(value) ? mem_dup_str(json_string_value(value))
+		                                      : json_canon(value);
+		if (count == 0) {
+			filter->search_name = name;
+			filter->search_value = values[count];
+		} else {
+			filter->also[count - 1].name = name;
+			filter->also[count - 1].value = values[count];
+		}
+		count++;
+	}
+	return 0;
+}
+
 static int list_runs(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
 {
 	struct row_list list = { json_array(), 0 };
@@ -211,18 +238,12 @@ static int list_runs(struct engine *engine, const json_t *request, json_t **ret,
 		return err_hint(err,
 		                "running, waiting, waiting_for_people, blocked, ended, cancelled");
 	}
-	const char *name;
-	json_t *value;
-	char *text = NULL;
-	json_object_foreach(json_at(request, "where"), name, value) {
-		filter.search_name = name;
-		free(text);
-		text = json_is_string(value) ? mem_dup_str(json_string_value(value))
-		                             : json_canon(value);
-		filter.search_value = text;
-	}
-	int code = engine->store->ops->runs(engine->store, &filter, add_row, &list, err);
-	free(text);
+	char *values[WHERE_MAX] = { NULL };
+	int code = read_where(json_at(request, "where"), &filter, values, err);
+	if (code == 0)
+		code = engine->store->ops->runs(engine->store, &filter, add_row, &list, err);
+	for (size_t i = 0; i < WHERE_MAX; i++)
+		free(values[i]);
 	if (code < 0) {
 		json_decref(list.rows);
 		return code;
@@ -258,17 +279,48 @@ static int task_status(const char *name)
 	return -1;
 }
 
+static void keep_no(void *arg, const struct store_run *row)
+{
+	*(int64_t *)arg = row->no;
+}
+
+static int no_such_run(const char *id, struct err *err)
+{
+	if (err->code != ERR_ABSENT)
+		return err->code;
+	err_clear(err);
+	return err_set_id(err, ERR_ABSENT, "run.absent", "there is no run '%.80s'", id);
+}
+
+/* Those of one team: it has the role, or it is the owner. */
+static void keep_team(json_t *tasks, const char *team, size_t limit)
+{
+	for (size_t i = json_array_size(tasks); i-- > 0;) {
+		const json_t *task = json_array_get(tasks, i);
+		if (strcmp(json_str(task, "role", ""), team) != 0 &&
+		    strcmp(json_str(task, "owner", ""), team) != 0)
+			json_array_remove(tasks, i);
+	}
+	while (json_array_size(tasks) > limit)
+		json_array_remove(tasks, json_array_size(tasks) - 1);
+}
+
 static int list_tasks(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
 {
+	const char *run = json_str(request, "run", NULL), *team = json_str(request, "team", NULL);
+	int64_t limit = json_int(request, "limit", LIST_MAX);
 	struct store_task_filter filter = { .role = json_str(request, "role", NULL),
 		                            .owner = json_str(request, "owner", NULL),
 		                            .run = json_int(request, "run_no", 0),
-		                            .limit = (int)json_int(request, "limit", LIST_MAX) };
+		                            .limit = team ? 0 : (int)limit };
+	if (run && engine->store->ops->run_by_id(engine->store, run, keep_no, &filter.run, err) < 0)
+		return no_such_run(run, err);
 	const char *status = json_str(request, "status", NULL);
 	if (status && (filter.status = task_status(status)) < 0)
 		return err_set_id(err, ERR_INPUT, "task.status",
 		                  "'%.40s' is no status of a task (waiting, open, done, withdrawn)",
 		                  status);
+	filter.due_before_ms = json_int(request, "due_before_ms", 0);
 	if (json_truth(request, "overdue", false))
 		filter.due_before_ms = engine_now(engine);
 	json_t *tasks = json_array();
@@ -276,20 +328,36 @@ static int list_tasks(struct engine *engine, const json_t *request, json_t **ret
 		json_decref(tasks);
 		return err->code;
 	}
-	const char *run = json_str(request, "run", NULL);
-	for (size_t i = json_array_size(tasks); run && i-- > 0;)
-		if (strcmp(json_str(json_array_get(tasks, i), "run", ""), run) != 0)
-			json_array_remove(tasks, i);
+	if (team)
+		keep_team(tasks, team, (size_t)limit);
 	*ret = json_pack("{s:o}", "tasks", tasks);
 	return 0;
 }
 
-/* --- the journal ----------------------------------------------------------------------------- */
-
-static void keep_no(void *arg, const struct store_run *row)
+static void take_task(void *arg, const struct store_task *task)
 {
-	*(int64_t *)arg = row->no;
+	*(json_t **)arg = json_loads(task->body, 0, NULL);
 }
+
+static int show_task(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
+{
+	const char *id = json_str(request, "task", "");
+	json_t *task = NULL;
+	if (engine->store->ops->task(engine->store, id, take_task, &task, err) < 0) {
+		if (err->code != ERR_ABSENT)
+			return err->code;
+		err_clear(err);
+		return err_set_id(err, ERR_ABSENT, "task.absent", "there is no task '%.80s'", id);
+	}
+	char etag[TASK_ETAG_BYTES];
+	task_etag(task, etag);
+	put_time(task, "due_at", json_int(task, "due_ms", -1));
+	put_time(task, "created_at", json_int(task, "created_ms", -1));
+	*ret = json_pack("{s:o,s:s}", "task", task, "etag", etag);
+	return 0;
+}
+
+/* --- the journal ----------------------------------------------------------------------------- */
 
 struct record_list {
 	json_t *records;
@@ -309,13 +377,8 @@ static int show_events(struct engine *engine, const json_t *request, json_t **re
 {
 	int64_t no;
 	const char *id = json_str(request, "run", "");
-	if (engine->store->ops->run_by_id(engine->store, id, keep_no, &no, err) < 0) {
-		if (err->code == ERR_ABSENT) {
-			err_clear(err);
-			err_set_id(err, ERR_ABSENT, "run.absent", "there is no run '%s'", id);
-		}
-		return err->code;
-	}
+	if (engine->store->ops->run_by_id(engine->store, id, keep_no, &no, err) < 0)
+		return no_such_run(id, err);
 	struct record_list list = { json_array(), json_int(request, "from", 1) };
 	struct journal_head head = { 0 };
 	if (journal_read(engine->store, no, &head, add_record, &list, err) < 0) {
@@ -330,13 +393,8 @@ static int show_audit(struct engine *engine, const json_t *request, json_t **ret
 {
 	int64_t no;
 	const char *id = json_str(request, "run", "");
-	if (engine->store->ops->run_by_id(engine->store, id, keep_no, &no, err) < 0) {
-		if (err->code == ERR_ABSENT) {
-			err_clear(err);
-			err_set_id(err, ERR_ABSENT, "run.absent", "there is no run '%s'", id);
-		}
-		return err->code;
-	}
+	if (engine->store->ops->run_by_id(engine->store, id, keep_no, &no, err) < 0)
+		return no_such_run(id, err);
 	json_t *audit = run_audit(engine, no, err);
 	if (!audit)
 		return err->code;
@@ -368,6 +426,8 @@ void engine_query(struct engine *engine, const json_t *request, const struct ask
 		(void)list_runs(engine, request, &reply, &err);
 	else if (strcmp(op, "task.list") == 0)
 		(void)list_tasks(engine, request, &reply, &err);
+	else if (strcmp(op, "task.show") == 0)
+		(void)show_task(engine, request, &reply, &err);
 	else if (strcmp(op, "run.events") == 0)
 		(void)show_events(engine, request, &reply, &err);
 	else if (strcmp(op, "audit.show") == 0)

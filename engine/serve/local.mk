@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 	%D%/serve_frame.c \
 	%D%/serve_http.c \
 	%D%/serve_int.h \
+	%D%/serve_many.c \
 	%D%/serve_metrics.c \
 	%D%/serve_openapi.c \
 	%D%/serve_role.c \
@@ -19,6 +20,7 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 	%D%/serve_sign.c \
 	%D%/serve_stream.c \
 	%D%/serve_target.c \
+	%D%/serve_tasks.c \
 	%D%/serve_token.c \
 	%D%/serve_webhook.c
 

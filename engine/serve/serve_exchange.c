@@ -24,6 +24,7 @@ void exchange_unref(struct exchange *x)
 	if (atomic_fetch_sub(&x->refs, 1) != 1)
 		return;
 	json_decref(x->json);
+	json_decref((json_t *)(uintptr_t)x->who.teams);
 	buf_release(&x->body);
 	arena_release(&x->arena);
 	free(x->text);
@@ -103,6 +104,7 @@ const char *status_text(int status)
 	case 405: return "Method Not Allowed";
 	case 408: return "Request Timeout";
 	case 409: return "Conflict";
+	case 412: return "Precondition Failed";
 	case 413: return "Content Too Large";
 	case 415: return "Unsupported Media Type";
 	case 417: return "Expectation Failed";
@@ -129,8 +131,10 @@ void exchange_problem(struct exchange *x, int status, const char *code, const ch
 
 int status_of_error(int code, const char *id)
 {
-	if (strcmp(id, "task.self_approval") == 0)
+	if (strcmp(id, "task.self_approval") == 0 || strcmp(id, "task.team") == 0)
 		return 403;
+	if (strcmp(id, "etag.changed") == 0)
+		return 412;
 	if (strcmp(id, "json.bytes") == 0)
 		return 413;
 	if (str_begins(id, "json."))
@@ -256,6 +260,8 @@ static void take_token(void *arg, const json_t *token)
 			who->roles |= 1u << role;
 	}
 	who->has_grant = json_truth(token, "data", false);
+	json_t *teams = json_at(token, "teams");
+	who->teams = json_array_size(teams) > 0 ? json_deep_copy(teams) : NULL;
 	snprintf(who->owner, sizeof(who->owner), "%s", json_str(token, "owner", "someone"));
 }
 
@@ -354,8 +360,14 @@ static bool check_query(struct exchange *x)
 
 static bool is_of_type(const json_t *value, char type)
 {
-	return type == 'j' || (type == 's' && json_is_string(value)) ||
-	       (type == 'o' && json_is_object(value));
+	switch (type) {
+	case 's': return json_is_string(value);
+	case 'o': return json_is_object(value);
+	case 'a': return json_is_array(value);
+	case 'i': return json_is_integer(value);
+	case 'b': return json_is_boolean(value);
+	default: return true; /* any JSON */
+	}
 }
 
 static bool check_fields(struct exchange *x)

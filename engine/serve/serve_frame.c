@@ -122,6 +122,8 @@ void frame_header(struct frame *frame, const char *name, const char *value)
 		frame->key = value;
 	else if (strcasecmp(name, "Last-Event-ID") == 0)
 		frame->last_event = value;
+	else if (strcasecmp(name, "If-Match") == 0)
+		frame->if_match = value;
 }
 
 void frame_end(struct frame *frame)

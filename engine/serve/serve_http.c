@@ -69,6 +69,11 @@ static enum MHD_Result give_answer(struct exchange *x)
 	put_header(response, "X-Content-Type-Options", "nosniff");
 	put_header(response, "Location", x->location);
 	put_header(response, "Allow", x->allow);
+	if (*x->etag) {
+		char quoted[sizeof(x->etag) + 2];
+		snprintf(quoted, sizeof(quoted), "\"%s\"", x->etag);
+		put_header(response, "ETag", quoted);
+	}
 	if (x->status == 401)
 		put_header(response, "WWW-Authenticate", "Bearer realm=\"gangway\"");
 	if (x->is_replayed)

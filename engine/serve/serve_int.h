@@ -49,7 +49,7 @@ enum permission {
 	MAY_DATA, /* what a run knows: journal, data, artifacts */
 	MAY_RUN,  /* start, cancel, signal, repin, replay */
 	MAY_APPROVE,
-	MAY_COMPLETE, /* checklists, and what was unsure */
+	MAY_COMPLETE, /* checklists, what was unsure; giving tasks to others */
 	MAY_AUDIT,
 	MAY_TOKENS,
 	MAY_COUNT
@@ -60,6 +60,7 @@ struct principal {
 	unsigned int roles; /* bits 1 << enum role */
 	bool has_grant;     /* to read data, where the role leaves it to a grant */
 	char owner[128];    /* the person; empty: nobody */
+	const json_t *teams; /* [name]: only these teams' tasks; NULL: any; the exchange's */
 };
 
 int role_find(const char *name); /* -1: none */
@@ -69,12 +70,12 @@ bool role_may(unsigned int roles, bool has_grant, enum permission permission);
 
 /* --- routes (serve_routes.c) ----------------------------------------------------------------- */
 
-enum { ROUTE_IDS = 2, ROUTE_FIELDS = 6, ROUTE_QUERY = 8 };
+enum { ROUTE_IDS = 2, ROUTE_FIELDS = 12, ROUTE_QUERY = 9 };
 
 /* A member of a request's body; everything else is refused. */
 struct field {
 	const char *name;
-	char type; /* 's' string, 'o' object, 'j' any JSON */
+	char type; /* 's' string, 'o' object, 'a' array, 'i' integer, 'b' boolean, 'j' any JSON */
 	bool is_required;
 	const char *note;
 };
@@ -121,7 +122,8 @@ enum { FRAME_HEADERS = 100 };
 struct frame {
 	int hosts, lengths, encodings, authorizations;
 	int64_t length; /* of the body; -1: chunked */
-	const char *host, *authorization, *content_type, *origin, *fetch_site, *key, *last_event;
+	const char *host, *authorization, *content_type, *origin, *fetch_site, *key, *last_event,
+		*if_match;
 	const char *fault; /* what is wrong, or NULL */
 	const char *where;
 	int status;
@@ -200,12 +202,24 @@ struct exchange {
 	size_t len;
 	const char *type;
 	char *location;
+	char etag[40]; /* without quotes; empty: none */
 	char *allow;
 	int retry_after;
 	bool is_replayed;
 	struct stream *stream; /* instead of a body */
 	void *own;             /* of the handler; freed with the arena */
 };
+
+/* Requests of the engine: who asks; and the run, task or the like that the path names. */
+json_t *exchange_request(const struct exchange *x, const char *op);
+json_t *exchange_about(const struct exchange *x, const char *op, const char *member);
+json_t *exchange_with_body(const struct exchange *x, json_t *request); /* and the body's members */
+/* Parameters of the query; what is no number, no time was answered: -1, false. */
+int64_t exchange_number(struct exchange *x, const char *name, int64_t min, int64_t max,
+                        int64_t fallback);
+bool exchange_time(struct exchange *x, json_t *request, const char *name, const char *member);
+void exchange_param(json_t *request, const struct exchange *x, const char *name);
+void exchange_where(const struct exchange *x, json_t *request);
 
 /* Each gives the answer, unless somebody else did. */
 void exchange_json(struct exchange *x, int status, const json_t *body);
@@ -375,6 +389,14 @@ void handle_run_cancel(struct exchange *x);
 void handle_run_signal(struct exchange *x);
 void handle_run_repin(struct exchange *x);
 void handle_run_replay(struct exchange *x);
+void handle_run_resume(struct exchange *x);
+void handle_run_retry(struct exchange *x);
+void handle_run_fork(struct exchange *x);
+void handle_run_batch(struct exchange *x);
+void handle_run_bulk(struct exchange *x);
+void handle_run_explain(struct exchange *x);
+void handle_task_show(struct exchange *x);
+void handle_task_reassign(struct exchange *x);
 void handle_task_list(struct exchange *x);
 void handle_task_approve(struct exchange *x);
 void handle_task_reject(struct exchange *x);

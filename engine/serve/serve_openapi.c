@@ -26,14 +26,25 @@ static json_t *parameters(const struct route *route)
 	return ret;
 }
 
+static const char *type_name(char type)
+{
+	switch (type) {
+	case 's': return "string";
+	case 'o': return "object";
+	case 'a': return "array";
+	case 'i': return "integer";
+	case 'b': return "boolean";
+	default: return NULL; /* any JSON */
+	}
+}
+
 static json_t *body_schema(const struct route *route)
 {
 	json_t *properties = json_object(), *required = json_array();
 	for (size_t i = 0; i < ROUTE_FIELDS && route->fields[i].name; i++) {
 		const struct field *field = &route->fields[i];
 		json_t *schema = json_pack("{s:s}", "description", field->note);
-		if (field->type != 'j')
-			json_put_str(schema, "type", field->type == 's' ? "string" : "object");
+		json_put_str(schema, "type", type_name(field->type));
 		json_put(properties, field->name, schema);
 		if (field->is_required)
 			json_push(required, json_string(field->name));
@@ -62,7 +73,7 @@ static void put_body(const struct route *route, json_t *operation)
 static void put_responses(const struct route *route, json_t *operation)
 {
 	static const int all[] = { 400, 431, 503, 505 }, admitted[] = { 401, 403, 421 },
-			 with_body[] = { 413, 415, 422, 409, 429 };
+			 with_body[] = { 409, 412, 413, 415, 422, 429 };
 	json_t *responses = json_object();
 	char status[8];
 	const char *type = route->type ? route->type : "application/json";

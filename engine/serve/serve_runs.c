@@ -7,22 +7,22 @@
 
 enum { WAIT_MAX_S = 300, LIST_MAX = 1000 };
 
-static json_t *ask(const struct exchange *x, const char *op)
+json_t *exchange_request(const struct exchange *x, const char *op)
 {
 	json_t *ret = json_pack("{s:s}", "op", op);
 	json_put_str(ret, "by", x->who.owner);
 	return ret;
 }
 
-static json_t *about(const struct exchange *x, const char *op, const char *member)
+json_t *exchange_about(const struct exchange *x, const char *op, const char *member)
 {
-	json_t *ret = ask(x, op);
+	json_t *ret = exchange_request(x, op);
 	json_put_str(ret, member, x->ids[0]);
 	return ret;
 }
 
 /* A number within bounds; the fallback when none is given; -1 when a problem was answered. */
-static int64_t number_param(struct exchange *x, const char *name, int64_t min, int64_t max,
+int64_t exchange_number(struct exchange *x, const char *name, int64_t min, int64_t max,
                             int64_t fallback)
 {
 	const char *text = target_param(&x->target, name);
@@ -40,7 +40,7 @@ static int64_t number_param(struct exchange *x, const char *name, int64_t min, i
 	return -1;
 }
 
-static void put_param(json_t *request, const struct exchange *x, const char *name)
+void exchange_param(json_t *request, const struct exchange *x, const char *name)
 {
 	json_put_str(request, name, target_param(&x->target, name));
 }
@@ -89,11 +89,11 @@ static void first_reply(struct exchange *x, const json_t *reply, bool is_last)
 
 void handle_run_start(struct exchange *x)
 {
-	int64_t wait = number_param(x, "wait", 0, WAIT_MAX_S, 0);
+	int64_t wait = exchange_number(x, "wait", 0, WAIT_MAX_S, 0);
 	if (wait < 0)
 		return;
 	x->wait_ms = wait * 1000;
-	json_t *request = ask(x, "run.start");
+	json_t *request = exchange_request(x, "run.start");
 	json_put(request, "wait", json_boolean(wait > 0));
 	const char *name;
 	json_t *value;
@@ -106,7 +106,7 @@ void handle_run_start(struct exchange *x)
 
 /* --- looking -------------------------------------------------------------------------------- */
 
-static bool time_param(struct exchange *x, json_t *request, const char *name, const char *member)
+bool exchange_time(struct exchange *x, json_t *request, const char *name, const char *member)
 {
 	const char *text = target_param(&x->target, name);
 	char where[64];
@@ -123,26 +123,27 @@ static bool time_param(struct exchange *x, json_t *request, const char *name, co
 	return false;
 }
 
-static void where_params(const struct exchange *x, json_t *request)
+void exchange_where(const struct exchange *x, json_t *request)
 {
 	json_t *where = json_object();
 	for (size_t i = 0; i < x->target.params; i++)
 		if (str_begins(x->target.names[i], "where."))
 			json_put_str(where, x->target.names[i] + strlen("where."),
 			             x->target.values[i]);
+	json_put_str(where, "decision", target_param(&x->target, "decision"));
 	json_put(request, "where", where);
 }
 
 void handle_run_list(struct exchange *x)
 {
-	json_t *request = ask(x, "run.list");
-	int64_t limit = number_param(x, "limit", 1, LIST_MAX, 50);
-	int64_t cursor = limit < 0 ? -1 : number_param(x, "cursor", 0, INT64_MAX, 0);
-	put_param(request, x, "graph");
-	put_param(request, x, "status");
-	where_params(x, request);
-	if (cursor < 0 || !time_param(x, request, "since", "since_ms") ||
-	    !time_param(x, request, "until", "until_ms")) {
+	json_t *request = exchange_request(x, "run.list");
+	int64_t limit = exchange_number(x, "limit", 1, LIST_MAX, 50);
+	int64_t cursor = limit < 0 ? -1 : exchange_number(x, "cursor", 0, INT64_MAX, 0);
+	exchange_param(request, x, "graph");
+	exchange_param(request, x, "status");
+	exchange_where(x, request);
+	if (cursor < 0 || !exchange_time(x, request, "since", "since_ms") ||
+	    !exchange_time(x, request, "until", "until_ms")) {
 		json_decref(request);
 		return;
 	}
@@ -173,7 +174,7 @@ static void show_replied(struct exchange *x, const json_t *reply, bool is_last)
 
 void handle_run_show(struct exchange *x)
 {
-	exchange_ask(x, about(x, "run.show", "run"), show_replied);
+	exchange_ask(x, exchange_about(x, "run.show", "run"), show_replied);
 }
 
 struct slice {
@@ -206,14 +207,14 @@ static void journal_replied(struct exchange *x, const json_t *reply, bool is_las
 
 void handle_run_journal(struct exchange *x)
 {
-	int64_t from = number_param(x, "from", 1, INT64_MAX, 1);
-	int64_t limit = from < 0 ? -1 : number_param(x, "limit", 1, LIST_MAX, LIST_MAX);
+	int64_t from = exchange_number(x, "from", 1, INT64_MAX, 1);
+	int64_t limit = from < 0 ? -1 : exchange_number(x, "limit", 1, LIST_MAX, LIST_MAX);
 	if (limit < 0)
 		return;
 	struct slice *slice = arena_alloc(&x->arena, sizeof(*slice));
 	slice->limit = limit;
 	x->own = slice;
-	json_t *request = about(x, "run.events", "run");
+	json_t *request = exchange_about(x, "run.events", "run");
 	json_put_int(request, "from", from);
 	exchange_ask(x, request, journal_replied);
 }
@@ -276,7 +277,7 @@ void handle_run_artifacts(struct exchange *x)
 	struct slice *slice = arena_alloc(&x->arena, sizeof(*slice));
 	slice->name = x->ids[1];
 	x->own = slice;
-	exchange_ask(x, about(x, "run.events", "run"), artifacts_replied);
+	exchange_ask(x, exchange_about(x, "run.events", "run"), artifacts_replied);
 }
 
 void handle_run_artifact(struct exchange *x)
@@ -286,7 +287,7 @@ void handle_run_artifact(struct exchange *x)
 
 /* --- acting -------------------------------------------------------------------------------- */
 
-static json_t *with_body(const struct exchange *x, json_t *request)
+json_t *exchange_with_body(const struct exchange *x, json_t *request)
 {
 	const char *name;
 	json_t *value;
@@ -297,12 +298,12 @@ static json_t *with_body(const struct exchange *x, json_t *request)
 
 void handle_run_cancel(struct exchange *x)
 {
-	exchange_ask_member(x, with_body(x, about(x, "run.cancel", "run")), "run");
+	exchange_ask_member(x, exchange_with_body(x, exchange_about(x, "run.cancel", "run")), "run");
 }
 
 void handle_run_signal(struct exchange *x)
 {
-	json_t *request = with_body(x, about(x, "run.signal", "run"));
+	json_t *request = exchange_with_body(x, exchange_about(x, "run.signal", "run"));
 	if (!json_at(request, "id"))
 		json_put_str(request, "id", x->frame.key);
 	exchange_ask_member(x, request, "run");
@@ -310,74 +311,24 @@ void handle_run_signal(struct exchange *x)
 
 void handle_run_repin(struct exchange *x)
 {
-	exchange_ask_member(x, with_body(x, about(x, "run.repin", "run")), "run");
+	exchange_ask_member(x, exchange_with_body(x, exchange_about(x, "run.repin", "run")), "run");
 }
 
 void handle_run_replay(struct exchange *x)
 {
-	exchange_ask_member(x, about(x, "run.replay", "run"), "replay");
-}
-
-/* --- tasks -------------------------------------------------------------------------------- */
-
-void handle_task_list(struct exchange *x)
-{
-	json_t *request = ask(x, "task.list");
-	int64_t limit = number_param(x, "limit", 1, LIST_MAX, LIST_MAX);
-	const char *overdue = target_param(&x->target, "overdue");
-	put_param(request, x, "role");
-	put_param(request, x, "owner");
-	put_param(request, x, "status");
-	put_param(request, x, "run");
-	json_put(request, "overdue", json_boolean(overdue && strcmp(overdue, "true") == 0));
-	json_put_int(request, "limit", limit);
-	if (limit < 0)
-		json_decref(request);
-	else
-		exchange_ask_member(x, request, NULL);
-}
-
-static void answer_task(struct exchange *x, const char *outcome)
-{
-	json_t *request = with_body(x, about(x, "task.answer", "task"));
-	json_put_str(request, "outcome", outcome);
-	exchange_ask_member(x, request, "run");
-}
-
-void handle_task_approve(struct exchange *x)
-{
-	answer_task(x, "approved");
-}
-
-void handle_task_reject(struct exchange *x)
-{
-	answer_task(x, "rejected");
-}
-
-/* Never an approval's outcome: that is another permission. */
-void handle_task_complete(struct exchange *x)
-{
-	static const char *const outcomes[] = { "done", "happened", "repeat", "failed" };
-	const char *outcome = json_str(x->json, "outcome", "done");
-	for (size_t i = 0; i < sizeof(outcomes) / sizeof(*outcomes); i++)
-		if (strcmp(outcomes[i], outcome) == 0) {
-			answer_task(x, outcomes[i]);
-			return;
-		}
-	exchange_problem(x, 422, "task.outcome", "body.outcome", "there is no such outcome here",
-	                 "done, happened, repeat, failed");
+	exchange_ask_member(x, exchange_about(x, "run.replay", "run"), "replay");
 }
 
 /* --- audits and what there is ---------------------------------------------------------------- */
 
 void handle_audit_show(struct exchange *x)
 {
-	exchange_ask_member(x, about(x, "audit.show", "run"), "audit");
+	exchange_ask_member(x, exchange_about(x, "audit.show", "run"), "audit");
 }
 
 void handle_audit_verify(struct exchange *x)
 {
-	exchange_ask_member(x, with_body(x, about(x, "audit.verify", "run")), "verify");
+	exchange_ask_member(x, exchange_with_body(x, exchange_about(x, "audit.verify", "run")), "verify");
 }
 
 static void part_replied(struct exchange *x, const json_t *reply, bool is_last)
@@ -394,7 +345,7 @@ static void part_replied(struct exchange *x, const json_t *reply, bool is_last)
 static void ask_part(struct exchange *x, const char *part)
 {
 	x->own = (void *)(uintptr_t)part;
-	exchange_ask(x, ask(x, "doctor"), part_replied);
+	exchange_ask(x, exchange_request(x, "doctor"), part_replied);
 }
 
 void handle_graphs(struct exchange *x)
@@ -414,12 +365,12 @@ void handle_connections(struct exchange *x)
 
 void handle_tokens(struct exchange *x)
 {
-	exchange_ask_member(x, ask(x, "token.list"), NULL);
+	exchange_ask_member(x, exchange_request(x, "token.list"), NULL);
 }
 
 void handle_token_revoke(struct exchange *x)
 {
-	exchange_ask_member(x, about(x, "token.revoke", "id"), NULL);
+	exchange_ask_member(x, exchange_about(x, "token.revoke", "id"), NULL);
 }
 
 void handle_health(struct exchange *x)

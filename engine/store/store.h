@@ -86,6 +86,10 @@ struct store_filter {
 	const char *graph; /* NULL: all */
 	int status;        /* 0: all */
 	const char *search_name, *search_value;
+	/* Names and values that must hold as well; the first NULL name ends them. */
+	struct {
+		const char *name, *value;
+	} also[3];
 	int64_t before_no;          /* 0: from the newest */
 	int64_t since_ms, until_ms; /* created; 0: no bound */
 	int limit;
@@ -95,7 +99,7 @@ struct store_task_filter {
 	int64_t run; /* 0: all */
 	const char *role, *owner;
 	int status;            /* 0: all */
-	int64_t due_before_ms; /* 0: no bound */
+	int64_t due_before_ms; /* 0: no bound; those that are done are left out then */
 	int limit;
 };
 

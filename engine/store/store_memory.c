@@ -353,14 +353,21 @@ static int memory_run_by_key(struct store *store, const char *graph, const char 
 	return first_run(store, has_key, key, cb, arg, err);
 }
 
+static bool has_pair(const struct memory_store *s, int64_t no, const char *name, const char *value)
+{
+	for (size_t i = 0; name && i < s->searches.len; i++)
+		if (s->searches.at[i].run == no && same_text(s->searches.at[i].name, name) &&
+		    same_text(s->searches.at[i].value, value))
+			return true;
+	return !name;
+}
+
 static bool is_found(const struct memory_store *s, const struct store_filter *f, int64_t no)
 {
-	for (size_t i = 0; f->search_name && i < s->searches.len; i++)
-		if (s->searches.at[i].run == no &&
-		    same_text(s->searches.at[i].name, f->search_name) &&
-		    same_text(s->searches.at[i].value, f->search_value))
-			return true;
-	return !f->search_name;
+	bool ret = has_pair(s, no, f->search_name, f->search_value);
+	for (size_t i = 0; ret && i < sizeof(f->also) / sizeof(*f->also); i++)
+		ret = has_pair(s, no, f->also[i].name, f->also[i].value);
+	return ret;
 }
 
 static bool is_wanted(const struct memory_store *s, const struct store_filter *f,

@@ -113,6 +113,10 @@ int store_sqlite_runs(struct store *store, const struct store_filter *filter, st
 	if (filter->search_name) {
 		bind_text(st, 7, filter->search_name);
 		bind_text(st, 8, filter->search_value);
+		for (int i = 0; i < 3; i++) {
+			bind_text(st, 9 + 2 * i, filter->also[i].name);
+			bind_text(st, 10 + 2 * i, filter->also[i].value);
+		}
 	}
 	return read_runs(s, st, false, cb, arg, err);
 }

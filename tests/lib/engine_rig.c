@@ -98,7 +98,9 @@ static void answer(struct client *client, const char *text)
 		return;
 	if (strncmp(path, "/hold", 5) == 0)
 		wait_for_release(client->rig);
-	bool is_bad = strncmp(path, "/bad", 4) == 0;
+	bool is_bad = strncmp(path, "/bad", 4) == 0 ||
+	              (strncmp(path, "/mend", 5) == 0 &&
+	               atomic_fetch_add(&client->rig->mend_count, 1) == 0);
 	const char *body = is_bad ? "{\"error\":\"no\"}" : "{\"ok\":true}";
 	char *reply = mem_format("HTTP/1.1 %s\r\nContent-Type: application/json\r\n"
 	                         "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
@@ -347,14 +349,16 @@ static void keep_reply(void *arg, const json_t *reply, bool is_last)
 static void send_text(struct rig_asker *asker, struct engine_rig *rig, const char *format,
                       va_list args)
 {
-	char text[4096];
-	vsnprintf(text, sizeof(text), format, args);
+	enum { REQUEST_BYTES = 1024 * 1024 };
+	char *text = mem_alloc(REQUEST_BYTES);
+	vsnprintf(text, REQUEST_BYTES, format, args);
 	json_error_t at;
 	json_t *request = json_loads(text, 0, &at);
 	if (!request) {
 		printf("Bail out! the test's request is no JSON: %s: %s\n", at.text, text);
 		exit(1);
 	}
+	free(text);
 	engine_request(rig->engine, request, keep_reply, asker);
 	json_decref(request);
 }

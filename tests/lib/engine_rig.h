@@ -6,6 +6,7 @@
  *
  *   /ok...     200 {"ok":true}
  *   /bad...    400 {"error":"no"}
+ *   /mend...   as /bad the first time, then as /ok
  *   /lost...   takes the request and closes without an answer
  *   /hold...   waits for engine_rig_let_go(), then as /ok
  *
@@ -35,6 +36,7 @@ struct engine_rig {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool is_released, is_closing;
+	atomic_int mend_count;
 	int open_clients;
 	json_t *requests; /* ["POST /ok key body"] */
 	json_t *log;      /* lines of the engine's log */
