@@ -250,7 +250,7 @@ const struct command command_run_fork = {
 	"begin another run where this one stood after a record",
 	"Calls that were open there go out anew, under keys of the new run: what it does, it does\n"
 	"again.  --correlation-id names it; the same fork under the same name is made once.",
-	"gangway run fork 01k9zq3v7w8e6m2x4c5b1n0p9r 7 --reason 'decide again with the new invoice'",
+	"gangway run fork 01k9zq3v7w8e6m2x4c5b1n0p9r 7 --reason 'with the new invoice'",
 	run_fork
 };
 const struct command command_run_batch = {

@@ -151,8 +151,9 @@ static int token_revoke(struct cli *cli)
 	                        show_revoked);
 }
 
-static const char *const new_options[] = { "role=", "owner=", "team=", "days=",
-	                                   "data",  "by=",    NULL };
+static const char *const new_options[] = {
+	"role=", "owner=", "team=", "days=", "data", "by=", NULL
+};
 static const char *const list_options[] = { NULL };
 static const char *const revoke_options[] = { "by=", NULL };
 

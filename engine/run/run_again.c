@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What people do to a run that did not go as it should: try what is blocked
- * once more (resume), send a failed call once more (retry), begin again from a
- * record as another run (fork).
+ * once more (resume), send a failed call once more (retry), or one that was
+ * unsure (repeat), begin again from a record as another run (fork).
  *
  * A fork's first record carries the origin's state as it was after that record,
  * and names the origin with the record's hash, so that verify can hold one
@@ -89,6 +89,24 @@ void decide_retry(struct run *run, struct intake *intake)
 	call->answers = NULL;
 	call_begin_again(call);
 	submit(run, intake, "retry", body);
+}
+
+/* A person took the risk: the call goes out again, with the key it had. */
+void decide_repeat(struct run *run, struct intake *intake)
+{
+	struct call *call = run_call(run, intake->number, intake->element);
+	must(call); /* its task is open */
+	json_t *body = json_pack("{s:I,s:I}", "n", (json_int_t)intake->number, "e",
+	                         (json_int_t)intake->element);
+	json_put_str(body, "by", intake->by);
+	struct commit *commit = commit_new(run);
+	commit->asker = intake->asker;
+	task_close(commit, body, intake->task);
+	run_apply(run, body);
+	call_begin_again(call);
+	commit_record(commit, "repeat", intake->input.at_ms, body);
+	commit_submit(commit);
+	json_decref(body);
 }
 
 /* --- fork ------------------------------------------------------------------------------------ */

@@ -39,7 +39,9 @@ int task_check_team(const json_t *task, const json_t *teams, struct err *err)
 			return 0;
 	}
 	return err_set_id(err, ERR_CONFLICT, "task.team", "this task is for %s",
-	                  *role ? role : *owner ? owner : "another team");
+	                  *role    ? role
+	                  : *owner ? owner
+	                           : "another team");
 }
 
 int assign_intake(struct run *run, const json_t *request, struct intake **ret, struct err *err)

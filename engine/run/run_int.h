@@ -244,14 +244,14 @@ struct worker {
 	void *script;
 	struct map runs; /* resident: decimal no -> struct run */
 	struct loop_timer *due_timer;
-	int64_t due_at_ms;       /* what it is armed for */
+	int64_t due_at_ms; /* what it is armed for */
 	/* While a batch is decided: its commits, to be handed over as one chain (run_many.c). */
 	struct message *held, **held_last;
 	size_t held_count;
 	bool is_holding;
 	struct commit *held_pins; /* the batch's releases, ahead of its starts */
 	json_t *held_releases;    /* {sha256: true} of those in it */
-	struct call *dead_calls; /* ended inside a callback of their own; freed outside it */
+	struct call *dead_calls;  /* ended inside a callback of their own; freed outside it */
 	bool is_stopping;
 	size_t commits_open;
 };
@@ -408,8 +408,9 @@ void call_answer(struct call *call, bool ok, json_t *value_taken, json_t *extra_
 int again_check(struct run *run, const char *op, struct err *err) ATTR_MUST_USE;
 void decide_resume(struct run *run, struct intake *intake);
 void decide_retry(struct run *run, struct intake *intake);
+void decide_repeat(struct run *run, struct intake *intake);
 void decide_fork(struct run *run, struct intake *intake);
-/* What the first record of a fork would say ("row","no","seq" of the origin); new, NULL with err. */
+/* What a fork's first record would say ("row","no","seq" of the origin); new, NULL with err. */
 json_t *fork_body(struct worker *worker, const json_t *request, struct err *err);
 int fork_restore(struct run *run, const json_t *record, struct err *err) ATTR_MUST_USE;
 const char *fork_verify(struct run *run, const json_t *record);

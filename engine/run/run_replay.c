@@ -218,9 +218,9 @@ static int replay_fork(struct run *run, const json_t *record, struct err *err)
 {
 	const char *fault = run->verify_findings ? fork_verify(run, record) : NULL;
 	if (fault)
-		json_push(run->verify_findings, json_pack("{s:I,s:s}", "seq",
-		                                          (json_int_t)run->verify_seq, "text",
-		                                          fault));
+		json_push(
+			run->verify_findings,
+			json_pack("{s:I,s:s}", "seq", (json_int_t)run->verify_seq, "text", fault));
 	if (fork_restore(run, record, err) < 0)
 		return err->code;
 	attach_requests(run, record);

@@ -393,8 +393,8 @@ static void request_again(struct run *run, const json_t *request, const struct a
 		reply_error(asker, &err);
 		return;
 	}
-	struct intake *intake = plain_intake(
-		strcmp(op, "run.retry") == 0 ? INTAKE_RETRY : INTAKE_RESUME, request);
+	struct intake *intake =
+		plain_intake(strcmp(op, "run.retry") == 0 ? INTAKE_RETRY : INTAKE_RESUME, request);
 	intake->asker = *asker;
 	run_intake(run, intake);
 }

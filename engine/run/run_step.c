@@ -400,25 +400,6 @@ static void decide_unsure(struct run *run, struct intake *intake)
 	json_decref(body);
 }
 
-/* A person took the risk: the call goes out again, with the key it had. */
-static void decide_repeat(struct run *run, struct intake *intake)
-{
-	struct call *call = run_call(run, intake->number, intake->element);
-	must(call); /* its task is open */
-	json_t *body = json_pack("{s:I,s:I}", "n", (json_int_t)intake->number, "e",
-	                         (json_int_t)intake->element);
-	json_put_str(body, "by", intake->by);
-	struct commit *commit = commit_new(run);
-	commit->asker = intake->asker;
-	task_close(commit, body, intake->task);
-	run_apply(run, body);
-	call_begin_again(call);
-	commit_record(commit, "repeat", intake->input.at_ms, body);
-	commit->line = run_is_watched(run) ? run_line(run, body) : NULL;
-	commit_submit(commit);
-	json_decref(body);
-}
-
 static void decide_task(struct run *run, struct intake *intake)
 {
 	json_t *body = json_object();

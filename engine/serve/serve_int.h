@@ -57,9 +57,9 @@ enum permission {
 
 /* Who asks. */
 struct principal {
-	unsigned int roles; /* bits 1 << enum role */
-	bool has_grant;     /* to read data, where the role leaves it to a grant */
-	char owner[128];    /* the person; empty: nobody */
+	unsigned int roles;  /* bits 1 << enum role */
+	bool has_grant;      /* to read data, where the role leaves it to a grant */
+	char owner[128];     /* the person; empty: nobody */
 	const json_t *teams; /* [name]: only these teams' tasks; NULL: any; the exchange's */
 };
 

@@ -23,7 +23,7 @@ json_t *exchange_about(const struct exchange *x, const char *op, const char *mem
 
 /* A number within bounds; the fallback when none is given; -1 when a problem was answered. */
 int64_t exchange_number(struct exchange *x, const char *name, int64_t min, int64_t max,
-                            int64_t fallback)
+                        int64_t fallback)
 {
 	const char *text = target_param(&x->target, name);
 	char where[64], hint[80];
@@ -298,7 +298,8 @@ json_t *exchange_with_body(const struct exchange *x, json_t *request)
 
 void handle_run_cancel(struct exchange *x)
 {
-	exchange_ask_member(x, exchange_with_body(x, exchange_about(x, "run.cancel", "run")), "run");
+	exchange_ask_member(x, exchange_with_body(x, exchange_about(x, "run.cancel", "run")),
+	                    "run");
 }
 
 void handle_run_signal(struct exchange *x)
@@ -328,7 +329,8 @@ void handle_audit_show(struct exchange *x)
 
 void handle_audit_verify(struct exchange *x)
 {
-	exchange_ask_member(x, exchange_with_body(x, exchange_about(x, "audit.verify", "run")), "verify");
+	exchange_ask_member(x, exchange_with_body(x, exchange_about(x, "audit.verify", "run")),
+	                    "verify");
 }
 
 static void part_replied(struct exchange *x, const json_t *reply, bool is_last)

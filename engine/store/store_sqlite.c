@@ -25,9 +25,9 @@
 #define RUN_COLUMNS                                                                  \
 	"no,id,graph,correlation_id,status,created_ms,updated_ms,ifnull(wake_ms,-1)" \
 	",exclusive,summary"
-#define ALSO_FOUND(name, value)                                                                    \
-	" AND (" name " IS NULL OR EXISTS(SELECT 1 FROM search WHERE run=no AND name=" name         \
-	" AND value=" value "))"
+#define ALSO_FOUND(name, value)                                 \
+	" AND (" name " IS NULL OR EXISTS(SELECT 1 FROM search" \
+	" WHERE run=no AND name=" name " AND value=" value "))"
 #define RUN_FILTER                                                              \
 	" (?1 IS NULL OR graph=?1) AND (?2=0 OR status=?2) AND (?3=0 OR no<?3)" \
 	" AND (?4=0 OR created_ms>=?4) AND (?5=0 OR created_ms<?5)"
@@ -55,10 +55,10 @@ static const char *const statements[ST_COUNT] = {
 	[ST_BY_ID] = "SELECT " RUN_COLUMNS " FROM run WHERE id=?",
 	[ST_BY_KEY] = "SELECT " RUN_COLUMNS " FROM run WHERE graph=? AND correlation_id=?",
 	[ST_LIST] = "SELECT " RUN_COLUMNS " FROM run WHERE" RUN_FILTER " ORDER BY no DESC LIMIT ?6",
-	[ST_LIST_SEARCH] = "SELECT " RUN_COLUMNS " FROM run WHERE no IN (SELECT run FROM search"
-			   " WHERE name=?7 AND value=?8)" ALSO_FOUND("?9", "?10")
-				   ALSO_FOUND("?11", "?12") ALSO_FOUND("?13", "?14") " AND"
-			   RUN_FILTER " ORDER BY no DESC LIMIT ?6",
+	[ST_LIST_SEARCH] =
+		"SELECT " RUN_COLUMNS " FROM run WHERE no IN (SELECT run FROM search"
+		" WHERE name=?7 AND value=?8)" ALSO_FOUND("?9", "?10") ALSO_FOUND("?11", "?12")
+			ALSO_FOUND("?13", "?14") " AND" RUN_FILTER " ORDER BY no DESC LIMIT ?6",
 	[ST_DUE] = "SELECT " RUN_COLUMNS " FROM run WHERE wake_ms>0 AND wake_ms<=?"
 		   " ORDER BY wake_ms,no LIMIT ?",
 	[ST_OWING] = "SELECT " RUN_COLUMNS " FROM run WHERE wake_ms=0 ORDER BY no",

@@ -42,7 +42,8 @@ static size_t listed(struct served *served, const char *query)
 static void check_batch(struct served *served)
 {
 	static const char body[] =
-		"{\"starts\":[{\"graph\":\"find\",\"input\":{\"decision\":\"BLOCK\",\"who\":\"a\"}},"
+		"{\"starts\":["
+		"{\"graph\":\"find\",\"input\":{\"decision\":\"BLOCK\",\"who\":\"a\"}},"
 		"{\"graph\":\"find\",\"input\":{\"decision\":\"BLOCK\",\"who\":\"b\"}},"
 		"{\"graph\":\"find\",\"input\":{\"decision\":\"PROCEED\",\"who\":\"a\"},"
 		"\"correlation_id\":\"third\"},{\"graph\":\"none\"}]}";

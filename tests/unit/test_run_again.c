@@ -31,7 +31,7 @@ static void wait_for(struct engine_rig *rig, const char *run, const char *want)
 	json_decref(reply);
 }
 
-/* --- retry and resume ------------------------------------------------------------------------ */
+/* --- retry and resume ------------------------------------------------------------------ */
 
 /* Nobody handles the failure: the run blocks. */
 #define CALLS(path)                                                                          \
@@ -126,7 +126,7 @@ static void test_resume(void)
 	engine_rig_release(&rig);
 }
 
-/* --- fork ------------------------------------------------------------------------------------- */
+/* --- fork ------------------------------------------------------------------------------ */
 
 #define COUNTS                                                                              \
 	"<datamodel><data id='n' expr='0'/></datamodel><state id='a'>"                      \
@@ -210,7 +210,7 @@ static void test_fork(void)
 	engine_rig_release(&rig);
 }
 
-/* --- tasks -------------------------------------------------------------------------------------- */
+/* --- tasks ----------------------------------------------------------------------------- */
 
 #define LIST                                                                                  \
 	"<state id='a'><invoke id='l' type='checklist'><param name='items' expr=\""           \
@@ -305,7 +305,7 @@ static void test_starter(void)
 	engine_rig_release(&rig);
 }
 
-/* --- many --------------------------------------------------------------------------------------- */
+/* --- many ------------------------------------------------------------------------------ */
 
 static int64_t commits(struct engine_rig *rig)
 {
@@ -393,7 +393,7 @@ static void test_batch(void)
 	engine_rig_release(&rig);
 }
 
-/* --- why ------------------------------------------------------------------------------------------ */
+/* --- why ------------------------------------------------------------------------------- */
 
 static void test_explain(void)
 {
