@@ -203,6 +203,25 @@ static size_t add_signatories(const struct gw_host *host, struct gw_call *call,
 	return pending;
 }
 
+/*
+ * Somebody who does not sign has yet to act: the one reason why an envelope that everybody has
+ * signed is not completed.  Without it the envelope contradicts itself, and its status counts.
+ */
+static bool awaits_others(const struct gw_host *host, const struct gw_json *recipients)
+{
+	static const char *const kinds[] = {
+		"certifiedDeliveries", "carbonCopies", "agents",  "editors",
+		"intermediaries",      "witnesses",    "notaries"
+	};
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++) {
+		const struct gw_json *list = host->json->get(recipients, kinds[k]);
+		for (size_t i = 0; i < host->json->count(list); i++)
+			if (!is(text_at(host, host->json->at(list, i), "status"), "completed"))
+				return true;
+	}
+	return false;
+}
+
 /* YYYY-MM-DD at the beginning, or nothing: another form would be guessed at. */
 static void set_date(const struct gw_host *host, struct gw_call *call, struct gw_json *result,
                      const char *key, struct gw_str text)
@@ -254,7 +273,8 @@ static void finish(const struct gw_host *host, struct gw_call *call, const struc
 		                          (int)account.len, account.ptr));
 		return;
 	}
-	if (is(status, "SENT") && j->count(signatories) > 0 && pending == 0)
+	if (is(status, "SENT") && j->count(signatories) > 0 && pending == 0 &&
+	    awaits_others(host, j->get(envelope, "recipients")))
 		status = GW_LIT("SIGNED");
 	j->set_null(result, "contract_id");
 	j->set(result, "contract_id", j->get(envelope, "envelopeId"));
@@ -317,21 +337,30 @@ static bool is_later(const struct gw_host *host, const struct gw_json *a, const 
 	return false;
 }
 
-/* Of several the latest that is not void; how many there are the caller is told. */
+/* In force, on its way, over. */
+static int rank(struct gw_str status)
+{
+	return is(status, "EXECUTED") || is(status, "SIGNED") ? 2 : !is_over(status);
+}
+
+/*
+ * Of several the latest that is in force, else the latest that is not void: an amendment that
+ * nobody has signed yet does not undo what was signed.  How many there are the caller is told.
+ */
 static const struct gw_json *chosen(const struct gw_host *host, struct gw_call *call,
                                     const struct gw_json *list)
 {
 	struct contract *all = host->call->state(call);
 	const struct gw_json *best = NULL;
-	bool best_over = true;
+	int best_rank = 0;
 	for (size_t i = 0; i < host->json->count(list); i++) {
 		const struct gw_json *one = host->json->at(list, i);
-		bool over = is_over(status_of(host, call, one));
-		all->alive += !over;
-		if (best && (over != best_over ? over : !is_later(host, one, best)))
+		int own = rank(status_of(host, call, one));
+		all->alive += own > 0;
+		if (best && (own != best_rank ? own < best_rank : !is_later(host, one, best)))
 			continue;
 		best = one;
-		best_over = over;
+		best_rank = own;
 	}
 	return best;
 }

@@ -190,11 +190,14 @@ static struct gw_str status_of(const struct gw_host *host, struct gw_call *call,
 		                                  { "D", "PENDING" },
 		                                  { "E", "CANCELLED" },
 		                                  { "V", "VOIDED" } };
-	/* Approval states have letters of their own; the name that people see says more. */
+	/* The name that people see counts more than the letter when it says that something is
+	 * wrong. */
 	static const char *const words[][2] = {
 		{ "void", "VOIDED" },     { "cancel", "CANCELLED" },  { "reject", "CANCELLED" },
 		{ "pending", "PENDING" }, { "paid in full", "PAID" }, { "open", "OPEN" }
 	};
+	enum { WRONG_WORDS = 4 };
+	size_t word = 0;
 	struct gw_str letter = host->json->str(host->json->get(row, "status"));
 	struct gw_str shown = host->json->str(host->json->get(row, "statusname"));
 	struct gw_str own = status_in(host->call->setting(call, "statuses", ""), letter);
@@ -202,12 +205,13 @@ static struct gw_str status_of(const struct gw_host *host, struct gw_call *call,
 		return GW_LIT("VOIDED");
 	if (own.len > 0)
 		return own;
-	for (size_t i = 0; i < sizeof(letters) / sizeof(*letters); i++)
+	while (word < sizeof(words) / sizeof(*words) && !contains(shown, words[word][0]))
+		word++;
+	for (size_t i = 0; word >= WRONG_WORDS && i < sizeof(letters) / sizeof(*letters); i++)
 		if (is(letter, letters[i][0]))
 			return (struct gw_str){ letters[i][1], strlen(letters[i][1]) };
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-		if (contains(shown, words[i][0]))
-			return (struct gw_str){ words[i][1], strlen(words[i][1]) };
+	if (word < sizeof(words) / sizeof(*words))
+		return (struct gw_str){ words[word][1], strlen(words[word][1]) };
 	return GW_LIT("UNKNOWN");
 }
 

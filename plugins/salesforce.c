@@ -18,7 +18,7 @@ enum { ROWS_DEFAULT = 200, PAGES_MAX = 20, NAME_BYTES = 80 };
 #define ACCOUNT_FIELDS "Id, Name, AccountNumber, IsDeleted, BillingCountry, Industry, OwnerId"
 #define ACCOUNT_ORDER "ORDER BY LastModifiedDate DESC LIMIT 5"
 #define OPPORTUNITY_FIELDS "Id, Name, StageName, Amount, CloseDate, AccountId, ContractId"
-#define OPPORTUNITY_ORDER "ORDER BY CloseDate DESC NULLS LAST, Id DESC LIMIT 20"
+#define OPPORTUNITY_ORDER "ORDER BY IsWon DESC, CloseDate DESC NULLS LAST, Id DESC LIMIT 20"
 #define USER_FIELDS "Id,Name,IsActive,Email,ProfileId,Title,Department,ManagerId"
 
 static bool is(struct gw_str text, const char *what)

@@ -55,11 +55,22 @@ static enum MHD_Result on_header(void *ctx, enum MHD_ValueKind kind, const char 
 	return MHD_YES;
 }
 
+/* As it came, and decoded: a Composite request has URLs in its body. */
+static void put_body(const struct request *request, struct buf *text)
+{
+	struct buf decoded;
+	buf_init(&decoded, MAX_BODY_BYTES);
+	buf_put_len(text, request->body.ptr, request->body.len);
+	if (request->json && url_decode(request->body, false, &decoded))
+		buf_put_len(text, decoded.bytes, decoded.len);
+	buf_release(&decoded);
+}
+
 /* The account's own faults come from its file, so the request's account is looked up first. */
 static void find_account(struct sandbox *box, struct request *request)
 {
 	struct buf text;
-	buf_init(&text, MAX_BODY_BYTES * 2);
+	buf_init(&text, MAX_BODY_BYTES * 3);
 	buf_put(&text, request->path);
 	buf_put(&text, " ");
 	for (size_t i = 0; i < request->query.len; i++) {
@@ -71,7 +82,7 @@ static void find_account(struct sandbox *box, struct request *request)
 		for (size_t i = 0; i < form.len; i++)
 			buf_printf(&text, "%s ", form.at[i].value);
 	else
-		buf_put_len(&text, request->body.ptr, request->body.len);
+		put_body(request, &text);
 	pairs_release(&form);
 	const struct scenario *scenario = scenario_mentioned(box, buf_str(&text));
 	if (scenario)

@@ -37,7 +37,7 @@ static const char help_text[] =
 	"per endpoint, then \"ready\", and serves until SIGTERM or SIGINT.\n"
 	"\n"
 	"  --scenarios DIR            one JSON file per account (default: $GANGWAY_SCENARIOS,\n"
-	"                             sandbox/scenarios, or the installed ones)\n"
+	"                             sandbox/scenarios, or those that came with the program)\n"
 	"  --port N                   salesforce on N, netsuite N+1, clm N+2, slack N+3, llm N+4,\n"
 	"                             provision N+5, smtp N+6, control N+7 (default 0: any free)\n"
 	"  --smtp-port N              smtp on this port instead\n"
@@ -153,7 +153,7 @@ static int read_options(int argc, char **argv, struct options *options)
 	return status;
 }
 
-/* The folder given, else the first that exists of those where one may be. */
+/* The folder given, else the first that exists of those where one may be; NULL: none does. */
 static char *scenarios_dir_new(const char *given)
 {
 	char self[PATH_MAX];
@@ -165,17 +165,27 @@ static char *scenarios_dir_new(const char *given)
 	char *slash = strrchr(self, '/');
 	if (slash)
 		*slash = '\0';
+	/* A build folder has a link to the configuration, which lies at the top of the sources. */
+	char *link = mem_format("%s/gangway.lua", self), *real = realpath(link, NULL);
+	slash = real ? strrchr(real, '/') : NULL;
 	char *choices[] = { mem_dup_str("sandbox/scenarios"),
 		            mem_format("%s/sandbox/scenarios", self),
-		            mem_format("%s/scenarios", self),
-		            mem_format("%s/../share/gangway/sandbox/scenarios", self) };
-	size_t count = sizeof(choices) / sizeof(*choices), pick = 0;
+		            mem_format("%.*s/sandbox/scenarios", slash ? (int)(slash - real) : 1,
+		                       slash ? real : "."),
+		            mem_format("%s/../share/gangway/sandbox/scenarios", self),
+		            mem_dup_str(GANGWAY_DATA_DIR "/sandbox/scenarios") };
+	size_t count = sizeof(choices) / sizeof(*choices), pick = count;
 	for (size_t i = count; i-- > 0;)
 		if (access(choices[i], R_OK | X_OK) == 0)
 			pick = i;
-	char *chosen = mem_dup_str(choices[pick]);
-	for (size_t i = 0; i < count; i++)
+	char *chosen = pick < count ? mem_dup_str(choices[pick]) : NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (!chosen)
+			fprintf(stderr, "gangway-sandbox: no scenarios in %s\n", choices[i]);
 		free(choices[i]);
+	}
+	free(link);
+	free(real);
 	return chosen;
 }
 
@@ -287,7 +297,8 @@ static int run(struct sandbox *box, const struct options *options, const sigset_
                struct err *err)
 {
 	char *dir = scenarios_dir_new(options->scenarios);
-	int status = scenario_open(box, dir, err);
+	int status = dir ? scenario_open(box, dir, err)
+	                 : err_set(err, ERR_ABSENT, "say where they are: --scenarios DIR");
 	free(dir);
 	if (status == 0)
 		status = read_jwt_key(box, options->jwt_key, err);

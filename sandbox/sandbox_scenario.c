@@ -191,18 +191,33 @@ static char *invoice_mark_new(const json_t *invoice)
 	return json_is_string(id) ? mem_format("invoice/%s", json_string_value(id)) : NULL;
 }
 
+/* Every text of the file that names a record: of its own, or of one that was left out of a copy. */
+static void texts_put(const json_t *value, json_t *texts)
+{
+	const char *key;
+	json_t *member;
+	size_t i;
+	if (json_is_string(value))
+		json_put(texts, json_string_value(value), json_true());
+	json_object_foreach((json_t *)(uintptr_t)value, key, member)
+		texts_put(member, texts);
+	json_array_foreach(value, i, member)
+		texts_put(member, texts);
+}
+
 static void own_ids(struct sandbox *box, struct scenario *scenario)
 {
 	const char *id;
-	json_t *member, *ids = ids_new(scenario);
-	json_object_foreach(ids, id, member) {
-		if (!is_taken(box, scenario, id))
+	json_t *member, *texts = json_object();
+	texts_put(scenario->data, texts);
+	json_object_foreach(texts, id, member) {
+		if (scenario_find(box, id) || !is_taken(box, scenario, id))
 			continue;
 		char *own = own_id_new(scenario->account_id, id);
 		replace_text(scenario->data, id, own);
 		free(own);
 	}
-	json_decref(ids);
+	json_decref(texts);
 	json_t *invoices = scenario_records_new(scenario, "netsuite", "invoice", "invoices");
 	for (size_t i = 0; i < json_array_size(invoices); i++) {
 		json_t *invoice = json_array_get(invoices, i);

@@ -17,13 +17,23 @@ static const int64_t day_ms = 86400000;
 
 /* --- absent values ---------------------------------------------------- */
 
+/* Empty, or nothing but blanks: people leave fields like this who mean that there is nothing. */
+static bool is_blank(lua_State *L, int index)
+{
+	size_t len;
+	const char *text = lua_tolstring(L, index, &len);
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]) && text[len - 1])
+		len--;
+	return len == 0;
+}
+
 static bool is_missing(lua_State *L, int index)
 {
 	switch (lua_type(L, index)) {
 	case LUA_TNONE:
 	case LUA_TNIL: return true;
 	case LUA_TLIGHTUSERDATA: return true; /* null */
-	case LUA_TSTRING: return lua_rawlen(L, index) == 0;
+	case LUA_TSTRING: return is_blank(L, index);
 	}
 	return false;
 }

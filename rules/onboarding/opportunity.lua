@@ -93,7 +93,7 @@ return {
         local opportunities = all.facts.opportunities
         return has(opportunities) and opportunities > OPPORTUNITIES_MAX, { opportunities = opportunities }
       end,
-      message = "The account has {opportunities} opportunities; the one that closes last, {Id}, was taken",
+      message = "The account has {opportunities} opportunities; {Id} was taken (won ones first, then the latest)",
       fix = "Confirm which opportunity this onboarding is for",
     },
     {

@@ -63,6 +63,19 @@ export async function copies() {
 	ok(/550 5\.1\.1/.test(await raw(box.at.smtp.replace('smtp:', 'http:'),
 		'EHLO a\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<bounce@acme.example>\r\n')), 'an address that is refused');
 	await provisioned(box, 'MANY-1');
+	const ownerless = acme();
+	ownerless.account_id = 'LESS-1';
+	delete ownerless.salesforce.user;
+	ownerless.faults = { salesforce: { kind: '403', times: 1 } };
+	write('LESS-1', ownerless);
+	const composite = () => call('POST', `${box.at.salesforce}/services/data/v60.0/composite`, { token: tokens.salesforce, body: { allOrNone: false,
+		compositeRequest: [{ method: 'GET', referenceId: 'acc', url: '/services/data/v60.0/query?q='
+			+ encodeURIComponent("SELECT OwnerId FROM Account WHERE AccountNumber = 'LESS-1'").replaceAll("'", '%27') }] } });
+	same((await composite()).status, 403, 'an account named in the URL of a Composite request is known');
+	const owner = (await composite()).data.compositeResponse?.[0].body.records?.[0].OwnerId;
+	same([owner?.slice(0, 3), owner?.length], ['005', 18], 'a copy without its user still names an owner');
+	same((await call('GET', `${box.at.salesforce}/services/data/v60.0/sobjects/User/${owner}`, { token: tokens.salesforce })).status, 404,
+		'who is not the user of the file it was copied from');
 	await box.stop();
 	remove();
 }
