@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "config_int.h"
 #include "script/script.h"
 
 static const char *const known_keys[] = { "store",       "graphs",  "rules",       "prompts",
@@ -55,43 +56,23 @@ static int check_keys(const char *file, const json_t *table, struct err *err)
 	return 0;
 }
 
-static char *resolve(const struct config *config, const char *path)
+static char *resolve(const char *folder, const char *path)
 {
-	return *path == '/' || strcmp(path, "memory:") == 0
-	               ? mem_dup_str(path)
-	               : mem_format("%s/%s", config->folder, path);
+	return *path == '/' || strcmp(path, "memory:") == 0 ? mem_dup_str(path)
+	                                                    : mem_format("%s/%s", folder, path);
 }
 
 static int take_path(const struct config *config, const json_t *table, const char *key,
                      const char *fallback, char **ret, struct err *err)
 {
+	bool is_written = strcmp(key, "store") == 0 || strcmp(key, "artifacts") == 0;
 	const json_t *value = json_at(table, key);
 	if (value && !json_is_string(value))
 		return err_set_id(err, ERR_INPUT, "config.type",
 		                  "%s: '%s' must be a path in quotes", config->file, key);
-	*ret = resolve(config, value ? json_string_value(value) : fallback);
+	*ret = resolve(is_written ? config->work : config->folder,
+	               value ? json_string_value(value) : fallback);
 	return 0;
-}
-
-/* Where plugins are when the configuration does not say: beside the program,
- * or where it was installed. */
-static char *default_plugins(void)
-{
-	const char *from_env = getenv("GANGWAY_PLUGIN_DIR");
-	if (from_env)
-		return mem_dup_str(from_env);
-	char exe[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-	if (len > 0) {
-		exe[len] = '\0';
-		char *slash = strrchr(exe, '/');
-		*slash = '\0';
-		char *beside = mem_format("%s/plugins/.libs", exe);
-		if (access(beside, R_OK) == 0)
-			return beside;
-		free(beside);
-	}
-	return mem_dup_str(GANGWAY_PLUGIN_DIR);
 }
 
 /* A pin that is none would protect nothing. */
@@ -119,7 +100,7 @@ static int take_plugins(struct config *config, const json_t *table, struct err *
 	const json_t *value = json_at(table, "plugins");
 	config->plugin_folders = json_array();
 	if (!value) {
-		char *folder = default_plugins();
+		char *folder = config_find_plugins();
 		json_push(config->plugin_folders, json_text(str_of(folder)));
 		free(folder);
 	}
@@ -132,7 +113,7 @@ static int take_plugins(struct config *config, const json_t *table, struct err *
 			return err_set_id(err, ERR_INPUT, "config.type",
 			                  "%s: 'plugins' must be a folder or a list of folders",
 			                  config->file);
-		char *path = resolve(config, json_string_value(one));
+		char *path = resolve(config->folder, json_string_value(one));
 		json_push(config->plugin_folders, json_text(str_of(path)));
 		free(path);
 	}
@@ -194,17 +175,22 @@ static int take(struct config *config, const json_t *table, struct err *err)
 	return 0;
 }
 
-static char *folder_of(const char *file)
+static char *current_folder(void)
 {
-	char *absolute = file ? realpath(file, NULL) : NULL;
 	char cwd[PATH_MAX];
-	if (!absolute)
-		return mem_dup_str(getcwd(cwd, sizeof(cwd)) ? cwd : ".");
-	char *slash = strrchr(absolute, '/');
-	char *ret = slash == absolute ? mem_dup_str("/")
-	                              : mem_dup(absolute, (size_t)(slash - absolute));
+	return mem_dup_str(getcwd(cwd, sizeof(cwd)) ? cwd : ".");
+}
+
+/* Where its relative paths count from; what is written stays out of the shipped folder. */
+static void take_folders(struct config *config)
+{
+	char *absolute = config->file ? realpath(config->file, NULL) : NULL;
+	char *slash = absolute ? strrchr(absolute, '/') : NULL;
+	config->folder = !absolute           ? current_folder()
+	                 : slash == absolute ? mem_dup_str("/")
+	                                     : mem_dup(absolute, (size_t)(slash - absolute));
+	config->work = config->is_shipped ? current_folder() : mem_dup_str(config->folder);
 	free(absolute);
-	return ret;
 }
 
 static int evaluate(const char *file, struct str text, json_t **ret, struct err *err)
@@ -217,33 +203,43 @@ static int evaluate(const char *file, struct str text, json_t **ret, struct err 
 	return status;
 }
 
+/* The file's table; NULL where there is no file and none was asked for. */
+static int read_table(struct config *config, const char *asked, json_t **ret, struct err *err)
+{
+	struct buf text;
+	*ret = NULL;
+	if (asked) {
+		config->file = mem_dup_str(asked);
+	} else {
+		buf_init(&text, LIMIT_CONFIG_BYTES);
+		config->file = config_find(&config->is_shipped, &text);
+		config->looked = config->file ? NULL : buf_take(&text);
+		buf_release(&text);
+	}
+	if (!config->file)
+		return 0;
+	buf_init(&text, LIMIT_CONFIG_BYTES);
+	int status = read_file(config->file, &text, err);
+	if (status == 0) {
+		/* A program that writes a configuration may write JSON: the same keys. */
+		bool is_json = str_ends(config->file, ".json");
+		status = is_json ? json_read(buf_str(&text), LIMIT_CONFIG_BYTES, ret, err)
+		                 : evaluate(config->file, buf_str(&text), ret, err);
+		if (status < 0 && is_json)
+			err_wrap(err, "%s", config->file);
+	}
+	buf_release(&text);
+	return status;
+}
+
 int config_read(const char *path, struct config *ret, struct err *err)
 {
 	*ret = (struct config){ 0 };
-	const char *file = path ? path : getenv("GANGWAY_CONFIG");
-	bool is_asked = file != NULL;
-	if (!file)
-		file = "gangway.lua";
-	struct buf text;
-	buf_init(&text, LIMIT_CONFIG_BYTES);
 	json_t *table = NULL;
-	int status = read_file(file, &text, err);
+	int status = read_table(ret, path ? path : getenv("GANGWAY_CONFIG"), &table, err);
 	if (status == 0) {
-		ret->file = mem_dup_str(file);
-		/* A program that writes a configuration may write JSON: the same keys. */
-		status = str_ends(file, ".json")
-		                 ? json_read(buf_str(&text), LIMIT_CONFIG_BYTES, &table, err)
-		                 : evaluate(file, buf_str(&text), &table, err);
-		if (status < 0 && str_ends(file, ".json"))
-			err_wrap(err, "%s", file);
-	} else if (status == ERR_ABSENT && !is_asked) {
-		err_clear(err);
-		status = 0;
-	}
-	buf_release(&text);
-	if (status == 0) {
-		ret->folder = folder_of(ret->file);
 		json_t *none = json_object();
+		take_folders(ret);
 		status = take(ret, table ? table : none, err);
 		json_decref(none);
 	}
@@ -256,7 +252,9 @@ int config_read(const char *path, struct config *ret, struct err *err)
 void config_release(struct config *config)
 {
 	free(config->file);
+	free(config->looked);
 	free(config->folder);
+	free(config->work);
 	free(config->store);
 	free(config->socket);
 	free(config->graphs);

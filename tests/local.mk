@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
 # `make check` builds and runs all of them; tests/README.md tells more.
-EXTRA_DIST += %D%/README.md %D%/run-tests %D%/audit %D%/cases %D%/crash %D%/graph %D%/hostile %D%/house %D%/io %D%/plugins %D%/sandbox %D%/serve %D%/w3c
+EXTRA_DIST += %D%/README.md %D%/run-tests %D%/audit %D%/cases %D%/cli %D%/crash %D%/graph %D%/hostile %D%/house %D%/io %D%/plugins %D%/sandbox %D%/serve %D%/w3c
 
 # The absolute place of the sources, where tests find their data.
 tests/%.$(OBJEXT): AM_CPPFLAGS += -I$(top_srcdir)/tests/lib -DSRCDIR='"$(abs_top_srcdir)"'
@@ -195,6 +195,7 @@ driven_programs = %D%/crash/crash $(fuzz_programs)
 
 CRASH_FLAGS = --quick
 test_scripts = \
+	'$(abs_top_srcdir)/%D%/cli/run.sh' \
 	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' \
 	'$(abs_top_srcdir)/%D%/fuzz/run.sh' \
 	'$(abs_top_srcdir)/%D%/graph/run.sh' \

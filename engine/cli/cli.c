@@ -58,8 +58,11 @@ static int help_all(FILE *out)
 	for (const struct command *const *c = cli_commands; *c; c++)
 		fprintf(out, "  %-8s %-9s %s\n", (*c)->noun, (*c)->verb ? (*c)->verb : "",
 		        (*c)->summary);
-	fprintf(out, "\n'gangway <noun> <verb> --help' tells more, with an example.\n"
-	             "To see it work: gangway demo\n");
+	fprintf(out,
+	        "\n'gangway <noun> <verb> --help' tells more, with an example.\n"
+	        "To see it work: gangway demo\n"
+	        "exit: 0 done, 1 the answer is no, 2 what was given is wrong, 3 it failed,\n"
+	        "      4 not found, 5 a conflict, 6 busy, 70 out of memory, 74 the store failed\n");
 	return 0;
 }
 

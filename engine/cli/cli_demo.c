@@ -342,19 +342,43 @@ static int print_table(struct demo *demo, const json_t *runs, int64_t took_ms)
 	return wrong;
 }
 
-/* A path as one would type it from here. */
-static const char *from_here(const char *path)
+/* A path as one would type it from here; to be freed. */
+static char *from_here(const char *path)
 {
 	char here[PATH_MAX];
 	size_t len = getcwd(here, sizeof(here)) ? strlen(here) : 0;
 	bool is_below = len > 0 && strncmp(path, here, len) == 0 && path[len] == '/';
-	return is_below ? path + len + 1 : path;
+	return mem_dup_str(is_below ? path + len + 1 : path);
+}
+
+/* A program as one would type it: its name alone where the shell finds it by that. */
+static char *as_typed(const char *program)
+{
+	const char *name = strrchr(program, '/') + 1, *path = getenv("PATH");
+	while (path && *path) {
+		size_t len = strcspn(path, ":");
+		char *there = mem_format("%.*s/%s", (int)len, path, name);
+		char *real = access(there, X_OK) == 0 ? realpath(there, NULL) : NULL;
+		bool is_this = real && strcmp(real, program) == 0, is_other = real && !is_this;
+		free(there);
+		free(real);
+		if (is_this)
+			return mem_dup_str(name);
+		path = is_other ? NULL : path + len + (path[len] == ':');
+	}
+	char *ret = from_here(program);
+	if (strchr(ret, '/'))
+		return ret;
+	char *here = mem_format("./%s", ret);
+	free(ret);
+	return here;
 }
 
 static void print_next(const struct demo *demo, const json_t *runs, int64_t took_ms)
 {
 	const json_t *escalated = find_run(runs, "GAMMA-003"), *first = find_run(runs, "ACME-001");
-	const char *gangway = from_here(demo->self), *sandbox = from_here(demo->sandbox_path);
+	char *gangway = as_typed(demo->self), *sandbox = as_typed(demo->sandbox_path);
+	char *rules = from_here(demo->cli->config.rules);
 	printf("\nfive accounts in %.1f s, over real HTTP to the sandbox.\n",
 	       (double)took_ms / 1000.0);
 	printf("reports, mails and audits lie in %s/out\n", demo->folder);
@@ -366,12 +390,15 @@ static void print_next(const struct demo *demo, const json_t *runs, int64_t took
 	printf("  %s task list --config %s/gangway.json\n", gangway, demo->folder);
 	printf("  change a threshold in %s/onboarding/invoice.lua, then:\n"
 	       "  %s rules test onboarding\n",
-	       from_here(demo->cli->config.rules), gangway);
+	       rules, gangway);
 	printf("\nto go on against a sandbox that stays up:\n"
 	       "  %s --port 41000 &\n"
 	       "  eval \"$(%s --env --port 41000)\"\n"
 	       "  %s run start onboarding --input '{\"account_id\":\"ACME-001\"}' --wait\n",
 	       sandbox, sandbox, gangway);
+	free(gangway);
+	free(sandbox);
+	free(rules);
 }
 
 static int demo(struct cli *cli)

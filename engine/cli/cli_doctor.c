@@ -137,8 +137,12 @@ static void look_at_folder(struct findings *f, const char *what, const char *pat
 static void look(struct findings *f, const struct cli *cli)
 {
 	char text[400];
-	note(f, true, "configuration",
-	     cli->config.file ? cli->config.file : "defaults only (no gangway.lua here)", "");
+	const struct config *config = &cli->config;
+	snprintf(text, sizeof(text), "%.350s%s",
+	         config->file ? config->file : "none: defaults only",
+	         config->is_shipped ? " (it came with the program)" : "");
+	note(f, config->file != NULL, "configuration", text,
+	     "make a gangway.lua, or name one with --config FILE");
 	look_at_folder(f, "graphs", cli->config.graphs, false);
 	look_at_folder(f, "rules", cli->config.rules, false);
 	look_at_folder(f, "prompts", cli->config.prompts, false);

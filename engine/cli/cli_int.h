@@ -106,6 +106,8 @@ int cli_engine_open(struct cli *cli, struct engine **ret, struct err *err) ATTR_
 int cli_read_json(const char *text, json_t **ret, struct err *err) ATTR_MUST_USE;
 /* Who acts: --by, else $GANGWAY_USER, else the login name. */
 const char *cli_by(const struct cli *cli);
+/* Who is named: --by, else $GANGWAY_USER; NULL: nobody. */
+const char *cli_named(const struct cli *cli);
 
 /* Shows {"step":...} replies as they come: live on a terminal, plain lines else. */
 struct cli_live {

@@ -40,6 +40,9 @@ int cli_fail_json(const struct cli *cli, const json_t *error)
 		fprintf(stderr, "gangway: %s\n", text);
 		if (*hint)
 			fprintf(stderr, "  hint: %s\n", hint);
+		else if (json_int(error, "code", 0) == ERR_ABSENT && cli->config.looked)
+			fprintf(stderr, "  hint: there is no configuration; looked for %s\n",
+			        cli->config.looked);
 		free(text);
 		free(hint);
 	}

@@ -83,7 +83,7 @@ static int rules_check(struct cli *cli)
 	json_decref(info);
 	json_decref(findings);
 	close_rules(&opened);
-	return errors == 0 ? 0 : EXIT_NO;
+	return errors == 0 ? 0 : EXIT_USAGE;
 }
 
 static int rules_test(struct cli *cli)
@@ -126,7 +126,8 @@ const struct command command_rules_check = {
 	1,
 	no_options,
 	"check a rule set: syntax, ids, messages, owners",
-	"RULESET is a name in the configured folder, or a path.\nexit: 0 no errors, 1 errors",
+	"RULESET is a name in the configured folder, or a path.\n"
+	"exit: 0 no errors (warnings are shown), 2 errors",
 	"gangway rules check onboarding",
 	rules_check
 };

@@ -144,7 +144,11 @@ static json_t *start_request(struct cli *cli, struct err *err)
 	if (input)
 		json_put(request, "input", input);
 	json_put_str(request, "correlation_id", cli_option(cli, "correlation-id"));
-	json_put_str(request, "by", cli_by(cli));
+	/* Who is named may not approve what he started; a bare login is only noted. */
+	if (cli_named(cli))
+		json_put_str(request, "by", cli_named(cli));
+	else
+		json_put(request, "by", json_sprintf("login:%s", cli_by(cli)));
 	return request;
 }
 
@@ -185,6 +189,10 @@ static void show_list(const json_t *reply)
 {
 	const json_t *runs = json_at(reply, "runs");
 	struct cli_table table;
+	if (json_array_size(runs) == 0) {
+		printf("no runs\n");
+		return;
+	}
 	cli_table_init(&table, 6);
 	static const char *const heads[] = { "RUN",      "GRAPH",   "STATUS",
 		                             "DECISION", "STARTED", "CORRELATION ID" };
@@ -199,8 +207,6 @@ static void show_list(const json_t *reply)
 		cli_table_cell(&table, json_str(run, "created_at", ""));
 		cli_table_cell(&table, json_str(run, "correlation_id", ""));
 	}
-	if (json_array_size(runs) == 0)
-		printf("no runs\n");
 	cli_table_print(&table);
 }
 
@@ -331,7 +337,21 @@ static void show_replay(const json_t *reply)
 
 static int run_replay(struct cli *cli)
 {
-	return cli_ask_and_show(cli, about(cli, "run.replay"), show_replay);
+	struct err err = { 0 };
+	json_t *request = about(cli, "run.replay"), *last;
+	int status = cli_ask(cli, request, NULL, NULL, &last, &err);
+	json_decref(request);
+	if (status < 0)
+		return cli_fail(cli, &err);
+	const json_t *replay = json_at(last, "replay");
+	int code = replay ? (json_truth(replay, "ok", false) ? 0 : EXIT_NO)
+	                  : cli_fail_json(cli, json_at(last, "error"));
+	if (replay && cli->is_json)
+		cli_print_json(last);
+	else if (replay)
+		show_replay(last);
+	json_decref(last);
+	return code;
 }
 
 /* --- the rows of the table -------------------------------------------------------------------- */
@@ -353,6 +373,7 @@ const struct command command_run_start = {
 	"start a run of a graph",
 	"  --input JSON          the run's input: JSON text, @FILE, or - for standard input\n"
 	"  --correlation-id ID   names the run once: the same start again answers the same run\n"
+	"  --by WHO              who starts it; who is named may not approve it\n"
 	"  --wait                return when it ended, is blocked, or waits only for people\n"
 	"  --quiet               with --wait: without the steps\n"
 	"exit: 0 done, 1 blocked, 2 wrong input, 4 no such graph, 5 another run has this id or "
@@ -422,16 +443,18 @@ const struct command command_run_signal = {
 	"gangway run signal 01k9zq3v7w8e6m2x4c5b1n0p9r contract.signed --data '{\"by\":\"ann\"}'",
 	run_signal
 };
-const struct command command_run_replay = { "run",
-	                                    "replay",
-	                                    "RUN",
-	                                    1,
-	                                    1,
-	                                    no_options,
-	                                    "replay a run from its journal and compare",
-	                                    NULL,
-	                                    "gangway run replay 01k9zq3v7w8e6m2x4c5b1n0p9r",
-	                                    run_replay };
+const struct command command_run_replay = {
+	"run",
+	"replay",
+	"RUN",
+	1,
+	1,
+	no_options,
+	"replay a run from its journal and compare",
+	"exit: 0 each record comes out as recorded, 1 they differ",
+	"gangway run replay 01k9zq3v7w8e6m2x4c5b1n0p9r",
+	run_replay
+};
 const struct command command_run_repin = {
 	"run",
 	"repin",

@@ -358,24 +358,25 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		                           options->version, pins };
 	engine->releases = releases_new(&folders);
 	json_decref(pins);
-	if (make_connections(engine, err) < 0 || open_store(engine, err) < 0 ||
-	    tokens_open(engine, err) < 0) {
+	if ((!options->is_looking && make_connections(engine, err) < 0) ||
+	    open_store(engine, err) < 0 || tokens_open(engine, err) < 0) {
 		engine_close(engine);
 		return err->code;
 	}
-	crumb_open(engine);
+	if (!options->is_looking)
+		crumb_open(engine);
 	engine->workers = mem_alloc((size_t)engine->worker_count * sizeof(*engine->workers));
 	for (int i = 0; i < engine->worker_count; i++)
 		worker_init(&engine->workers[i], engine, i);
 	writer_init(&engine->writer, engine);
 	must(engine->ground || writer_start(&engine->writer) == 0);
 	engine->is_running = true;
-	for (int i = 0; i < engine->worker_count; i++) {
+	for (int i = 0; !options->is_looking && i < engine->worker_count; i++) {
 		struct message *message = mem_alloc(sizeof(*message));
 		message->kind = MESSAGE_WAKE;
 		worker_post(&engine->workers[i], message);
 	}
-	int status = recover(engine, err);
+	int status = options->is_looking ? 0 : recover(engine, err);
 	for (int i = 0; i < engine->worker_count && !engine->ground; i++)
 		must(pthread_create(&engine->workers[i].thread, NULL, worker_main,
 		                    &engine->workers[i]) == 0);

@@ -88,6 +88,9 @@ struct engine_options {
 	const json_t *connections;            /* {name: {...}} as wire_connection_new takes them */
 	const char *version;                  /* of the engine */
 	int workers;                          /* 0: one per core */
+	/* Only to be asked about what is on record: no connections, nothing is recovered or
+	 * woken.  For requests that change nothing (cli_engine.c lists them). */
+	bool is_looking;
 	struct clock clock;
 	struct plugins *plugins; /* outlives the engine; one that kills it may be quarantined */
 	const struct scripting_ops *scripting; /* of Lua, which run/ must not include */

@@ -179,6 +179,7 @@ static void tell_record(struct telling *telling, const json_t *record)
 		json_put(telling->audit, "release", json_incref(json_at(start, "release")));
 		json_put(telling->audit, "input", json_incref(json_path(record, "input.data")));
 		iso_put(telling->audit, "started_at", json_int(record, "at", 0));
+		json_put_str(telling->audit, "started_by", json_str(start, "by", NULL));
 	}
 	tell_effects(telling, record);
 	tell_result(telling, record);

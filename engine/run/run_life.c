@@ -442,11 +442,12 @@ json_t *run_summary(const struct run *run)
 	json_t *waits = json_array();
 	for (size_t i = 0; i < run->calls.len; i++) {
 		const json_t *effect = run->calls.at[i]->effect;
+		const char *action = json_str(effect, "action", "");
 		if (run->calls.at[i]->state == CALL_ENDED)
 			continue; /* it has its answer; the run may be blocked by it */
 		json_push(waits,
-		          json_sprintf("%s.%s%s", json_str(effect, "type", "?"),
-		                       json_str(effect, "action", ""),
+		          json_sprintf("%s%s%s%s", json_str(effect, "type", "?"),
+		                       *action ? "." : "", action,
 		                       run->calls.at[i]->state == CALL_UNSURE ? " (unsure)" : ""));
 	}
 	json_put(ret, "waits_for", waits);

@@ -54,6 +54,9 @@ json_t *run_row_json(const struct store_run *row)
 	put_time(ret, "updated_at", row->updated_ms);
 	put_time(ret, "wake_at", row->wake_ms > 0 ? row->wake_ms : -1);
 	json_put_int(ret, "took_ms", row->updated_ms - row->created_ms);
+	/* The engine writes it after the last record, so no record names it. */
+	if (row->status >= STORE_ENDED && json_at(ret, "artifacts"))
+		json_push(json_at(ret, "artifacts"), json_sprintf("audit_%s.json", row->id));
 	return ret;
 }
 
@@ -85,10 +88,10 @@ json_t *run_json(const struct run *run)
 	}
 	const char *folder = run->worker->engine->options.artifacts;
 	json_t *paths = json_array();
-	for (size_t i = 0; folder && i < json_array_size(run->artifacts); i++)
-		json_push(paths,
-		          json_sprintf("%s/%s", folder,
-		                       json_string_value(json_array_get(run->artifacts, i))));
+	const json_t *names = json_at(ret, "artifacts");
+	for (size_t i = 0; folder && i < json_array_size(names); i++)
+		json_push(paths, json_sprintf("%s/%s", folder,
+		                              json_string_value(json_array_get(names, i))));
 	json_put(ret, "artifact_paths", paths);
 	return ret;
 }

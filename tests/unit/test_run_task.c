@@ -79,6 +79,37 @@ static void check_verified(struct engine_rig *rig, const char *run)
 	"expr='outcome'/>"                                                                  \
 	"</donedata></final>"
 
+/* Who started a run asks for its approvals, also after the process was away. */
+static void test_asked_by_starter(void)
+{
+	struct engine_rig rig;
+	char run[32];
+	engine_rig_init(&rig, true);
+	engine_rig_graph(&rig, "g", "",
+	                 "<state id='a'><transition event='go' target='b'/></state><state id='b'>"
+	                 "<invoke id='ok' type='approval'><param name='role' expr=\"'lead'\"/>"
+	                 "</invoke><transition event='done.invoke.ok' target='c'/></state>"
+	                 "<final id='c'/>");
+	engine_rig_open(&rig);
+	json_t *reply = engine_rig_ask(&rig, "{\"op\":\"run.start\",\"graph\":\"g\","
+	                                     "\"correlation_id\":\"c\",\"by\":\"ann\"}");
+	snprintf(run, sizeof(run), "%s", json_str(json_at(reply, "run"), "id", ""));
+	json_decref(reply);
+	engine_rig_reopen(&rig);
+	json_decref(engine_rig_ask(&rig, "{\"op\":\"run.signal\",\"run\":\"%s\",\"event\":\"go\"}",
+	                           run));
+	reply = engine_rig_ask(&rig, "{\"op\":\"task.list\",\"run\":\"%s\"}", run);
+	const json_t *task = json_array_get(json_at(reply, "tasks"), 0);
+	CHECK_STR(json_str(task, "requested_by", ""), "ann");
+	check_answer(&rig, json_str(task, "id", ""), "approved", "ann", "task.self_approval");
+	json_decref(reply);
+	reply = engine_rig_ask(&rig, "{\"op\":\"audit.show\",\"run\":\"%s\"}", run);
+	CHECK_STR(json_str(json_at(reply, "audit"), "started_by", ""), "ann");
+	json_decref(reply);
+	check_verified(&rig, run);
+	engine_rig_release(&rig);
+}
+
 static void test_approval(void)
 {
 	struct engine_rig rig;
@@ -450,6 +481,7 @@ static void test_unsure_send(void)
 int main(void)
 {
 	mem_install();
+	test_asked_by_starter();
 	test_approval();
 	test_approval_after_restart();
 	test_overdue();
