@@ -46,6 +46,9 @@ static int help_command(const struct command *command)
 	print_usage(command, stdout);
 	if (command->help)
 		printf("\n%s\n", command->help);
+	if (!command->help || !strstr(command->help, "exit:"))
+		printf("\nexit: 0 done, 2 what was given is wrong, 3 it failed, 4 not found, "
+		       "5 a conflict\n");
 	printf("\nexample:\n  %s\n", command->example);
 	return 0;
 }

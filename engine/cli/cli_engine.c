@@ -216,10 +216,10 @@ static void pause_briefly(void)
 /* Requests that change nothing, and are answered without the outside world. */
 static bool only_looks(const json_t *request)
 {
-	static const char *const ops[] = {
-		"run.list",  "run.show",   "run.events",   "run.replay",
-		"task.list", "audit.show", "audit.verify", "run.picture"
-	};
+	static const char *const ops[] = { "run.list",    "run.show",   "run.events",
+		                           "run.replay",  "task.list",  "task.show",
+		                           "run.explain", "audit.show", "audit.verify",
+		                           "run.picture" };
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		if (strcmp(json_str(request, "op", ""), ops[i]) == 0)
 			return true;

@@ -105,6 +105,7 @@ says "4 not found" "it tells the exit codes"
 	text=$("$gangway" $noun $verb --help 2>&1) || echo "gangway $noun $verb --help fails"
 	grep -q '^example:' <<<"$text" || echo "gangway $noun $verb --help has no example"
 	grep -q -- '--json' <<<"$text" || echo "gangway $noun $verb --help knows no --json"
+	grep -q '^exit:' <<<"$text" || echo "gangway $noun $verb --help tells no exit codes"
 	grep -qF -- "\`$noun${verb:+ $verb}\`" "$sources/docs/reference/commands.md" ||
 		echo "docs/reference/commands.md does not name $noun $verb"
 done >"$work/out" 2>&1
