@@ -10,7 +10,8 @@
 #include "base/mem.h"
 #include "base/must.h"
 
-enum { BLOCK_BYTES = 4096 - 64 };
+/* The first block is small enough for the allocator's fast lists: most arenas need no other. */
+enum { FIRST_BYTES = 960, BLOCK_BYTES = 4096 - 64 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -64,7 +65,9 @@ void *arena_alloc(struct arena *arena, size_t bytes)
 	must(need >= bytes);
 	struct arena_block *block = arena->blocks;
 	if (!block || block->size - block->used < need) {
-		size_t size = need > BLOCK_BYTES ? need : BLOCK_BYTES;
+		size_t size = block ? BLOCK_BYTES : FIRST_BYTES;
+		if (size < need)
+			size = need;
 		block = mem_grow(NULL, 1, sizeof(*block) + size);
 		*block = (struct arena_block){ .next = arena->blocks, .size = size };
 		arena->blocks = block;

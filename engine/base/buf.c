@@ -29,7 +29,7 @@ void buf_clear(struct buf *buf)
 		buf->bytes[0] = '\0';
 }
 
-static void reserve(struct buf *buf, size_t more)
+void buf_reserve(struct buf *buf, size_t more)
 {
 	size_t need = buf->len + more + 1;
 	if (need <= buf->size)
@@ -45,7 +45,7 @@ int buf_add(struct buf *buf, const void *bytes, size_t len, struct err *err)
 {
 	if (len > buf->max - buf->len)
 		return err_set(err, ERR_LIMIT, "more than %zu bytes", buf->max);
-	reserve(buf, len);
+	buf_reserve(buf, len);
 	if (len > 0)
 		memcpy(buf->bytes + buf->len, bytes, len);
 	buf->len += len;
@@ -57,7 +57,7 @@ void buf_put_len(struct buf *buf, const void *bytes, size_t len)
 {
 	must(len <= buf->max - buf->len);
 	if (len >= buf->size - buf->len) /* room for the NUL, too */
-		reserve(buf, len);
+		buf_reserve(buf, len);
 	if (len > 0)
 		memcpy(buf->bytes + buf->len, bytes, len);
 	buf->len += len;
@@ -77,7 +77,7 @@ void buf_printf(struct buf *buf, const char *format, ...)
 	int len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
 	must(len >= 0 && (size_t)len <= buf->max - buf->len);
-	reserve(buf, (size_t)len);
+	buf_reserve(buf, (size_t)len);
 	vsnprintf(buf->bytes + buf->len, (size_t)len + 1, format, again);
 	va_end(again);
 	buf->len += (size_t)len;
@@ -90,7 +90,7 @@ struct str buf_str(const struct buf *buf)
 
 char *buf_take(struct buf *buf)
 {
-	reserve(buf, 0);
+	buf_reserve(buf, 0);
 	buf->bytes[buf->len] = '\0';
 	char *ret = buf->bytes;
 	*buf = (struct buf){ .max = buf->max };

@@ -27,9 +27,22 @@ int buf_add(struct buf *buf, const void *bytes, size_t len, struct err *err) ATT
 /* For text of our own making: passing the maximum is a broken invariant. */
 void buf_put(struct buf *buf, const char *text);
 void buf_put_len(struct buf *buf, const void *bytes, size_t len);
+static inline void buf_put_byte(struct buf *buf, char byte);
+/* Room for so many more bytes at once, so that adding them moves nothing. */
+void buf_reserve(struct buf *buf, size_t more);
 void buf_printf(struct buf *buf, const char *format, ...) ATTR_PRINTF(2, 3);
 struct str buf_str(const struct buf *buf);
 /* The bytes, NUL-terminated, to be freed by the caller; the buf is empty afterwards. */
 char *buf_take(struct buf *buf);
+
+static inline void buf_put_byte(struct buf *buf, char byte)
+{
+	if (buf->size - buf->len < 2 || buf->len >= buf->max) {
+		buf_put_len(buf, &byte, 1);
+		return;
+	}
+	buf->bytes[buf->len++] = byte;
+	buf->bytes[buf->len] = '\0';
+}
 
 #endif

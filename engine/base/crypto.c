@@ -18,9 +18,14 @@
 
 void crypto_sha256(struct str bytes, unsigned char ret[SHA256_BYTES])
 {
+	crypto_sha256_two(bytes, STR_LIT(""), ret);
+}
+
+void crypto_sha256_two(struct str first, struct str second, unsigned char ret[SHA256_BYTES])
+{
 	SHA256_CTX ctx;
-	must(SHA256_Init(&ctx) == 1 && SHA256_Update(&ctx, bytes.ptr, bytes.len) == 1 &&
-	     SHA256_Final(ret, &ctx) == 1);
+	must(SHA256_Init(&ctx) == 1 && SHA256_Update(&ctx, first.ptr, first.len) == 1 &&
+	     SHA256_Update(&ctx, second.ptr, second.len) == 1 && SHA256_Final(ret, &ctx) == 1);
 }
 
 void crypto_hex(const unsigned char *bytes, size_t len, char *ret)

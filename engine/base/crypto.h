@@ -16,6 +16,8 @@
 enum { SHA256_BYTES = 32, SHA256_HEX = 65 };
 
 void crypto_sha256(struct str bytes, unsigned char ret[SHA256_BYTES]);
+/* Of the one followed by the other. */
+void crypto_sha256_two(struct str first, struct str second, unsigned char ret[SHA256_BYTES]);
 void crypto_sha256_hex(struct str bytes, char ret[SHA256_HEX]); /* lower case, NUL-terminated */
 void crypto_hmac_sha256(struct str key, struct str bytes, unsigned char ret[SHA256_BYTES]);
 void crypto_hex(const unsigned char *bytes, size_t len, char *ret); /* 2 * len + 1 */

@@ -18,6 +18,10 @@ noinst_LIBRARIES += %D%/libgw_base.a
 	%D%/err.h \
 	%D%/json.c \
 	%D%/json.h \
+	%D%/json_canon.c \
+	%D%/json_int.h \
+	%D%/json_quick.c \
+	%D%/json_read.c \
 	%D%/limits.h \
 	%D%/loop.h \
 	%D%/map.c \

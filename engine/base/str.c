@@ -51,6 +51,15 @@ bool str_is_utf8(struct str text)
 {
 	const unsigned char *p = (const unsigned char *)text.ptr;
 	for (size_t i = 0; i < text.len;) {
+		uint64_t word;
+		/* Most text is plain: eight bytes at a time. */
+		if (text.len - i >= sizeof(word)) {
+			memcpy(&word, p + i, sizeof(word));
+			if ((word & 0x8080808080808080) == 0) {
+				i += sizeof(word);
+				continue;
+			}
+		}
 		size_t len = utf8_len(p + i, text.len - i);
 		if (len == 0)
 			return false;

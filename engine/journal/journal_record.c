@@ -8,20 +8,16 @@
 #include "journal/journal.h"
 
 #define JOURNAL_PREFIX "gw-journal-v1\n"
-enum { JOURNAL_VERSION = 1, JOURNAL_RECORD_BYTES_MAX = 64 * 1024 * 1024 };
+enum {
+	JOURNAL_VERSION = 1,
+	JOURNAL_RECORD_BYTES_USUAL = 2000,
+	JOURNAL_RECORD_BYTES_MAX = 64 * 1024 * 1024
+};
 
 /* The prefix keeps a record's hash from being the hash of anything else. */
-static char *seal_bytes(json_t *body, unsigned char hash[JOURNAL_HASH_BYTES], size_t *ret_len)
+static void hash_bytes(struct str bytes, unsigned char ret[JOURNAL_HASH_BYTES])
 {
-	struct buf text;
-	buf_init(&text, JOURNAL_RECORD_BYTES_MAX);
-	buf_put(&text, JOURNAL_PREFIX);
-	json_canon_put(body, &text);
-	crypto_sha256(buf_str(&text), hash);
-	const size_t skip = sizeof(JOURNAL_PREFIX) - 1;
-	memmove(text.bytes, text.bytes + skip, text.len - skip + 1);
-	*ret_len = text.len - skip;
-	return buf_take(&text);
+	crypto_sha256_two(STR_LIT(JOURNAL_PREFIX), bytes, ret);
 }
 
 char *journal_seal(struct journal_head *head, const char *kind, int64_t at_ms, json_t *body,
@@ -35,17 +31,13 @@ char *journal_seal(struct journal_head *head, const char *kind, int64_t at_ms, j
 	json_put_str(body, "kind", kind);
 	json_put_int(body, "at", at_ms);
 	json_put_str(body, "prev", prev);
-	return seal_bytes(body, head->hash, ret_len);
-}
-
-static void hash_bytes(struct str bytes, unsigned char ret[JOURNAL_HASH_BYTES])
-{
 	struct buf text;
-	buf_init(&text, sizeof(JOURNAL_PREFIX) + bytes.len);
-	buf_put(&text, JOURNAL_PREFIX);
-	buf_put_len(&text, bytes.ptr, bytes.len);
-	crypto_sha256(buf_str(&text), ret);
-	buf_release(&text);
+	buf_init(&text, JOURNAL_RECORD_BYTES_MAX);
+	buf_reserve(&text, JOURNAL_RECORD_BYTES_USUAL);
+	json_canon_put(body, &text);
+	hash_bytes(buf_str(&text), head->hash);
+	*ret_len = text.len;
+	return buf_take(&text);
 }
 
 static int broken(struct err *err, int64_t seq, const char *why)

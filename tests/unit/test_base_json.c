@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/json.h"
+#include "base/json_int.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -293,6 +293,49 @@ static void test_canon_at_random(void)
 	CHECK_MSG(kept, "every double reads back bit for bit");
 }
 
+/* The quick way takes what is plain, and nothing that the careful way would not. */
+static void test_quick(void)
+{
+	static const char *const plain[] = {
+		"{\"a\":[1,-2,0,{\"b\":\"text\"}],\"c\":null, \"d\" : true}",
+		"[0.5,-0.25,12345.67,-99.99]",
+		"\"\\u00e4\\n\\\"\\\\ \xc3\xa4 and more of it\"",
+		"  [ ]\n",
+		"{}",
+		"false",
+	};
+	uint64_t seed = 7;
+	struct rand rand = rand_seeded(&seed);
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
+		json_t *quick = json_quick(str_of(plain[i]));
+		json_t *slow = json_loads(plain[i], JSON_DECODE_ANY, NULL);
+		CHECK_MSG(quick && json_equal(quick, slow), "taken: %s", plain[i]);
+		json_decref(quick);
+		json_decref(slow);
+	}
+	static const char bytes[] = "{}[]\",:0123456789.-eE \\ua\n\ttrfn";
+	size_t taken = 0, wrong = 0;
+	for (int i = 0; i < 200000; i++) {
+		char text[128];
+		size_t len = (size_t)snprintf(text, sizeof(text), "%s",
+		                              plain[rand_below(&rand, 4)]);
+		for (uint64_t j = rand_below(&rand, 3); j-- > 0;)
+			text[rand_below(&rand, len)] = bytes[rand_below(&rand, sizeof(bytes) - 1)];
+		struct str given = { text, len };
+		json_t *quick = str_is_utf8(given) ? json_quick(given) : NULL;
+		if (!quick)
+			continue;
+		json_t *slow = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
+		                          NULL);
+		taken++;
+		wrong += !slow || !json_equal(quick, slow);
+		json_decref(slow);
+		json_decref(quick);
+	}
+	CHECK_MSG(taken > 10000 && wrong == 0, "%zu of %zu texts were taken for another", wrong,
+	          taken);
+}
+
 static void test_json_members(void)
 {
 	struct err err = { 0 };
@@ -373,6 +416,7 @@ int main(void)
 	test_json_file();
 	test_canon();
 	test_canon_at_random();
+	test_quick();
 	test_json_members();
 	test_json_text();
 	return check_done();
