@@ -101,6 +101,24 @@ static void keep_error(struct expr_code *code, int line, const char *text)
 	code->error_line = line;
 }
 
+/* name or name.field.field: reading it runs no code, and what it gives was there before. */
+static bool is_path(struct str text, struct str *base)
+{
+	struct str rest = text;
+	*base = (struct str){ text.ptr, 0 };
+	for (;;) {
+		const char *dot = memchr(rest.ptr, '.', rest.len);
+		struct str name = { rest.ptr, dot ? (size_t)(dot - rest.ptr) : rest.len };
+		if (!scan_is_name(name))
+			return false;
+		if (base->len == 0)
+			base->len = name.len;
+		if (!dot)
+			return true;
+		rest = (struct str){ dot + 1, rest.len - name.len - 1 };
+	}
+}
+
 /* Reads the code for what Lua's compiler does not tell; sets error when it is something else. */
 static void examine(struct expr_code *code, struct str text, enum chart_role role)
 {
@@ -109,6 +127,9 @@ static void examine(struct expr_code *code, struct str text, enum chart_role rol
 	case ROLE_VALUE:
 		if (!scan_expression(text, &code->flags, NULL, NULL))
 			keep_error(code, 0, "this is not one expression");
+		code->is_path = !code->error && is_path(text, &base);
+		if (code->is_path && !code->base)
+			code->base = mem_dup(base.ptr, base.len);
 		break;
 	case ROLE_SCRIPT: code->flags = scan_chunk(text, NULL, NULL); break;
 	case ROLE_SET:

@@ -221,8 +221,9 @@ int datamodel_eval_location(struct datamodel *dm, const struct chart_expr *locat
 	return take_json(dm, location, ret, err);
 }
 
-/* Stores the value on top of the stack; pops it. */
-int datamodel_store(struct datamodel *dm, const struct chart_expr *location, struct err *err)
+/* Stores the value on top of the stack, checked or not; pops it. */
+static int store(struct datamodel *dm, const struct chart_expr *location, bool is_checked,
+                 struct err *err)
 {
 	lua_State *L = dm->script->L;
 	struct expr_code *code;
@@ -234,7 +235,7 @@ int datamodel_store(struct datamodel *dm, const struct chart_expr *location, str
 		lua_pop(L, 2);
 		return err->code;
 	}
-	if (value_check(L, -2, location->text, err) < 0) {
+	if (!is_checked && value_check(L, -2, location->text, err) < 0) {
 		lua_pop(L, 2);
 		return datamodel_place(err, location);
 	}
@@ -248,10 +249,28 @@ int datamodel_store(struct datamodel *dm, const struct chart_expr *location, str
 	return call(dm, location, ROLE_SET, code, 1, 0, err);
 }
 
+int datamodel_store(struct datamodel *dm, const struct chart_expr *location, struct err *err)
+{
+	return store(dm, location, false, err);
+}
+
+/* A part of data or of the event is as JSON-shaped as the whole, which was checked. */
+static bool is_known_json(struct datamodel *dm, const struct expr_code *code)
+{
+	return code->is_path && !dm->is_suspect && dm->suspects.live == 0 &&
+	       (strcmp(code->base, "_event") == 0 || datamodel_is_declared(dm, code->base));
+}
+
 int datamodel_assign(struct datamodel *dm, const struct chart_expr *location,
                      const struct chart_expr *expr, struct err *err)
 {
-	return datamodel_eval(dm, expr, err) < 0 ? err->code : datamodel_store(dm, location, err);
+	struct expr_code *code;
+	if (push_chunk(dm, expr, ROLE_VALUE, &code, err) < 0)
+		return err->code;
+	bool is_checked = is_known_json(dm, code);
+	if (call(dm, expr, ROLE_VALUE, code, 0, 1, err) < 0)
+		return err->code;
+	return store(dm, location, is_checked, err);
 }
 
 int datamodel_assign_json(struct datamodel *dm, const struct chart_expr *location,

@@ -215,7 +215,8 @@ enum chart_role { ROLE_VALUE, ROLE_SCRIPT, ROLE_SET, ROLE_GET };
 struct expr_code {
 	char *error; /* why it does not compile; NULL: it does */
 	int error_line;
-	char *base; /* of a location */
+	char *base; /* of a location; of a value that is a path: name or name.field.field */
+	bool is_path;
 	bool is_plain;
 	bool is_compiled, is_readable; /* under id + 1; under -(id + 1) for ROLE_GET */
 	bool is_text_known;

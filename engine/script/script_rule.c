@@ -326,11 +326,15 @@ int verdict_begin(struct verdict *verdict, struct script *script, struct ruleset
 		.violations = json_array(),
 		.warnings = json_array(),
 		.outcomes = json_array(),
-		.params_index = 1,
 	};
 	verdict->host = (struct box_host){ .now_ms = in->now_ms, .rng = &verdict->rng };
-	value_push_json(script->L, in->params);
 	return 0;
+}
+
+void verdict_share_params(struct verdict *verdict)
+{
+	value_push_json(verdict->script->L, verdict->params);
+	verdict->params_index = lua_gettop(verdict->script->L);
 }
 
 void verdict_end(struct verdict *verdict)
@@ -484,6 +488,7 @@ int script_rules_evaluate(struct script *script, struct ruleset *set, const stru
 	struct verdict verdict;
 	if (verdict_begin(&verdict, script, set, in, err) < 0)
 		return err_wrap(err, "rule set '%s'", set->name);
+	verdict_share_params(&verdict);
 	int status = run_all(&verdict, err);
 	if (status == 0) {
 		json_t *result = json_object();

@@ -281,6 +281,7 @@ static bool test_rule(struct testing *testing, const json_t *item, const struct 
 	size_t index;
 	if (verdict_begin(&verdict, testing->script, testing->set, in, &err) < 0)
 		return say(why, size, "%s", err.text);
+	verdict_share_params(&verdict);
 	struct rule_file *file = find_rule(verdict.code, id, &index);
 	bool ok;
 	if (!file)

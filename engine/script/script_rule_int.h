@@ -73,12 +73,14 @@ struct verdict {
 	struct box_host host;
 	uint64_t rng;
 	int64_t steps_left; /* of all rules together */
-	int params_index;   /* stack index of the parameters as a shared table */
+	int params_index;   /* stack index of the parameters as a shared table; 0: not pushed */
 	json_t *violations, *warnings, *outcomes;
 };
 
 int verdict_begin(struct verdict *verdict, struct script *script, struct ruleset *set,
                   const struct rule_inputs *in, struct err *err);
+/* Before the first rule: the parameters that all of them share. */
+void verdict_share_params(struct verdict *verdict);
 /* Runs one rule over all its subjects; appends findings and outcomes. */
 int verdict_run_rule(struct verdict *verdict, struct rule_file *file, size_t index,
                      struct err *err);

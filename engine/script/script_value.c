@@ -150,8 +150,18 @@ static int compare_keys(const void *a, const void *b)
 
 void value_keys_sort(struct value_keys *keys)
 {
-	if (keys->len > 1)
+	enum { FEW = 16 };
+	if (keys->len > FEW) {
 		qsort(keys->at, keys->len, sizeof(*keys->at), compare_keys);
+		return;
+	}
+	for (size_t i = 1; i < keys->len; i++) {
+		struct value_key key = keys->at[i];
+		size_t at = i;
+		for (; at > 0 && compare_keys(&keys->at[at - 1], &key) > 0; at--)
+			keys->at[at] = keys->at[at - 1];
+		keys->at[at] = key;
+	}
 }
 
 /* --- paths ------------------------------------------------------------ */
@@ -282,6 +292,7 @@ struct walk {
 	size_t nodes;
 	int depth;
 	struct step steps[LIMIT_JSON_DEPTH + 1];
+	struct value_keys spare; /* memory of a table that is done, for the next one */
 };
 
 static int refuse(struct walk *walk, const char *format, ...) ATTR_PRINTF(2, 3);
@@ -377,7 +388,7 @@ static int walk_members(struct walk *walk, const struct value_keys *keys, json_t
 			status = walk_value(walk, -1, &item);
 		lua_pop(walk->L, 1);
 		if (item)
-			json_put(object, key->text, item);
+			must(json_object_setn_new_nocheck(object, key->text, key->len, item) == 0);
 	}
 	walk->depth--;
 	if (status < 0)
@@ -406,7 +417,8 @@ static int check_keys(struct walk *walk, const struct value_keys *keys, bool is_
 /* The raw contents are on top of the stack. */
 static int walk_contents(struct walk *walk, bool is_marked, json_t **ret)
 {
-	struct value_keys keys = { 0 };
+	struct value_keys keys = walk->spare;
+	walk->spare = (struct value_keys){ 0 };
 	value_keys_read(walk->L, -1, &keys);
 	int status = 0;
 	if (keys.is_list && (keys.len > 0 || is_marked)) {
@@ -419,7 +431,8 @@ static int walk_contents(struct walk *walk, bool is_marked, json_t **ret)
 		if (status == 0)
 			status = walk_members(walk, &keys, ret);
 	}
-	vec_release(&keys);
+	vec_release(&walk->spare);
+	walk->spare = keys;
 	return status;
 }
 
@@ -478,6 +491,7 @@ int value_to_json(lua_State *L, int index, const char *name, json_t **ret, struc
 	};
 	json_t *json = NULL;
 	int status = walk_value(&walk, index, &json);
+	vec_release(&walk.spare);
 	if (status < 0)
 		return status;
 	*ret = json;
@@ -492,11 +506,14 @@ int value_check(lua_State *L, int index, const char *name, struct err *err)
 	struct err unused = { 0 };
 	json_t *none = NULL;
 	struct walk walk = { .L = L, .name = name, .err = &unused };
-	if (walk_value(&walk, index, &none) == 0)
+	int status = walk_value(&walk, index, &none);
+	vec_release(&walk.spare);
+	if (status == 0)
 		return 0;
 	/* Once more in order, so that the same place is named in every process. */
 	walk = (struct walk){ .L = L, .name = name, .err = err, .is_sorted = true };
-	int status = walk_value(&walk, index, &none);
+	status = walk_value(&walk, index, &none);
+	vec_release(&walk.spare);
 	must(status < 0);
 	return status;
 }

@@ -355,6 +355,15 @@ static void test_suspects(struct session *s)
 		err = (struct err){ 0 };
 		CHECK(ops->check(s->dm, &err) == 0); /* and taken away */
 	}
+	/* A part of spoilt data is looked at like any other value. */
+	data(s, "t", "{}");
+	data(s, "u", "1");
+	struct chart_expr spoils = expr(s, "(function() t.x = {pairs} end)()");
+	json_t *nothing = NULL;
+	CHECK(ops->eval_json(s->dm, &spoils, &nothing, &err) == 0);
+	CHECK(assign(s, "u", "t.x", &err) < 0);
+	err = (struct err){ 0 };
+	(void)(ops->check(s->dm, &err) < 0);
 	/* Aliases: the other name of the spoilt table loses its value too. */
 	data(s, "t", "{}");
 	data(s, "u", "{t}");
