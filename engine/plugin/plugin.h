@@ -122,6 +122,7 @@ struct plugin_call_options {
 	struct wire *wire;                  /* NULL: for PURE actions */
 	struct wire_connection *connection; /* NULL: the action needs none */
 	const json_t *params;               /* referenced */
+	bool is_checked; /* plugin_action_check() took these parameters just now */
 	const char *run_id, *correlation_id;
 	const char *traceparent; /* NULL: none */
 	uint64_t number;         /* effect number */

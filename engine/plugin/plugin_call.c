@@ -35,7 +35,7 @@ int plugin_call_new(const struct plugin_call_options *options, struct plugin_cal
                     struct err *err)
 {
 	const struct plugin_action *action = options->action;
-	if (plugin_action_check(action, options->params, err) < 0)
+	if (!options->is_checked && plugin_action_check(action, options->params, err) < 0)
 		return err->code;
 	struct plugin_call *call = mem_alloc(sizeof(*call));
 	arena_init(&call->arena);

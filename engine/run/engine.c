@@ -51,10 +51,17 @@ struct worker *engine_worker(struct engine *engine, int64_t run_no)
 	return &engine->workers[run_no % engine->worker_count];
 }
 
+void worker_post_all(struct worker *worker, struct message_list *list)
+{
+	if (message_queue_push_all(&worker->inbox, list) && worker->wake)
+		worker->loop->ops->wake_send(worker->wake);
+}
+
 void worker_post(struct worker *worker, struct message *message)
 {
-	if (message_queue_push(&worker->inbox, message) && worker->wake)
-		worker->loop->ops->wake_send(worker->wake);
+	struct message_list one = { 0 };
+	message_list_add(&one, message);
+	worker_post_all(worker, &one);
 }
 
 /* --- a worker --------------------------------------------------------------------- */
@@ -186,6 +193,11 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+static void hand_over(void *arg)
+{
+	writer_hand_over(arg);
+}
+
 static void worker_init(struct worker *worker, struct engine *engine, int index)
 {
 	worker->engine = engine;
@@ -196,6 +208,8 @@ static void worker_init(struct worker *worker, struct engine *engine, int index)
 	message_queue_init(&worker->inbox);
 	map_init(&worker->runs);
 	worker->wake = worker->loop->ops->wake_new(worker->loop, on_wake, worker);
+	if (!ground)
+		run_loop_before_wait(worker->loop, hand_over, worker);
 	struct wire_options options = { .loop = worker->loop, .far = ground ? ground->far : NULL };
 	worker->wire = wire_new(&options);
 	worker->script = engine->options.scripting->open(

@@ -148,7 +148,7 @@ static const struct plugin_call_hooks *call_hooks(struct call *call)
 
 /* --- beginning -------------------------------------------------------------------------- */
 
-static int make_plugin_call(struct call *call, struct err *err)
+static int make_plugin_call(struct call *call, bool is_checked, struct err *err)
 {
 	struct run *run = call->run;
 	struct engine *engine = run->worker->engine;
@@ -168,6 +168,7 @@ static int make_plugin_call(struct call *call, struct err *err)
 		.loop = run->worker->loop,
 		.connection = map_get(&engine->connections, connection),
 		.params = json_at(call->effect, "data"),
+		.is_checked = is_checked,
 		.run_id = run->id,
 		.correlation_id = run->correlation_id,
 		.number = call->number,
@@ -217,7 +218,9 @@ void call_begin(struct call *call)
 {
 	struct err err = { 0 };
 	/* The run is deciding: an answer now waits in its intake until this step is on record. */
-	if (make_plugin_call(call, &err) < 0) {
+	/* The step that asks for it checked its parameters, where it had them all (run_env.c). */
+	bool is_checked = !json_at(call->effect, "renders") && !json_at(call->effect, "elements");
+	if (make_plugin_call(call, is_checked, &err) < 0) {
 		fail_at_once(call, &err);
 		return;
 	}
@@ -287,7 +290,7 @@ static void recover_unsure(struct call *call)
 static bool rebuild_call(struct call *call)
 {
 	struct err err = { 0 };
-	if (make_plugin_call(call, &err) < 0) {
+	if (make_plugin_call(call, false, &err) < 0) {
 		fail_at_once(call, &err);
 		return false;
 	}

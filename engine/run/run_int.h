@@ -34,6 +34,8 @@ struct worker;
 /* --- the loop (run_loop.c) -------------------------------------------------- */
 
 struct loop *run_loop_new(struct clock clock);
+/* Calls back each time the loop has nothing more to do at once; at most one per loop. */
+void run_loop_before_wait(struct loop *loop, loop_wake_cb *cb, void *arg);
 void run_loop_run(struct loop *loop);  /* until it is stopped */
 void run_loop_stop(struct loop *loop); /* from one of its own callbacks */
 void run_loop_free(struct loop *loop); /* closes what is still open */
@@ -65,6 +67,13 @@ struct message {
 	size_t chain;          /* this many from here on are committed together; 0: one */
 };
 
+/* Messages that one thread gathers, to hand them over at once. */
+struct message_list {
+	struct message *first, **last; /* last is NULL while it is empty */
+	size_t len;
+};
+void message_list_add(struct message_list *list, struct message *message);
+
 struct message_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t filled; /* the writer waits on it */
@@ -75,6 +84,8 @@ void message_queue_init(struct message_queue *queue);
 void message_queue_release(struct message_queue *queue);
 bool message_queue_push(struct message_queue *queue,
                         struct message *message); /* true: it was empty */
+/* Empties the list into the queue. */
+bool message_queue_push_all(struct message_queue *queue, struct message_list *list);
 struct message *message_queue_take_all(struct message_queue *queue, bool wait);
 
 /* --- commits ------------------------------------------------------------------ */
@@ -110,7 +121,9 @@ void writer_init(struct writer *writer, struct engine *engine);
 int writer_start(struct writer *writer);
 void writer_stop(struct writer *writer);
 void writer_release(struct writer *writer); /* frees what was never committed */
+/* A complete commit; it is handed over with the others of this turn of the loop. */
 void writer_post(struct engine *engine, struct message *message);
+void writer_hand_over(struct worker *worker); /* now, what this worker has for it */
 /* All of them behind each other, with nothing between. */
 void writer_post_chain(struct engine *engine, struct message *first, struct message **last,
                        size_t count);
@@ -240,6 +253,8 @@ struct worker {
 	struct loop *loop; /* our own, or the ground's */
 	struct loop_wake *wake;
 	struct message_queue inbox;
+	struct message_list outbox; /* for the writer: handed over when the loop is about to wait */
+	struct message_list done;   /* what the writer has for this worker; the writer's alone */
 	struct wire *wire;
 	void *script;
 	struct map runs; /* resident: decimal no -> struct run */
@@ -289,6 +304,7 @@ void engine_log(struct engine *engine, const char *level, const char *event, jso
 /* The compiled rule set of a release, made once per hash; borrowed. */
 void *engine_ruleset(struct engine *engine, const struct release *release, const char *set);
 void worker_post(struct worker *worker, struct message *message);
+void worker_post_all(struct worker *worker, struct message_list *list);
 struct worker *engine_worker(struct engine *engine, int64_t run_no);
 /* Counts a run in and out of memory; whoever waits for rest is told. */
 void engine_count(struct engine *engine, int change);
@@ -382,7 +398,9 @@ void run_settle(struct run *run);
 void run_committed(struct commit *commit);
 void commit_free(struct commit *commit);
 /* What live and replay share: calls the step asked for or no longer wants; what a record says. */
-void run_take_effects(struct run *run, const struct effects *effects, int64_t at_ms);
+/* recorded: the same effects as they stand in the record, to be shared; NULL: made here. */
+void run_take_effects(struct run *run, const struct effects *effects, const json_t *recorded,
+                      int64_t at_ms);
 void run_apply(struct run *run, const json_t *record);
 /* run_replay.c: a run from its journal. */
 int run_replay_record(struct run *run, const json_t *record, struct err *err) ATTR_MUST_USE;

@@ -36,6 +36,9 @@ struct loop_work_request {
 struct uv_loop_adapter {
 	struct loop base;
 	uv_loop_t uv;
+	uv_prepare_t before_wait;
+	loop_wake_cb *before_wait_cb;
+	void *before_wait_arg;
 };
 
 static struct uv_loop_adapter *adapter(struct loop *loop)
@@ -182,6 +185,22 @@ struct loop *run_loop_new(struct clock clock)
 	loop->base = (struct loop){ &ops, clock, rand_system() };
 	must(uv_loop_init(&loop->uv) == 0);
 	return &loop->base;
+}
+
+static void about_to_wait(uv_prepare_t *prepare)
+{
+	struct uv_loop_adapter *loop = prepare->data;
+	loop->before_wait_cb(loop->before_wait_arg);
+}
+
+void run_loop_before_wait(struct loop *loop, loop_wake_cb *cb, void *arg)
+{
+	struct uv_loop_adapter *own = adapter(loop);
+	own->before_wait_cb = cb;
+	own->before_wait_arg = arg;
+	own->before_wait.data = own;
+	must(uv_prepare_init(&own->uv, &own->before_wait) == 0);
+	must(uv_prepare_start(&own->before_wait, about_to_wait) == 0);
 }
 
 void run_loop_run(struct loop *loop)

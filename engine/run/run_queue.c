@@ -28,18 +28,34 @@ void message_queue_release(struct message_queue *queue)
 	pthread_cond_destroy(&queue->filled);
 }
 
-bool message_queue_push(struct message_queue *queue, struct message *message)
+void message_list_add(struct message_list *list, struct message *message)
 {
 	message->next = NULL;
+	*(list->last ? list->last : &list->first) = message;
+	list->last = &message->next;
+	list->len++;
+}
+
+bool message_queue_push_all(struct message_queue *queue, struct message_list *list)
+{
+	must(list->first);
 	pthread_mutex_lock(&queue->lock);
 	bool was_empty = queue->first == NULL;
-	*queue->last = message;
-	queue->last = &message->next;
-	queue->len++;
+	*queue->last = list->first;
+	queue->last = list->last;
+	queue->len += list->len;
+	pthread_mutex_unlock(&queue->lock);
 	if (was_empty)
 		pthread_cond_signal(&queue->filled);
-	pthread_mutex_unlock(&queue->lock);
+	*list = (struct message_list){ 0 };
 	return was_empty;
+}
+
+bool message_queue_push(struct message_queue *queue, struct message *message)
+{
+	struct message_list one = { 0 };
+	message_list_add(&one, message);
+	return message_queue_push_all(queue, &one);
 }
 
 struct message *message_queue_take_all(struct message_queue *queue, bool wait)
@@ -108,9 +124,12 @@ static void commit_batch(struct writer *writer, struct message *first)
 			struct message *next = first->next;
 			first->commit->item = items[i];
 			first->kind = MESSAGE_COMMITTED;
-			worker_post(first->commit->worker, first);
+			message_list_add(&first->commit->worker->done, first);
 			first = next;
 		}
+		for (int i = 0; i < engine->worker_count; i++)
+			if (engine->workers[i].done.first)
+				worker_post_all(&engine->workers[i], &engine->workers[i].done);
 	}
 }
 
@@ -144,15 +163,23 @@ void engine_write(struct engine *engine)
 
 void writer_post(struct engine *engine, struct message *message)
 {
-	bool was_empty = message_queue_push(&engine->writer.queue, message);
-	if (was_empty && engine->ground)
+	if (!engine->ground)
+		message_list_add(&message->commit->worker->outbox, message);
+	else if (message_queue_push(&engine->writer.queue, message))
 		engine->ground->write_soon(engine->ground->ctx);
+}
+
+void writer_hand_over(struct worker *worker)
+{
+	if (worker->outbox.first)
+		(void)message_queue_push_all(&worker->engine->writer.queue, &worker->outbox);
 }
 
 void writer_post_chain(struct engine *engine, struct message *first, struct message **last,
                        size_t count)
 {
 	struct message_queue *queue = &engine->writer.queue;
+	writer_hand_over(first->commit->worker); /* what came before stays before */
 	first->chain = count;
 	*last = NULL;
 	pthread_mutex_lock(&queue->lock);

@@ -189,7 +189,7 @@ static int replay_step(struct run *run, const json_t *record, struct err *err)
 		                            : NULL;
 		if (call)
 			run_call_drop(run, call);
-		run_take_effects(run, &effects, run->last_step_ms);
+		run_take_effects(run, &effects, NULL, run->last_step_ms);
 		attach_requests(run, record);
 		drop_cancelled(run, record);
 		run_apply(run, record);

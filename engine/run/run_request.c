@@ -200,8 +200,11 @@ void worker_start_run(struct worker *worker, const json_t *request, const struct
 	json_t *given = json_at(request, "input");
 	json_t *input = given ? json_incref(given) : json_object();
 	char generated[32];
-	run_make_id(worker->engine, generated);
-	const char *correlation_id = json_str(request, "correlation_id", generated);
+	const char *correlation_id = json_str(request, "correlation_id", NULL);
+	bool is_given = correlation_id != NULL;
+	if (!is_given)
+		run_make_id(worker->engine, generated);
+	correlation_id = is_given ? correlation_id : generated;
 	struct run *run = NULL;
 	if (!json_is_object(input))
 		err_set_id(&err, ERR_INPUT, "run.input", "the input is no JSON object");
@@ -209,7 +212,7 @@ void worker_start_run(struct worker *worker, const json_t *request, const struct
 		err_set_id(&err, ERR_INPUT, "run.correlation_id",
 		           "a correlation id is 1 to %d printable characters without spaces",
 		           LIMIT_CORRELATION_ID_BYTES);
-	else if (answer_if_known(worker, graph, correlation_id, asker, request))
+	else if (is_given && answer_if_known(worker, graph, correlation_id, asker, request))
 		goto out;
 	else
 		(void)make_run(worker, graph, correlation_id, input, &run, &err);

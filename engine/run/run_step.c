@@ -27,12 +27,15 @@ static bool run_is_watched(const struct run *run)
 /* --- the parts of a step that live and replay share ------------------------------- */
 
 /* Calls the step asked for, and those it no longer wants. */
-void run_take_effects(struct run *run, const struct effects *effects, int64_t at_ms)
+void run_take_effects(struct run *run, const struct effects *effects, const json_t *recorded,
+                      int64_t at_ms)
 {
 	for (size_t i = 0; i < effects->len; i++) {
 		const struct effect *effect = &effects->at[i];
 		if (effect->kind == EFFECT_CALL || effect->kind == EFFECT_SEND) {
-			struct call *call = run_call_add(run, effect_to_json(effect));
+			json_t *json = recorded ? json_incref(json_array_get(recorded, i))
+			                        : effect_to_json(effect);
+			struct call *call = run_call_add(run, json);
 			call->opened_ms = at_ms;
 		} else if (effect->kind == EFFECT_CANCEL) {
 			for (size_t j = 0; j < run->calls.len; j++)
@@ -339,7 +342,7 @@ static void decide_input(struct run *run, struct intake *intake)
 		task_close(commit, body, intake->task);
 	if (call)
 		run_call_drop(run, call);
-	run_take_effects(run, &effects, input->at_ms);
+	run_take_effects(run, &effects, json_at(body, "effects"), input->at_ms);
 	cancel_calls(run, &effects, commit, body);
 	calls_begin(run, commit, body);
 	run_apply(run, body);

@@ -40,11 +40,9 @@ static void put_time(json_t *object, const char *key, int64_t ms)
 	json_put_str(object, key, text);
 }
 
-json_t *run_row_json(const struct store_run *row)
+/* Adds what stands in the row's columns to its summary. */
+static json_t *row_json(const struct store_run *row, json_t *ret)
 {
-	json_t *ret = json_loads(row->summary ? row->summary : "{}", 0, NULL);
-	if (!ret)
-		ret = json_object();
 	json_put_str(ret, "id", row->id);
 	json_put_int(ret, "no", row->no);
 	json_put_str(ret, "graph", row->graph);
@@ -60,12 +58,15 @@ json_t *run_row_json(const struct store_run *row)
 	return ret;
 }
 
+json_t *run_row_json(const struct store_run *row)
+{
+	json_t *summary = json_loads(row->summary ? row->summary : "{}", 0, NULL);
+	return row_json(row, summary ? summary : json_object());
+}
+
 /* A resident run as it is now, in the same form. */
 json_t *run_json(const struct run *run)
 {
-	json_t *summary = run_summary(run);
-	char *text = json_canon(summary);
-	json_decref(summary);
 	struct store_run row = { run->no,
 		                 run->id,
 		                 run->graph,
@@ -75,9 +76,8 @@ json_t *run_json(const struct run *run)
 		                 run->updated_ms,
 		                 run->wake_ms,
 		                 NULL,
-		                 text };
-	json_t *ret = run_row_json(&row);
-	free(text);
+		                 NULL };
+	json_t *ret = row_json(&row, run_summary(run));
 	if (json_object_size(run->tasks) > 0) {
 		json_t *tasks = json_array();
 		const char *id;

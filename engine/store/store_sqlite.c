@@ -120,7 +120,11 @@ static int64_t ask_number(struct sqlite_store *s, enum statement which)
 
 /* --- writing -------------------------------------------------------------- */
 
-/* Looks before it writes: so a conflict needs no savepoint, and nothing of the item is kept. */
+/*
+ * Looks before it writes: so a conflict needs no savepoint, and nothing of the
+ * item is kept.  A record that is the item's first write is left to its
+ * constraint, which takes back that one write.
+ */
 static bool has_conflict(struct sqlite_store *s, struct store_item *item)
 {
 	for (size_t i = 0; i < item->count; i++) {
@@ -135,7 +139,7 @@ static bool has_conflict(struct sqlite_store *s, struct store_item *item)
 				in_the_way = ask_number(s, ST_EXCLUSIVE_TAKEN);
 				item->is_exclusive_conflict = in_the_way >= 0;
 			}
-		} else if (op->kind == STORE_OP_RECORD) {
+		} else if (op->kind == STORE_OP_RECORD && i > 0) {
 			sqlite3_bind_int64(s->st[ST_RECORD_THERE], 1, op->no);
 			sqlite3_bind_int64(s->st[ST_RECORD_THERE], 2, op->seq);
 			in_the_way = ask_number(s, ST_RECORD_THERE) < 0 ? -1 : op->no;
@@ -235,17 +239,31 @@ static int write_op(struct sqlite_store *s, const struct store_op *op, struct er
 	must_not_reach();
 }
 
+static int write_item(struct sqlite_store *s, struct store_item *item, struct err *err)
+{
+	for (size_t i = 0; i < item->count; i++) {
+		if (write_op(s, &item->ops[i], err) == 0)
+			continue;
+		bool is_taken = i == 0 && item->ops[0].kind == STORE_OP_RECORD &&
+		                sqlite3_extended_errcode(s->writer) == SQLITE_CONSTRAINT_UNIQUE;
+		if (!is_taken)
+			return err->code;
+		err_clear(err);
+		item->result = ERR_CONFLICT;
+		item->conflict_no = item->ops[0].no;
+		return 0;
+	}
+	return 0;
+}
+
 static int write_items(struct sqlite_store *s, struct store_item *items, size_t count,
                        struct err *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		items[i].result = 0;
 		items[i].is_exclusive_conflict = false;
-		if (has_conflict(s, &items[i]))
-			continue;
-		for (size_t j = 0; j < items[i].count; j++)
-			if (write_op(s, &items[i].ops[j], err) < 0)
-				return err->code;
+		if (!has_conflict(s, &items[i]) && write_item(s, &items[i], err) < 0)
+			return err->code;
 	}
 	return 0;
 }
