@@ -78,8 +78,13 @@ enum {
 #define CLM_USER_ID "05000001-0000-4000-8000-0000000ac001"
 #define CLM_TOKEN "sandbox-clm-token"
 #define SLACK_TOKEN "xoxb-sandbox-slack-token"
+#define SLACK_SIGNING_SECRET "sandbox-slack-signing-secret"
+#define CLM_CONNECT_KEY "c2FuZGJveC1jb25uZWN0LWtleQ=="
 #define SLACK_HOOK "/services/T0SANDBOX/B0SANDBOX/sandbox-slack-hook"
 #define LLM_KEY "sk-sandbox-llm-key"
+#define BEDROCK_ACCESS_KEY "AKIASANDBOXBEDROCK01"
+#define BEDROCK_SECRET_KEY "sandbox/bedrock+secret"
+#define BEDROCK_SESSION_TOKEN "sandbox-bedrock-session-token"
 #define PROVISION_TOKEN "sandbox-provision-token"
 #define SMTP_USER "sandbox-smtp-user"
 #define SMTP_PASSWORD "sandbox-smtp-password"
@@ -126,6 +131,7 @@ enum auth { AUTH_UNCHECKED, AUTH_ACCEPTED, AUTH_REFUSED };
 
 struct request {
 	enum system system;
+	bool is_tls;
 	char *method;
 	char *target; /* path and query as sent */
 	char *path;   /* not decoded */
@@ -155,7 +161,7 @@ bool request_is(const struct request *request, const char *content_type, bool ab
 const char *request_bearer(const struct request *request);
 /* The body's form fields; the caller releases. */
 bool request_form(const struct request *request, struct pairs *ret);
-/* http://host:port as the client wrote it. */
+/* http://host:port or https://... as the client wrote it. */
 char *request_base_new(const struct request *request);
 void request_account_set(struct request *request, const char *account);
 
@@ -166,6 +172,7 @@ void reply_text(struct reply *reply, int status, const char *content_type, const
 void reply_header(struct reply *reply, const char *name, const char *format, ...) ATTR_PRINTF(3, 4);
 
 struct sandbox;
+struct tls;
 
 struct route {
 	const char *method;
@@ -290,6 +297,7 @@ void log_clear(struct sandbox *box, int system);
 struct listener {
 	struct sandbox *box;
 	enum system system;
+	bool is_tls;
 	int port;
 	void *server; /* struct MHD_Daemon or struct smtp */
 };
@@ -301,6 +309,9 @@ struct sandbox {
 	/* The public half; NULL: signatures of assertions are not checked. */
 	struct crypto_key *jwt_key;
 	struct listener listeners[SYSTEM_COUNT];
+	struct tls *tls;                             /* NULL: none */
+	struct listener tls_listeners[SYSTEM_COUNT]; /* of all but control */
+	bool wants_mail_login; /* SMTP takes nothing from a client that has not logged in */
 
 	pthread_mutex_t lock; /* guards what follows */
 	struct scenarios scenarios;
@@ -312,15 +323,21 @@ struct sandbox {
 	json_t *salesforce_changes;              /* Id -> fields; null: deleted */
 	json_t *salesforce_cursors;              /* locator -> SOQL */
 	int64_t salesforce_calls;
+	json_t *netsuite_created; /* customers */
+	json_t *netsuite_changes; /* id -> fields */
 	json_t *nonces;           /* NetSuite: nonce -> timestamp */
+	json_t *envelopes;        /* CLM: those that clients created, as contracts */
 	json_t *envelope_changes; /* CLM: envelope id -> fields */
+	json_t *document_changes; /* CLM: document id -> attribute groups */
+	json_t *workflows;        /* CLM: id -> workflow */
 	json_t *messages;
 	json_t *mails;
 	size_t mail_bytes;
 	json_t *tenants;
 	json_t *operations;     /* id -> operation */
+	json_t *responses;      /* OpenAI: id -> response that was stored */
 	json_t *stored_replies; /* idempotency key -> {fingerprint, status, body, location} */
-	int64_t message_count, mail_count, completion_count;
+	int64_t message_count, mail_count, completion_count, envelope_count, record_count;
 };
 
 struct system_ops {
@@ -350,6 +367,22 @@ void http_stop(struct listener *listener);
 int smtp_start(struct listener *listener, int port, struct err *err) ATTR_MUST_USE;
 void smtp_stop(struct listener *listener);
 
+/* --- TLS (sandbox_tls.c) ---------------------------------------------------- */
+
+struct tls_session; /* of one connection */
+
+/* Makes box->tls; the authority's certificate goes to the file (PEM). */
+int tls_open(struct sandbox *box, const char *ca_file, struct err *err) ATTR_MUST_USE;
+void tls_close(struct sandbox *box);
+const char *tls_key(const struct sandbox *box);         /* PEM */
+const char *tls_certificate(const struct sandbox *box); /* PEM */
+/* Shakes hands on a connected socket, which stays the caller's; NULL: the client would not. */
+struct tls_session *tls_accept(const struct sandbox *box, int fd);
+bool tls_has_more(const struct tls_session *session); /* bytes that poll() does not know of */
+long tls_read(struct tls_session *session, char *bytes, size_t max); /* -1: it is over */
+long tls_write(struct tls_session *session, const char *bytes, size_t len);
+void tls_end(struct tls_session *session);
+
 /* Bearer tokens that the sandbox issued itself: they carry their own proof. */
 char *token_new(struct sandbox *box, enum system system, const char *prefix, int64_t now_ms);
 bool token_is_good(const struct sandbox *box, enum system system, const char *prefix,
@@ -374,6 +407,9 @@ void llm_serve(struct sandbox *, struct request *, struct reply *);
 void llm_refuse(struct sandbox *, const struct request *, int, struct reply *);
 void provision_serve(struct sandbox *, struct request *, struct reply *);
 void provision_refuse(struct sandbox *, const struct request *, int, struct reply *);
+/* What Slack, or DocuSign Connect, would send; for the control listener. */
+void slack_click(struct sandbox *, struct request *, const struct parts *, struct reply *);
+void clm_connect(struct sandbox *, struct request *, const struct parts *, struct reply *);
 /* The control listener, and /_sandbox/requests of every other. */
 void control_serve(struct sandbox *, struct request *, struct reply *);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CLM: DocuSign's login, CLM documents, and the table of paths.  Envelopes
- * have a file of their own.
+ * The CLM: DocuSign's login and the table of paths.  Envelopes and CLM documents
+ * have files of their own.
  */
 #include "sandbox/sandbox_clm.h"
 
@@ -24,88 +24,6 @@ void clm_error(struct reply *reply, int status, const char *code, const char *me
 	reply_json(reply, status, body);
 }
 
-/* --- CLM documents ---------------------------------------------------------------- */
-
-static void document_error(struct reply *reply, int status, const char *text, int code)
-{
-	json_t *body = json_object(), *error = json_object();
-	json_put_int(error, "HttpStatusCode", status);
-	json_put_str(error, "UserMessage", text);
-	json_put_str(error, "DeveloperMessage", text);
-	json_put_int(error, "ErrorCode", code);
-	json_put_str(error, "ReferenceId", "5594dbc0-0000-4000-8000-0000000ac001");
-	json_put(body, "Error", error);
-	reply_json(reply, status, body);
-}
-
-static void put_attribute(json_t *group, const char *name, const char *type, const char *value)
-{
-	if (!value)
-		return;
-	json_t *attribute = json_object();
-	json_put_str(attribute, "AttributeType", type);
-	json_put(attribute, "RepeatingAttribute", json_false());
-	json_put_str(attribute, "Value", value);
-	json_put(group, name, attribute);
-}
-
-static json_t *attribute_groups_new(const struct clm_found *found)
-{
-	static const char *const words[][2] = { { "DRAFT", "Draft" },
-		                                { "SENT", "Sent" },
-		                                { "SIGNED", "Signed" },
-		                                { "EXECUTED", "Executed" } };
-	json_t *groups = json_object(), *group = json_object();
-	const char *status = json_str(found->contract, "status", NULL);
-	for (size_t i = 0; status && i < sizeof(words) / sizeof(*words); i++)
-		if (strcmp(status, words[i][0]) == 0)
-			status = words[i][1];
-	char *terms = clm_terms_new(json_at(found->contract, "key_terms"));
-	put_attribute(group, "Status", "String", status);
-	put_attribute(group, "Account Id", "String", found->scenario->account_id);
-	put_attribute(group, "Effective Date", "Date",
-	              json_str(found->contract, "effective_date", NULL));
-	put_attribute(group, "Expiry Date", "Date", json_str(found->contract, "expiry_date", NULL));
-	put_attribute(group, "Key Terms", "String", terms);
-	json_put(groups, "Contract", group);
-	free(terms);
-	return groups;
-}
-
-static void document_show(struct sandbox *box, struct request *request, const struct parts *parts,
-                          struct reply *reply)
-{
-	struct clm_found found;
-	if (strcasecmp(parts->at[0], CLM_ACCOUNT) != 0 || !clm_find(box, parts->at[1], &found)) {
-		document_error(reply, 404, "The requested document was not found.", 101);
-		return;
-	}
-	const char *expand = pairs_get(&request->query, "expand");
-	char *base = request_base_new(request);
-	char *href = mem_format("%s/v2/%s/documents/%s", base, CLM_ACCOUNT, parts->at[1]);
-	char *groups_href = mem_format("%s/attributegroups", href);
-	json_t *body = json_object(), *groups = json_object();
-	json_put_str(body, "Name", json_str(found.contract, "title", "Order form.pdf"));
-	json_put_str(body, "Description", "");
-	clm_put_time(body, "CreatedDate", json_str(found.contract, "created_at", NULL), "09:00:00");
-	clm_put_time(body, "UpdatedDate", json_str(found.contract, "completed_at", NULL),
-	             "15:30:00");
-	json_put_int(body, "PageCount", 12);
-	json_put_str(body, "LockStatus", "Unlocked");
-	json_put_str(groups, "Href", groups_href);
-	if (expand && strcasestr(expand, "AttributeGroups")) {
-		json_decref(groups);
-		groups = attribute_groups_new(&found);
-	}
-	json_put(body, "AttributeGroups", groups);
-	json_put_str(body, "Href", href);
-	reply_json(reply, 200, body);
-	free(base);
-	free(href);
-	free(groups_href);
-	json_decref(found.contract);
-}
-
 /* --- login ---------------------------------------------------------------------- */
 
 static const char *assertion_fault(const struct sandbox *box, const struct request *request,
@@ -117,7 +35,7 @@ static const char *assertion_fault(const struct sandbox *box, const struct reque
 	int64_t now_s = request->now_ms / 1000, expires = json_int(claims, "exp", 0);
 	bool known_audience = strcmp(audience, "account-d.docusign.com") == 0 ||
 	                      strcmp(audience, "account.docusign.com") == 0 ||
-	                      strcmp(audience, base + strlen("http://")) == 0;
+	                      strcmp(audience, strstr(base, "://") + 3) == 0;
 	if (!claims || strcmp(json_str(header, "alg", ""), "RS256") != 0 || !known_audience)
 		fault = "invalid_grant";
 	else if (strcmp(json_str(claims, "iss", ""), CLM_INTEGRATION_KEY) != 0)
@@ -181,12 +99,30 @@ static void userinfo(struct sandbox *box, struct request *request, const struct 
 	free(base);
 }
 
+static void account_show(struct sandbox *box, struct request *request, const struct parts *parts,
+                         struct reply *reply)
+{
+	(void)box;
+	(void)request;
+	if (!clm_account_is_ours(parts, reply))
+		return;
+	json_t *body = json_object();
+	json_put_str(body, "accountIdGuid", CLM_ACCOUNT);
+	json_put_str(body, "accountName", "Gangway Sandbox");
+	json_put_str(body, "planName", "Sandbox");
+	json_put_str(body, "isDowngrade", "false");
+	json_put_str(body, "suspensionStatus", "");
+	reply_json(reply, 200, body);
+}
+
 static void put_limits(const struct request *request, struct reply *reply)
 {
 	reply_header(reply, "X-RateLimit-Limit", "%d", CALLS_PER_HOUR);
 	reply_header(reply, "X-RateLimit-Remaining", "%d", CALLS_PER_HOUR - 1);
 	reply_header(reply, "X-RateLimit-Reset", "%lld",
 	             (long long)(request->now_ms / 3600000 + 1) * 3600);
+	reply_header(reply, "X-BurstLimit-Limit", "500");
+	reply_header(reply, "X-BurstLimit-Remaining", "499");
 }
 
 void clm_serve(struct sandbox *box, struct request *request, struct reply *reply)
@@ -196,10 +132,23 @@ void clm_serve(struct sandbox *box, struct request *request, struct reply *reply
 		{ "GET", "/oauth/userinfo", userinfo },
 		{ "GET", "/restapi/v2.1/accounts/{}/envelopes", clm_envelope_list },
 		{ "GET", "/restapi/v2.1/accounts/{}/envelopes/{}", clm_envelope_show },
-		{ "PUT", "/restapi/v2.1/accounts/{}/envelopes/{}", clm_envelope_void },
+		{ "POST", "/restapi/v2.1/accounts/{}/envelopes", clm_envelope_create },
+		{ "PUT", "/restapi/v2.1/accounts/{}/envelopes/status", clm_envelope_statuses },
+		{ "PUT", "/restapi/v2.1/accounts/{}/envelopes/{}", clm_envelope_change },
+		{ "PUT", "/restapi/v2.1/accounts/{}/envelopes/{}/recipients",
+		  clm_recipients_change },
+		{ "GET", "/restapi/v2.1/accounts/{}/envelopes/{}/documents", clm_files_list },
+		{ "GET", "/restapi/v2.1/accounts/{}/envelopes/{}/documents/{}", clm_file_show },
+		{ "POST", "/restapi/v2.1/accounts/{}/envelopes/{}/views/recipient",
+		  clm_view_create },
+		{ "GET", "/restapi/v2.1/accounts/{}", account_show },
 		{ "GET", "/restapi/v2.1/accounts/{}/envelopes/{}/recipients", clm_recipients_show },
 		{ "GET", "/restapi/v2.1/accounts/{}/envelopes/{}/custom_fields", clm_fields_show },
-		{ "GET", "/v2/{}/documents/{}", document_show },
+		{ "GET", "/v2/{}/documents/{}", clm_document_show },
+		{ "PATCH", "/v2/{}/documents/{}", clm_document_change },
+		{ "POST", "/v2/{}/documentsearchtasks", clm_document_search },
+		{ "POST", "/v2/{}/workflows", clm_workflow_start },
+		{ "GET", "/v2/{}/workflows/{}", clm_workflow_show },
 	};
 	if (route_serve(open_routes, 1, box, request, reply) == ROUTE_SERVED)
 		return;
@@ -240,6 +189,10 @@ static void refuse_limit(const struct request *request, struct reply *reply)
 void clm_refuse(struct sandbox *box, const struct request *request, int status, struct reply *reply)
 {
 	(void)box;
+	if (str_begins(request->path, "/v2/")) {
+		clm_document_refuse(request, status, reply);
+		return;
+	}
 	switch (status) {
 	case 400:
 		clm_error(reply, 400, "INVALID_REQUEST_PARAMETER",

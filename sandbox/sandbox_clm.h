@@ -6,8 +6,8 @@
 #include "sandbox/sandbox.h"
 
 struct clm_found {
-	const struct scenario *scenario;
-	json_t *contract; /* owned */
+	const struct scenario *scenario; /* NULL: an envelope that a client created */
+	json_t *contract;                /* owned */
 };
 
 void clm_error(struct reply *reply, int status, const char *code, const char *message);
@@ -21,11 +21,41 @@ void clm_envelope_list(struct sandbox *box, struct request *request, const struc
                        struct reply *reply);
 void clm_envelope_show(struct sandbox *box, struct request *request, const struct parts *parts,
                        struct reply *reply);
-void clm_envelope_void(struct sandbox *box, struct request *request, const struct parts *parts,
-                       struct reply *reply);
 void clm_recipients_show(struct sandbox *box, struct request *request, const struct parts *parts,
                          struct reply *reply);
 void clm_fields_show(struct sandbox *box, struct request *request, const struct parts *parts,
                      struct reply *reply);
+
+void clm_envelope_create(struct sandbox *box, struct request *request, const struct parts *parts,
+                         struct reply *reply);
+void clm_envelope_change(struct sandbox *box, struct request *request, const struct parts *parts,
+                         struct reply *reply);
+void clm_recipients_change(struct sandbox *box, struct request *request, const struct parts *parts,
+                           struct reply *reply);
+void clm_envelope_statuses(struct sandbox *box, struct request *request, const struct parts *parts,
+                           struct reply *reply);
+void clm_files_list(struct sandbox *box, struct request *request, const struct parts *parts,
+                    struct reply *reply);
+void clm_file_show(struct sandbox *box, struct request *request, const struct parts *parts,
+                   struct reply *reply);
+void clm_view_create(struct sandbox *box, struct request *request, const struct parts *parts,
+                     struct reply *reply);
+bool clm_account_is_ours(const struct parts *parts, struct reply *reply);
+bool clm_find_or_refuse(struct sandbox *box, struct request *request, const char *id,
+                        struct clm_found *ret, struct reply *reply);
+const char *clm_envelope_status(const json_t *contract);
+
+/* CLM documents, the service that was SpringCM: paths below /v2/{account}. */
+void clm_document_show(struct sandbox *box, struct request *request, const struct parts *parts,
+                       struct reply *reply);
+void clm_document_change(struct sandbox *box, struct request *request, const struct parts *parts,
+                         struct reply *reply);
+void clm_document_search(struct sandbox *box, struct request *request, const struct parts *parts,
+                         struct reply *reply);
+void clm_workflow_start(struct sandbox *box, struct request *request, const struct parts *parts,
+                        struct reply *reply);
+void clm_workflow_show(struct sandbox *box, struct request *request, const struct parts *parts,
+                       struct reply *reply);
+void clm_document_refuse(const struct request *request, int status, struct reply *reply);
 
 #endif

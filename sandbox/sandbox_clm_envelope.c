@@ -18,7 +18,7 @@
 
 /* --- contracts as envelopes ------------------------------------------------------ */
 
-static const char *envelope_status(const json_t *contract)
+const char *clm_envelope_status(const json_t *contract)
 {
 	static const char *const ours[][2] = { { "DRAFT", "created" },
 		                               { "SENT", "sent" },
@@ -56,7 +56,7 @@ static json_t *signer_new(const json_t *contract, const json_t *signatory, size_
 {
 	char number[24];
 	json_t *signer = json_object();
-	const char *whole = envelope_status(contract);
+	const char *whole = clm_envelope_status(contract);
 	bool all_signed = strcmp(whole, "completed") == 0 || is_signed_only(contract);
 	const char *status = json_str(signatory, "status", all_signed ? "completed" : whole);
 	const char *signed_at = json_str(signatory, "signed_at",
@@ -144,12 +144,14 @@ static json_t *text_fields_new(const struct scenario *scenario, const json_t *co
 	const char *name;
 	json_t *value, *fields = json_array();
 	char *terms = clm_terms_new(json_at(contract, "key_terms"));
-	put_field(fields, "account_id", scenario->account_id);
+	if (scenario)
+		put_field(fields, "account_id", scenario->account_id);
 	put_field(fields, "effective_date", json_str(contract, "effective_date", NULL));
 	put_field(fields, "expiry_date", json_str(contract, "expiry_date", NULL));
 	put_field(fields, "key_terms", terms);
-	put_field(fields, "salesforce_contract_id",
-	          json_str(json_path(scenario->data, "salesforce.contract"), "Id", NULL));
+	if (scenario)
+		put_field(fields, "salesforce_contract_id",
+		          json_str(json_path(scenario->data, "salesforce.contract"), "Id", NULL));
 	json_object_foreach(json_at(contract, "custom_fields"), name, value)
 		put_field(fields, name, json_string_value(value));
 	free(terms);
@@ -175,10 +177,10 @@ static json_t *envelope_new(const struct request *request, const struct scenario
 {
 	json_t *envelope = json_object();
 	const char *id = json_str(contract, "contract_id", NULL);
-	const char *status = envelope_status(contract);
+	const char *status = clm_envelope_status(contract);
 	const char *sent = json_str(contract, "sent_at", NULL);
 	const char *completed = json_str(contract, "completed_at", NULL);
-	char *subject = mem_format("%s order form", scenario->account_id);
+	char *subject = mem_format("%s order form", scenario ? scenario->account_id : "An");
 	bool is_completed = strcmp(status, "completed") == 0;
 	json_put_str(envelope, "envelopeId", id);
 	json_put_str(envelope, "status", status);
@@ -221,7 +223,8 @@ static json_t *changed_new(struct sandbox *box, const json_t *contract)
  */
 static bool is_meant(const struct scenario *scenario, const json_t *contract, const char *id)
 {
-	const json_t *salesforce = json_path(scenario->data, "salesforce.contract");
+	const json_t *salesforce = scenario ? json_path(scenario->data, "salesforce.contract")
+	                                    : NULL;
 	return strcasecmp(json_str(contract, "contract_id", ""), id) == 0 ||
 	       strcasecmp(json_str(contract, "document_id", ""), id) == 0 ||
 	       (salesforce_id_is(id) && strncmp(json_str(salesforce, "Id", ""), id, 15) == 0);
@@ -240,14 +243,18 @@ bool clm_find(struct sandbox *box, const char *id, struct clm_found *ret)
 		}
 		json_decref(contracts);
 	}
+	for (size_t i = 0; *id && !ret->contract && i < json_array_size(box->envelopes); i++)
+		if (is_meant(NULL, json_array_get(box->envelopes, i), id))
+			ret->contract = changed_new(box, json_array_get(box->envelopes, i));
 	return ret->contract != NULL;
 }
 
-static bool find_or_refuse(struct sandbox *box, struct request *request, const char *id,
-                           struct clm_found *ret, struct reply *reply)
+bool clm_find_or_refuse(struct sandbox *box, struct request *request, const char *id,
+                        struct clm_found *ret, struct reply *reply)
 {
 	if (clm_find(box, id, ret)) {
-		request_account_set(request, ret->scenario->account_id);
+		if (ret->scenario)
+			request_account_set(request, ret->scenario->account_id);
 		return true;
 	}
 	clm_error(reply, 400, "ENVELOPE_DOES_NOT_EXIST",
@@ -317,7 +324,8 @@ static bool is_listed(const struct request *request, const struct scenario *scen
 		return false;
 	if (ids && !lists(ids, json_str(contract, "contract_id", "-")))
 		return false;
-	if (status && strcasecmp(status, "any") != 0 && !lists(status, envelope_status(contract)))
+	if (status && strcasecmp(status, "any") != 0 &&
+	    !lists(status, clm_envelope_status(contract)))
 		return false;
 	if (field && !has_field(scenario, contract, field))
 		return false;
@@ -326,7 +334,7 @@ static bool is_listed(const struct request *request, const struct scenario *scen
 
 /* --- envelopes ------------------------------------------------------------------ */
 
-static bool account_is_ours(const struct parts *parts, struct reply *reply)
+bool clm_account_is_ours(const struct parts *parts, struct reply *reply)
 {
 	if (strcasecmp(parts->at[0], CLM_ACCOUNT) == 0)
 		return true;
@@ -339,8 +347,8 @@ void clm_envelope_show(struct sandbox *box, struct request *request, const struc
                        struct reply *reply)
 {
 	struct clm_found found;
-	if (!account_is_ours(parts, reply) ||
-	    !find_or_refuse(box, request, parts->at[1], &found, reply))
+	if (!clm_account_is_ours(parts, reply) ||
+	    !clm_find_or_refuse(box, request, parts->at[1], &found, reply))
 		return;
 	reply_json(reply, 200, envelope_new(request, found.scenario, found.contract));
 	json_decref(found.contract);
@@ -350,8 +358,8 @@ void clm_recipients_show(struct sandbox *box, struct request *request, const str
                          struct reply *reply)
 {
 	struct clm_found found;
-	if (!account_is_ours(parts, reply) ||
-	    !find_or_refuse(box, request, parts->at[1], &found, reply))
+	if (!clm_account_is_ours(parts, reply) ||
+	    !clm_find_or_refuse(box, request, parts->at[1], &found, reply))
 		return;
 	reply_json(reply, 200, recipients_new(found.contract));
 	json_decref(found.contract);
@@ -361,11 +369,22 @@ void clm_fields_show(struct sandbox *box, struct request *request, const struct 
                      struct reply *reply)
 {
 	struct clm_found found;
-	if (!account_is_ours(parts, reply) ||
-	    !find_or_refuse(box, request, parts->at[1], &found, reply))
+	if (!clm_account_is_ours(parts, reply) ||
+	    !clm_find_or_refuse(box, request, parts->at[1], &found, reply))
 		return;
 	reply_json(reply, 200, custom_fields_new(found.scenario, found.contract));
 	json_decref(found.contract);
+}
+
+static void list_put(struct sandbox *box, const struct request *request,
+                     const struct scenario *scenario, const json_t *given, json_t *list)
+{
+	json_t *contract = changed_new(box, given);
+	json_t *envelope = envelope_new(request, scenario, contract);
+	if (is_listed(request, scenario, contract, envelope))
+		json_push(list, json_incref(envelope));
+	json_decref(envelope);
+	json_decref(contract);
 }
 
 static json_t *listed_new(struct sandbox *box, const struct request *request)
@@ -374,16 +393,12 @@ static json_t *listed_new(struct sandbox *box, const struct request *request)
 	for (size_t i = 0; i < box->scenarios.len; i++) {
 		const struct scenario *scenario = box->scenarios.at[i];
 		json_t *contracts = scenario_records_new(scenario, "clm", "contract", "contracts");
-		for (size_t k = 0; k < json_array_size(contracts); k++) {
-			json_t *contract = changed_new(box, json_array_get(contracts, k));
-			json_t *envelope = envelope_new(request, scenario, contract);
-			if (is_listed(request, scenario, contract, envelope))
-				json_push(list, json_incref(envelope));
-			json_decref(envelope);
-			json_decref(contract);
-		}
+		for (size_t k = 0; k < json_array_size(contracts); k++)
+			list_put(box, request, scenario, json_array_get(contracts, k), list);
 		json_decref(contracts);
 	}
+	for (size_t i = 0; i < json_array_size(box->envelopes); i++)
+		list_put(box, request, NULL, json_array_get(box->envelopes, i), list);
 	return list;
 }
 
@@ -394,11 +409,27 @@ static void put_number(json_t *object, const char *key, size_t number)
 	json_put_str(object, key, text);
 }
 
+static void put_list(json_t *list_taken, struct reply *reply)
+{
+	json_t *body = json_object();
+	size_t count = json_array_size(list_taken);
+	put_number(body, "resultSetSize", count);
+	put_number(body, "totalSetSize", count);
+	put_number(body, "startPosition", 0);
+	put_number(body, "endPosition", count ? count - 1 : 0);
+	json_put_str(body, "nextUri", "");
+	json_put_str(body, "previousUri", "");
+	if (count)
+		json_put(body, "envelopes", json_incref(list_taken));
+	json_decref(list_taken);
+	reply_json(reply, 200, body);
+}
+
 void clm_envelope_list(struct sandbox *box, struct request *request, const struct parts *parts,
                        struct reply *reply)
 {
 	const char *from = pairs_get(&request->query, "from_date");
-	if (!account_is_ours(parts, reply))
+	if (!clm_account_is_ours(parts, reply))
 		return;
 	if (!from && !pairs_get(&request->query, "envelope_ids")) {
 		clm_error(reply, 400, "INVALID_REQUEST_PARAMETER",
@@ -412,45 +443,26 @@ void clm_envelope_list(struct sandbox *box, struct request *request, const struc
 		          "Query parameter 'from_date' must be set to a valid DateTime.");
 		return;
 	}
-	json_t *list = listed_new(box, request), *body = json_object();
-	size_t count = json_array_size(list);
-	put_number(body, "resultSetSize", count);
-	put_number(body, "totalSetSize", count);
-	put_number(body, "startPosition", 0);
-	put_number(body, "endPosition", count ? count - 1 : 0);
-	json_put_str(body, "nextUri", "");
-	json_put_str(body, "previousUri", "");
-	if (count)
-		json_put(body, "envelopes", json_incref(list));
-	json_decref(list);
-	reply_json(reply, 200, body);
+	put_list(listed_new(box, request), reply);
 }
 
-void clm_envelope_void(struct sandbox *box, struct request *request, const struct parts *parts,
-                       struct reply *reply)
+/* PUT {"envelopeIds":[..]}: the ids are in the body where they are too many for a query. */
+void clm_envelope_statuses(struct sandbox *box, struct request *request, const struct parts *parts,
+                           struct reply *reply)
 {
-	struct clm_found found;
-	const char *reason = json_str(request->json, "voidedReason", "");
-	if (!account_is_ours(parts, reply) ||
-	    !find_or_refuse(box, request, parts->at[1], &found, reply))
+	const json_t *ids = json_at(request->json, "envelopeIds");
+	if (!clm_account_is_ours(parts, reply))
 		return;
-	const char *id = json_str(found.contract, "contract_id", "");
-	const char *status = envelope_status(found.contract);
-	bool is_open = strcmp(status, "sent") == 0 || strcmp(status, "delivered") == 0;
-	if (strcmp(json_str(request->json, "status", ""), "voided") != 0 || !*reason) {
-		clm_error(reply, 400, "INVALID_REQUEST_BODY",
-		          "status \"voided\" and voidedReason are "
-		          "what the sandbox understands.");
-	} else if (!is_open) {
-		clm_error(reply, 400, "ENVELOPE_CANNOT_VOID_INVALID_STATE",
-		          "Only envelopes in the 'Sent' or 'Delivered' states may be voided.");
-	} else {
-		json_t *changes = json_object(), *body = json_object();
-		json_put_str(changes, "status", "voided");
-		json_put_str(changes, "voided_reason", reason);
-		json_put(box->envelope_changes, id, changes);
-		json_put_str(body, "envelopeId", id);
-		reply_json(reply, 200, body);
-	}
-	json_decref(found.contract);
+	json_t *list = json_array(), *all;
+	struct pairs asked = request->query;
+	request->query = (struct pairs){ 0 };
+	all = listed_new(box, request);
+	request->query = asked;
+	for (size_t i = 0; i < json_array_size(all); i++)
+		for (size_t k = 0; k < json_array_size(ids); k++)
+			if (json_equal(json_array_get(ids, k),
+			               json_at(json_array_get(all, i), "envelopeId")))
+				json_array_append(list, json_array_get(all, i));
+	json_decref(all);
+	put_list(list, reply);
 }

@@ -179,6 +179,8 @@ void control_serve(struct sandbox *box, struct request *request, struct reply *r
 		{ "GET", "/_sandbox/tenants", tenants_list },
 		{ "DELETE", "/_sandbox/tokens", tokens_expire },
 		{ "POST", "/_sandbox/reset", reset },
+		{ "POST", "/_sandbox/click", slack_click },
+		{ "POST", "/_sandbox/connect", clm_connect },
 	};
 	/* A system's own listener speaks of its own requests only. */
 	size_t count = request->system == SYSTEM_CONTROL ? sizeof(routes) / sizeof(*routes) : 2;

@@ -223,6 +223,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
 	if (!exchange->has_begun) {
 		exchange->has_begun = true;
 		exchange->request.system = listener->system;
+		exchange->request.is_tls = listener->is_tls;
 		exchange->request.method = mem_dup_str(method);
 		MHD_get_connection_values(connection, MHD_HEADER_KIND, on_header,
 		                          &exchange->request);
@@ -243,13 +244,25 @@ int http_start(struct listener *listener, int port, struct err *err)
 	int fd = sandbox_listen(port, &listener->port, err);
 	if (fd < 0)
 		return err_wrap(err, "%s", system_ops(listener->system)->name);
+	unsigned int flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
+	                     MHD_USE_POLL;
+	struct MHD_OptionItem tls[] = { { MHD_OPTION_END, 0, NULL },
+		                        { MHD_OPTION_END, 0, NULL },
+		                        { MHD_OPTION_END, 0, NULL } };
+	if (listener->is_tls) {
+		flags |= MHD_USE_TLS;
+		tls[0] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0,
+			                          (char *)(uintptr_t)tls_key(listener->box) };
+		tls[1] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0,
+			                          (char *)(uintptr_t)tls_certificate(
+							  listener->box) };
+	}
 	listener->server = MHD_start_daemon(
-		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0,
-		NULL, NULL, on_request, listener, MHD_OPTION_LISTEN_SOCKET, fd,
+		flags, 0, NULL, NULL, on_request, listener, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_URI_LOG_CALLBACK, on_target, NULL, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned int)MAX_CONNECTIONS,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)131072, MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned int)120, MHD_OPTION_END);
+		(unsigned int)120, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 	if (listener->server)
 		return 0;
 	close(fd);

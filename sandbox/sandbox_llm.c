@@ -23,8 +23,8 @@ enum { CHUNK_BYTES = 24 };
 static const char *const models[] = { "gpt-4o-mini", "gpt-4o",     "gpt-4.1",  "gpt-4.1-mini",
 	                              "gpt-5",       "gpt-5-mini", "sandbox-1" };
 
-static void error(struct reply *reply, int status, const char *type, const char *code,
-                  const char *parameter, const char *message)
+void llm_error(struct reply *reply, int status, const char *type, const char *code,
+               const char *parameter, const char *message)
 {
 	json_t *body = json_object(), *inner = json_object();
 	json_put_str(inner, "message", message);
@@ -37,12 +37,12 @@ static void error(struct reply *reply, int status, const char *type, const char 
 
 static void bad_request(struct reply *reply, const char *parameter, const char *message)
 {
-	error(reply, 400, "invalid_request_error", NULL, parameter, message);
+	llm_error(reply, 400, "invalid_request_error", NULL, parameter, message);
 }
 
 /* --- the request ---------------------------------------------------------------- */
 
-static bool model_is_known(const char *model)
+bool llm_model_is_known(const char *model)
 {
 	for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++)
 		if (strcmp(models[i], model) == 0)
@@ -116,11 +116,11 @@ static bool request_is_good(const struct request *request, struct reply *reply)
 		bad_request(reply, "model", "you must provide a model parameter");
 		return false;
 	}
-	if (!model_is_known(model)) {
+	if (!llm_model_is_known(model)) {
 		char *text = mem_format(
 			"The model `%.100s` does not exist or you do not have access to it.",
 			model);
-		error(reply, 404, "invalid_request_error", "model_not_found", NULL, text);
+		llm_error(reply, 404, "invalid_request_error", "model_not_found", NULL, text);
 		free(text);
 		return false;
 	}
@@ -154,27 +154,44 @@ static void put_text(const json_t *content, struct buf *out)
 
 /* --- the answer ----------------------------------------------------------------- */
 
-static json_t *message_new(struct sandbox *box, const struct request *request, const char *question,
-                           const char **ret_finish)
+static size_t whole_len(const char *text, size_t len)
+{
+	while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
+		len--;
+	return len;
+}
+
+/* Cut short: where the scenario says so, or where the tokens run out. */
+static json_t *content_new(const char *text, const json_t *chat, const char **finish)
+{
+	enum { BYTES_PER_TOKEN = 4 };
+	int64_t most = json_int(chat, "max_completion_tokens", json_int(chat, "max_tokens", 0));
+	size_t len = strlen(text);
+	if (strcmp(*finish, "length") == 0) {
+		len = whole_len(text, len / 2);
+	} else if (most > 0 && (int64_t)len > most * BYTES_PER_TOKEN) {
+		len = whole_len(text, (size_t)most * BYTES_PER_TOKEN);
+		*finish = "length";
+	}
+	return json_text((struct str){ text, len });
+}
+
+static json_t *message_new(struct sandbox *box, const struct request *request, const json_t *chat,
+                           const char *question, const char **ret_finish)
 {
 	json_t *message = json_object();
-	const json_t *body = request->json;
 	const struct scenario *scenario = request->account ? scenario_find(box, request->account)
 	                                                   : NULL;
 	const json_t *own = scenario ? json_at(scenario->data, "llm") : NULL;
-	json_t *calls = llm_tool_calls_new(body, question);
+	json_t *calls = llm_tool_calls_new(chat, question);
 	const char *refusal = json_str(own, "refusal", NULL);
 	*ret_finish = calls ? "tool_calls" : json_str(own, "finish_reason", "stop");
 	json_put_str(message, "role", "assistant");
 	if (refusal || calls) {
 		json_put(message, "content", json_null());
 	} else {
-		char *text = llm_answer_new(box, body, own, question);
-		/* Cut short: what a caller gets when the tokens run out. */
-		size_t len = strlen(text);
-		if (strcmp(*ret_finish, "length") == 0)
-			len /= 2;
-		json_put(message, "content", json_text((struct str){ text, len }));
+		char *text = llm_answer_new(box, chat, own, question);
+		json_put(message, "content", content_new(text, chat, ret_finish));
 		free(text);
 	}
 	json_put(message, "refusal", refusal ? json_text(str_of(refusal)) : json_null());
@@ -185,21 +202,46 @@ static json_t *message_new(struct sandbox *box, const struct request *request, c
 	return message;
 }
 
-static json_t *usage_new(const char *question, const json_t *message)
+void llm_say(struct sandbox *box, const struct request *request, const json_t *chat,
+             struct llm_said *ret)
+{
+	struct buf question;
+	const json_t *messages = json_at(chat, "messages");
+	buf_init(&question, MAX_BODY_BYTES * 2);
+	for (size_t i = 0; i < json_array_size(messages); i++)
+		put_text(json_at(json_array_get(messages, i), "content"), &question);
+	const char *text = buf_str(&question).ptr;
+	ret->message = message_new(box, request, chat, text, &ret->finish);
+	const json_t *calls = json_at(ret->message, "tool_calls");
+	char *called = calls ? json_canon(calls) : mem_dup_str("");
+	ret->asked = (int64_t)strlen(text) / 4 + 8;
+	ret->said = (int64_t)(strlen(json_str(ret->message, "content", "")) + strlen(called)) / 4 +
+	            1;
+	box->completion_count++;
+	free(called);
+	buf_release(&question);
+}
+
+void llm_said_release(struct llm_said *said)
+{
+	json_decref(said->message);
+}
+
+const char *llm_refusal(const struct llm_said *said)
+{
+	return json_str(said->message, "refusal", NULL);
+}
+
+static json_t *usage_new(const struct llm_said *said)
 {
 	json_t *usage = json_object(), *prompt = json_object(), *completion = json_object();
-	char *calls = json_at(message, "tool_calls") ? json_canon(json_at(message, "tool_calls"))
-	                                             : mem_dup_str("");
-	int64_t asked = (int64_t)strlen(question) / 4 + 8;
-	int64_t said = (int64_t)(strlen(json_str(message, "content", "")) + strlen(calls)) / 4 + 1;
-	json_put_int(usage, "prompt_tokens", asked);
-	json_put_int(usage, "completion_tokens", said);
-	json_put_int(usage, "total_tokens", asked + said);
+	json_put_int(usage, "prompt_tokens", said->asked);
+	json_put_int(usage, "completion_tokens", said->said);
+	json_put_int(usage, "total_tokens", said->asked + said->said);
 	json_put_int(prompt, "cached_tokens", 0);
 	json_put(usage, "prompt_tokens_details", prompt);
 	json_put_int(completion, "reasoning_tokens", 0);
 	json_put(usage, "completion_tokens_details", completion);
-	free(calls);
 	return usage;
 }
 
@@ -224,11 +266,13 @@ static json_t *choice_new(const char *key, json_t *content_taken, const char *fi
 	return choice;
 }
 
-static void put_event(struct reply *reply, const json_t *event)
+void llm_event_put(struct reply *reply, const char *name, const json_t *event)
 {
 	char *text = json_dumps(event, JSON_COMPACT);
 	if (!text)
 		mem_out();
+	if (name)
+		buf_printf(&reply->body, "event: %s\n", name);
 	buf_printf(&reply->body, "data: %s\n\n", text);
 	free(text);
 }
@@ -239,12 +283,12 @@ static void put_delta(const struct request *request, const char *id, json_t *del
 	json_t *event = envelope_new(request, id, "chat.completion.chunk"), *choices = json_array();
 	json_push(choices, choice_new("delta", delta_taken, finish));
 	json_put(event, "choices", choices);
-	put_event(reply, event);
+	llm_event_put(reply, NULL, event);
 	json_decref(event);
 }
 
-/* The end of a chunk that begins at text: whole characters only. */
-static size_t chunk_len(const char *text)
+/* Whole characters only. */
+size_t llm_piece_len(const char *text)
 {
 	size_t len = strlen(text) < CHUNK_BYTES ? strlen(text) : CHUNK_BYTES;
 	while (text[len] && ((unsigned char)text[len] & 0xC0) == 0x80)
@@ -269,7 +313,7 @@ static void stream(const struct request *request, const char *id, const json_t *
 	json_put_str(delta, "content", "");
 	put_delta(request, id, delta, NULL, reply);
 	const char *text = json_str(message, "content", "");
-	for (size_t len; (len = chunk_len(text)) > 0; text += len) {
+	for (size_t len; (len = llm_piece_len(text)) > 0; text += len) {
 		delta = json_object();
 		json_put(delta, "content", json_text((struct str){ text, len }));
 		put_delta(request, id, delta, NULL, reply);
@@ -284,7 +328,7 @@ static void stream(const struct request *request, const char *id, const json_t *
 		json_t *last = envelope_new(request, id, "chat.completion.chunk");
 		json_put(last, "choices", json_array());
 		json_put(last, "usage", json_incref(usage));
-		put_event(reply, last);
+		llm_event_put(reply, NULL, last);
 		json_decref(last);
 	}
 	buf_put(&reply->body, "data: [DONE]\n\n");
@@ -296,30 +340,23 @@ static void completions(struct sandbox *box, struct request *request, const stru
 	(void)parts;
 	if (!request_is_good(request, reply))
 		return;
-	struct buf question;
 	char id[64];
-	const char *finish;
-	const json_t *messages = json_at(request->json, "messages");
-	buf_init(&question, MAX_BODY_BYTES * 2);
-	for (size_t i = 0; i < json_array_size(messages); i++)
-		put_text(json_at(json_array_get(messages, i), "content"), &question);
-	snprintf(id, sizeof(id), "chatcmpl-sandbox%06lld", (long long)++box->completion_count);
-	const char *text = buf_str(&question).ptr;
-	json_t *message = message_new(box, request, text, &finish);
-	json_t *usage = usage_new(text, message);
+	struct llm_said said;
+	llm_say(box, request, request->json, &said);
+	snprintf(id, sizeof(id), "chatcmpl-sandbox%06lld", (long long)box->completion_count);
+	json_t *usage = usage_new(&said);
 	if (json_truth(request->json, "stream", false)) {
-		stream(request, id, message, finish, usage, reply);
+		stream(request, id, said.message, said.finish, usage, reply);
 	} else {
 		json_t *body = envelope_new(request, id, "chat.completion"),
 		       *choices = json_array();
-		json_push(choices, choice_new("message", json_incref(message), finish));
+		json_push(choices, choice_new("message", json_incref(said.message), said.finish));
 		json_put(body, "choices", choices);
 		json_put(body, "usage", json_incref(usage));
 		reply_json(reply, 200, body);
 	}
-	json_decref(message);
 	json_decref(usage);
-	buf_release(&question);
+	llm_said_release(&said);
 }
 
 /* --- models and serving ----------------------------------------------------------- */
@@ -353,20 +390,54 @@ static void model_show(struct sandbox *box, struct request *request, const struc
 {
 	(void)box;
 	(void)request;
-	if (model_is_known(parts->at[0]))
+	if (llm_model_is_known(parts->at[0]))
 		reply_json(reply, 200, model_new(parts->at[0]));
 	else
-		error(reply, 404, "invalid_request_error", "model_not_found", "model",
-		      "The model does not exist");
+		llm_error(reply, 404, "invalid_request_error", "model_not_found", "model",
+		          "The model does not exist");
+}
+
+enum llm_api { LLM_OPENAI, LLM_ANTHROPIC, LLM_BEDROCK };
+
+/* One port for the three: their paths differ, and for the list of models a header does. */
+static enum llm_api api_of(const struct request *request)
+{
+	if (str_begins(request->path, "/model/"))
+		return LLM_BEDROCK;
+	bool is_anthropic = str_begins(request->path, "/v1/messages") ||
+	                    *request_header(request, "anthropic-version");
+	return is_anthropic ? LLM_ANTHROPIC : LLM_OPENAI;
+}
+
+static void put_limits(struct sandbox *box, struct reply *reply)
+{
+	reply_header(reply, "x-request-id", "req_sandbox%06lld", (long long)box->completion_count);
+	reply_header(reply, "openai-version", "2020-10-01");
+	reply_header(reply, "x-ratelimit-limit-requests", "10000");
+	reply_header(reply, "x-ratelimit-remaining-requests", "%lld",
+	             9999 - (long long)(box->completion_count % 10000));
+	reply_header(reply, "x-ratelimit-reset-requests", "6ms");
 }
 
 void llm_serve(struct sandbox *box, struct request *request, struct reply *reply)
 {
 	static const struct route routes[] = {
 		{ "POST", "/v1/chat/completions", completions },
+		{ "POST", "/v1/responses", llm_responses },
+		{ "GET", "/v1/responses/{}", llm_response_show },
+		{ "DELETE", "/v1/responses/{}", llm_response_delete },
 		{ "GET", "/v1/models", model_list },
 		{ "GET", "/v1/models/{}", model_show },
 	};
+	enum llm_api api = api_of(request);
+	if (api == LLM_ANTHROPIC) {
+		anthropic_serve(box, request, reply);
+		return;
+	}
+	if (api == LLM_BEDROCK) {
+		bedrock_serve(box, request, reply);
+		return;
+	}
 	const char *given = request_bearer(request);
 	bool good = given && strcmp(given, LLM_KEY) == 0;
 	request->auth = good ? AUTH_ACCEPTED : AUTH_REFUSED;
@@ -377,49 +448,53 @@ void llm_serve(struct sandbox *box, struct request *request, struct reply *reply
 	switch (route_serve(routes, sizeof(routes) / sizeof(*routes), box, request, reply)) {
 	case ROUTE_SERVED: break;
 	case ROUTE_OTHER_METHOD:
-		error(reply, 405, "invalid_request_error", "method_not_supported", NULL,
-		      "Not allowed to use this method on this URL");
+		llm_error(reply, 405, "invalid_request_error", "method_not_supported", NULL,
+		          "Not allowed to use this method on this URL");
 		break;
 	case ROUTE_NONE:
-		error(reply, 404, "invalid_request_error", NULL, NULL, "Invalid URL");
+		llm_error(reply, 404, "invalid_request_error", NULL, NULL, "Invalid URL");
 		break;
 	}
-	reply_header(reply, "x-request-id", "req_sandbox%06lld", (long long)box->completion_count);
-	reply_header(reply, "openai-version", "2020-10-01");
+	put_limits(box, reply);
 }
 
 void llm_refuse(struct sandbox *box, const struct request *request, int status, struct reply *reply)
 {
 	(void)box;
-	(void)request;
+	switch (api_of(request)) {
+	case LLM_ANTHROPIC: anthropic_refuse(status, reply); return;
+	case LLM_BEDROCK: bedrock_refuse(status, reply); return;
+	case LLM_OPENAI: break;
+	}
 	switch (status) {
 	case 400: bad_request(reply, "messages", "Invalid 'messages'"); return;
 	case 401:
-		error(reply, 401, "invalid_request_error", "invalid_api_key", NULL,
-		      "Incorrect API key provided.");
+		llm_error(reply, 401, "invalid_request_error", "invalid_api_key", NULL,
+		          "Incorrect API key provided.");
 		return;
 	case 403:
-		error(reply, 403, "invalid_request_error", "unsupported_country_region_territory",
-		      NULL, "Country, region, or territory not supported");
+		llm_error(reply, 403, "invalid_request_error",
+		          "unsupported_country_region_territory", NULL,
+		          "Country, region, or territory not supported");
 		return;
 	case 404:
-		error(reply, 404, "invalid_request_error", "model_not_found", NULL,
-		      "The model does not exist or you do not have access to it.");
+		llm_error(reply, 404, "invalid_request_error", "model_not_found", NULL,
+		          "The model does not exist or you do not have access to it.");
 		return;
 	case 429:
-		error(reply, 429, "requests", "rate_limit_exceeded", NULL,
-		      "Rate limit reached for requests");
+		llm_error(reply, 429, "requests", "rate_limit_exceeded", NULL,
+		          "Rate limit reached for requests");
 		reply_header(reply, "Retry-After", "1");
 		reply_header(reply, "x-ratelimit-remaining-requests", "0");
 		reply_header(reply, "x-ratelimit-reset-requests", "1s");
 		return;
 	case 503:
-		error(reply, 503, "server_error", "slow_down", NULL,
-		      "That model is currently overloaded with other requests.");
+		llm_error(reply, 503, "server_error", "slow_down", NULL,
+		          "That model is currently overloaded with other requests.");
 		return;
 	default:
-		error(reply, status, "server_error", NULL, NULL,
-		      "The server had an error while processing your request.");
+		llm_error(reply, status, "server_error", NULL, NULL,
+		          "The server had an error while processing your request.");
 		return;
 	}
 }

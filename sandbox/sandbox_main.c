@@ -21,10 +21,10 @@
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, FAULTS_MAX = 50 };
 
 struct options {
-	const char *scenarios, *jwt_key;
+	const char *scenarios, *jwt_key, *ca_file;
 	int port, smtp_port, ready_fd;
 	uint64_t seed;
-	bool die_with_parent, prints_env;
+	bool die_with_parent, prints_env, wants_mail_login;
 	const char *faults[FAULTS_MAX];
 	size_t fault_count;
 };
@@ -47,6 +47,9 @@ static const char help_text[] =
 	"garbage\n"
 	"  --jwt-key FILE             public key (PEM): signatures of assertions are checked with "
 	"it\n"
+	"  --ca FILE                  listen for TLS, too, on N+8 to N+14; the authority's\n"
+	"                             certificate, to be trusted, is written to FILE\n"
+	"  --smtp-auth                no mail without a login; with TLS no login without it\n"
 	"  --ready-fd N               write the endpoints to this descriptor, too, and close it\n"
 	"  --die-with-parent          end when the process that started this one ends\n"
 	"  --env                      print what a client needs as shell exports, and end; with\n"
@@ -77,6 +80,8 @@ static int usage(const char *what, const char *text)
 enum {
 	OPTION_SCENARIOS = 256,
 	OPTION_JWT_KEY,
+	OPTION_CA,
+	OPTION_SMTP_AUTH,
 	OPTION_PORT,
 	OPTION_SMTP_PORT,
 	OPTION_SEED,
@@ -95,9 +100,11 @@ static int take_option(int option, const char *value, struct options *options)
 	switch (option) {
 	case OPTION_SCENARIOS: options->scenarios = value; return -1;
 	case OPTION_JWT_KEY: options->jwt_key = value; return -1;
+	case OPTION_CA: options->ca_file = value; return -1;
+	case OPTION_SMTP_AUTH: options->wants_mail_login = true; return -1;
 	case OPTION_PORT:
-		if (!number_of(value, 0, 65528, &number))
-			return usage("a port is 0 to 65528", value);
+		if (!number_of(value, 0, 65520, &number))
+			return usage("a port is 0 to 65520", value);
 		options->port = (int)number;
 		return -1;
 	case OPTION_SMTP_PORT:
@@ -137,6 +144,8 @@ static int read_options(int argc, char **argv, struct options *options)
 		{ "seed", required_argument, NULL, OPTION_SEED },
 		{ "fault", required_argument, NULL, OPTION_FAULT },
 		{ "jwt-key", required_argument, NULL, OPTION_JWT_KEY },
+		{ "ca", required_argument, NULL, OPTION_CA },
+		{ "smtp-auth", no_argument, NULL, OPTION_SMTP_AUTH },
 		{ "ready-fd", required_argument, NULL, OPTION_READY_FD },
 		{ "die-with-parent", no_argument, NULL, OPTION_DIE },
 		{ "env", no_argument, NULL, OPTION_ENV },
@@ -201,6 +210,14 @@ static int start_all(struct sandbox *box, const struct options *options, struct 
 		if (status < 0)
 			return status;
 	}
+	for (int i = 0; options->ca_file && i < SYSTEM_CONTROL; i++) {
+		struct listener *listener = &box->tls_listeners[i];
+		int port = options->port ? options->port + SYSTEM_COUNT + i : 0;
+		int status = i == SYSTEM_SMTP ? smtp_start(listener, port, err)
+		                              : http_start(listener, port, err);
+		if (status < 0)
+			return status;
+	}
 	return 0;
 }
 
@@ -209,10 +226,13 @@ static void stop_all(struct sandbox *box)
 	uint64_t one = 1;
 	(void)!write(box->stop_fd, &one, sizeof(one));
 	for (int i = 0; i < SYSTEM_COUNT; i++) {
-		if (i == SYSTEM_SMTP)
+		if (i == SYSTEM_SMTP) {
 			smtp_stop(&box->listeners[i]);
-		else
+			smtp_stop(&box->tls_listeners[i]);
+		} else {
 			http_stop(&box->listeners[i]);
+			http_stop(&box->tls_listeners[i]);
+		}
 	}
 }
 
@@ -222,6 +242,12 @@ static void announce(const struct sandbox *box, FILE *out)
 		const struct system_ops *ops = system_ops((enum system)i);
 		fprintf(out, "%s %s://127.0.0.1:%d%s\n", ops->name,
 		        i == SYSTEM_SMTP ? "smtp" : "http", box->listeners[i].port, ops->base_path);
+	}
+	for (int i = 0; box->tls && i < SYSTEM_CONTROL; i++) {
+		const struct system_ops *ops = system_ops((enum system)i);
+		fprintf(out, "%s-tls %s://127.0.0.1:%d%s\n", ops->name,
+		        i == SYSTEM_SMTP ? "smtps" : "https", box->tls_listeners[i].port,
+		        ops->base_path);
 	}
 	fputs("ready\n", out);
 	fflush(out);
@@ -302,6 +328,9 @@ static int run(struct sandbox *box, const struct options *options, const sigset_
 	free(dir);
 	if (status == 0)
 		status = read_jwt_key(box, options->jwt_key, err);
+	if (status == 0 && options->ca_file)
+		status = tls_open(box, options->ca_file, err);
+	box->wants_mail_login = options->wants_mail_login;
 	for (size_t i = 0; status == 0 && i < options->fault_count; i++)
 		status = fault_add_text(box, options->faults[i], err);
 	if (status == 0)

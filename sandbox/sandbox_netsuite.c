@@ -333,79 +333,17 @@ static void token(struct sandbox *box, struct request *request, const struct par
 	reply_json(reply, fault ? 400 : 200, body);
 }
 
-/* --- records -------------------------------------------------------------------- */
-
-static json_t *reference_new(const char *id, const char *name)
-{
-	json_t *reference = json_object();
-	json_put(reference, "links", json_array());
-	json_put_str(reference, "id", id);
-	json_put_str(reference, "refName", name);
-	return reference;
-}
-
-static json_t *invoice_new(const json_t *row, const char *base)
-{
-	json_t *invoice = json_object(), *links = json_array(), *self = json_object();
-	double total = json_number_value(json_at(row, "foreigntotal"));
-	double unpaid = json_number_value(json_at(row, "foreignamountunpaid"));
-	const char *status = netsuite_status_name(row);
-	char *href = mem_format("%s/services/rest/record/v1/invoice/%s", base,
-	                        json_str(row, "id", ""));
-	json_put_str(self, "rel", "self");
-	json_put_str(self, "href", href);
-	json_push(links, self);
-	json_put(invoice, "links", links);
-	json_put_str(invoice, "id", json_str(row, "id", NULL));
-	json_put_str(invoice, "tranId", json_str(row, "tranid", NULL));
-	json_put_str(invoice, "tranDate", json_str(row, "trandate", NULL));
-	json_put_str(invoice, "dueDate", json_str(row, "duedate", NULL));
-	json_put_str(invoice, "otherRefNum", json_str(row, "otherrefnum", NULL));
-	json_put(invoice, "entity",
-	         reference_new(json_str(row, "entity", ""), json_str(row, "entityname", "")));
-	json_put(invoice, "currency",
-	         reference_new(json_str(row, "currency", ""), json_str(row, "currencyname", "")));
-	json_put(invoice, "status", reference_new(status, status));
-	if (json_is_number(json_at(row, "foreigntotal")))
-		json_put(invoice, "total", json_real(total));
-	if (json_is_number(json_at(row, "foreignamountunpaid"))) {
-		json_put(invoice, "amountPaid", json_real(total - unpaid));
-		json_put(invoice, "amountRemaining", json_real(unpaid));
-	}
-	free(href);
-	return invoice;
-}
-
-static void invoice_show(struct sandbox *box, struct request *request, const struct parts *parts,
-                         struct reply *reply)
-{
-	json_t *rows = netsuite_transactions_new(box), *found = NULL;
-	char *base = request_base_new(request);
-	for (size_t i = 0; !found && i < json_array_size(rows); i++) {
-		const json_t *row = json_array_get(rows, i);
-		if (strcmp(json_str(row, "id", ""), parts->at[0]) == 0)
-			found = invoice_new(row, base);
-	}
-	if (found) {
-		reply_json(reply, 200, found);
-		reply->content_type = "application/vnd.oracle.resource+json; type=singular";
-	} else {
-		netsuite_error(
-			reply, 404, "NONEXISTENT_ID",
-			"The record instance does not exist. Provide a valid record instance "
-			"ID.");
-	}
-	free(base);
-	json_decref(rows);
-}
-
 /* --- serving -------------------------------------------------------------------- */
 
 void netsuite_serve(struct sandbox *box, struct request *request, struct reply *reply)
 {
 	static const struct route routes[] = {
 		{ "POST", "/services/rest/query/v1/suiteql", netsuite_suiteql },
-		{ "GET", "/services/rest/record/v1/invoice/{}", invoice_show },
+		{ "GET", "/services/rest/record/v1/metadata-catalog", netsuite_catalog },
+		{ "GET", "/services/rest/record/v1/{}", netsuite_record_list },
+		{ "POST", "/services/rest/record/v1/{}", netsuite_record_create },
+		{ "GET", "/services/rest/record/v1/{}/{}", netsuite_record_show },
+		{ "PATCH", "/services/rest/record/v1/{}/{}", netsuite_record_change },
 	};
 	static const struct route open_routes[] = { { "POST", token_path, token } };
 	if (route_serve(open_routes, 1, box, request, reply) == ROUTE_SERVED)

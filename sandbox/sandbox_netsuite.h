@@ -22,4 +22,16 @@ const char *netsuite_status_name(const json_t *transaction);
 void netsuite_suiteql(struct sandbox *box, struct request *request, const struct parts *parts,
                       struct reply *reply);
 
+/* sandbox_netsuite_record.c */
+void netsuite_catalog(struct sandbox *box, struct request *request, const struct parts *parts,
+                      struct reply *reply);
+void netsuite_record_list(struct sandbox *box, struct request *request, const struct parts *parts,
+                          struct reply *reply);
+void netsuite_record_show(struct sandbox *box, struct request *request, const struct parts *parts,
+                          struct reply *reply);
+void netsuite_record_create(struct sandbox *box, struct request *request, const struct parts *parts,
+                            struct reply *reply);
+void netsuite_record_change(struct sandbox *box, struct request *request, const struct parts *parts,
+                            struct reply *reply);
+
 #endif

@@ -332,6 +332,8 @@ static int check_call(const struct soql_query *query, const struct soql_expr *ca
 static int check_expr(void *ctx, const struct soql_expr *expr, struct err *err)
 {
 	const struct soql_query *query = ctx;
+	if (soql_is_aggregate(expr))
+		return 0;
 	if (expr->kind == SOQL_CALL)
 		return check_call(query, expr, err);
 	if (expr->kind != SOQL_COLUMN || strcmp(expr->text, "*") == 0)
@@ -361,6 +363,11 @@ static json_t *found_new(struct suiteql *run)
 	                              : netsuite_customers_new(run->box);
 	json_t *found = soql_select_new(run->query, rows, &reader);
 	json_decref(rows);
+	if (soql_is_grouped(run->query)) {
+		json_t *groups = soql_group_new(run->query, found, &reader);
+		json_decref(found);
+		found = groups;
+	}
 	return found;
 }
 
@@ -416,9 +423,15 @@ static void put_column(struct suiteql *run, json_t *item, const json_t *row, con
 
 static json_t *item_new(struct suiteql *run, const json_t *row)
 {
-	json_t *item = json_object();
+	json_t *item = json_object(), *value;
+	const char *key;
 	int unnamed = 0;
 	json_put(item, "links", json_array());
+	if (soql_is_grouped(run->query)) {
+		json_object_foreach((json_t *)(uintptr_t)row, key, value)
+			put_value(item, key, value, str_ends(key, "date"));
+		return item;
+	}
 	for (size_t i = 0; i < run->query->column_count; i++) {
 		const struct soql_column *column = &run->query->columns[i];
 		const struct soql_expr *expr = column->expr;
@@ -444,6 +457,20 @@ static json_t *item_new(struct suiteql *run, const json_t *row)
 	return item;
 }
 
+static void put_link(json_t *links, const char *rel, const char *base, int64_t limit,
+                     int64_t offset, bool is_there)
+{
+	if (!is_there)
+		return;
+	json_t *link = json_object();
+	char *href = mem_format("%s/services/rest/query/v1/suiteql?limit=%lld&offset=%lld", base,
+	                        (long long)limit, (long long)offset);
+	json_put_str(link, "rel", rel);
+	json_put_str(link, "href", href);
+	json_push(links, link);
+	free(href);
+}
+
 static void put_page(struct suiteql *run, struct request *request, int64_t limit, int64_t offset,
                      struct reply *reply)
 {
@@ -458,6 +485,8 @@ static void put_page(struct suiteql *run, struct request *request, int64_t limit
 	json_put_str(self, "rel", "self");
 	json_put_str(self, "href", href);
 	json_push(links, self);
+	put_link(links, "next", base, limit, offset + limit, offset + limit < total);
+	put_link(links, "prev", base, limit, offset > limit ? offset - limit : 0, offset > 0);
 	json_put(body, "links", links);
 	json_put_int(body, "count", (int64_t)json_array_size(items));
 	json_put(body, "hasMore", json_boolean(offset + limit < total));
@@ -499,7 +528,8 @@ static void answer(struct sandbox *box, struct request *request, const char *tex
 	struct err err = { 0 };
 	struct soql_query *query = NULL;
 	arena_init(&arena);
-	int status = soql_parse(DIALECT_SUITEQL, text, &arena, &query, &err);
+	int status = soql_parse(DIALECT_SUITEQL, text, request->now_ms / 1000, &arena, &query,
+	                        &err);
 	if (status == 0)
 		status = check(query, &err);
 	struct suiteql run = { box, query, false };

@@ -63,11 +63,13 @@ bool request_form(const struct request *request, struct pairs *ret)
 char *request_base_new(const struct request *request)
 {
 	const char *host = request_header(request, "Host");
-	char *base = mem_format("http://%s", *host ? host : "127.0.0.1");
+	char *base = mem_format("%s://%s", request->is_tls ? "https" : "http",
+	                        *host ? host : "127.0.0.1");
 	for (char *c = base; *c; c++)
 		*c = (char)tolower((unsigned char)*c);
-	if (str_ends(base, ":80"))
-		base[strlen(base) - 3] = '\0';
+	const char *port = request->is_tls ? ":443" : ":80";
+	if (str_ends(base, port))
+		base[strlen(base) - strlen(port)] = '\0';
 	return base;
 }
 

@@ -200,8 +200,10 @@ static void resources(struct sandbox *box, struct request *request, const struct
 {
 	(void)box;
 	(void)request;
-	static const char *const names[] = { "query", "queryAll", "sobjects", "composite",
-		                             "limits" };
+	static const char *const names[] = {
+		"query",  "queryAll", "sobjects", "composite",
+		"limits", "search",   "recent",   "parameterizedSearch"
+	};
 	json_t *body = json_object();
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		char *url = mem_format("/services/data/v%s/%s", parts->at[0], names[i]);
@@ -233,10 +235,20 @@ static const struct route routes[] = {
 	{ "POST", "/services/data/v{}/composite/batch", sf_batch },
 	{ "POST", "/services/data/v{}/composite/sobjects", sf_collection },
 	{ "PATCH", "/services/data/v{}/composite/sobjects", sf_collection },
+	{ "DELETE", "/services/data/v{}/composite/sobjects", sf_collection_delete },
+	{ "POST", "/services/data/v{}/composite/sobjects/{}", sf_collection_read },
+	{ "PATCH", "/services/data/v{}/composite/sobjects/{}/{}", sf_collection_upsert },
+	{ "POST", "/services/data/v{}/composite/tree/{}", sf_tree },
+	{ "GET", "/services/data/v{}/search", sf_search },
+	{ "GET", "/services/data/v{}/parameterizedSearch", sf_search_by_parameters },
+	{ "POST", "/services/data/v{}/parameterizedSearch", sf_search_by_parameters },
+	{ "GET", "/services/data/v{}/recent", sf_recent },
 	{ "GET", "/services/data/v{}/sobjects", sf_objects_list },
 	{ "GET", "/services/data/v{}/sobjects/{}", sf_object_show },
 	{ "POST", "/services/data/v{}/sobjects/{}", sf_record_create },
 	{ "GET", "/services/data/v{}/sobjects/{}/describe", sf_object_describe },
+	{ "GET", "/services/data/v{}/sobjects/{}/updated", sf_changed },
+	{ "GET", "/services/data/v{}/sobjects/{}/deleted", sf_changed },
 	{ "GET", "/services/data/v{}/sobjects/{}/{}", sf_record_show },
 	{ "PATCH", "/services/data/v{}/sobjects/{}/{}", sf_record_change },
 	{ "DELETE", "/services/data/v{}/sobjects/{}/{}", sf_record_delete },

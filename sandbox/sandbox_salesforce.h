@@ -53,6 +53,14 @@ bool sf_create(struct sandbox *box, const struct sf_object *object, const json_t
 bool sf_update(struct sandbox *box, const struct sf_object *object, const char *id,
                const json_t *fields, struct reply *reply);
 
+/* The field's own name, when it serves as an external id; else NULL with the reply filled. */
+const char *sf_external_field(const struct sf_object *object, const char *name,
+                              struct reply *reply);
+/* Changes the one record whose field has that value, or creates it. */
+bool sf_put_external(struct sandbox *box, const struct sf_object *object, const char *field,
+                     const char *value, const json_t *given, struct reply *reply, char ret_id[19],
+                     bool *ret_is_new);
+
 void sf_error(struct reply *reply, int status, const char *code, const char *format, ...)
 	ATTR_PRINTF(4, 5);
 
@@ -91,5 +99,21 @@ void sf_batch(struct sandbox *box, struct request *request, const struct parts *
               struct reply *reply);
 void sf_collection(struct sandbox *box, struct request *request, const struct parts *parts,
                    struct reply *reply);
+void sf_collection_upsert(struct sandbox *box, struct request *request, const struct parts *parts,
+                          struct reply *reply);
+void sf_collection_delete(struct sandbox *box, struct request *request, const struct parts *parts,
+                          struct reply *reply);
+void sf_collection_read(struct sandbox *box, struct request *request, const struct parts *parts,
+                        struct reply *reply);
+void sf_tree(struct sandbox *box, struct request *request, const struct parts *parts,
+             struct reply *reply);
+void sf_search(struct sandbox *box, struct request *request, const struct parts *parts,
+               struct reply *reply);
+void sf_search_by_parameters(struct sandbox *box, struct request *request,
+                             const struct parts *parts, struct reply *reply);
+void sf_recent(struct sandbox *box, struct request *request, const struct parts *parts,
+               struct reply *reply);
+void sf_changed(struct sandbox *box, struct request *request, const struct parts *parts,
+                struct reply *reply);
 
 #endif

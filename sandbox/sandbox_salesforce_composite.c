@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several requests in one: composite (with references from one to the next),
- * batch (independent), collections (many records).  Each part goes through
- * sf_dispatch() as if it had come alone; the parts are served in the order
- * written, which collation allows.
+ * Several requests in one: composite (with references from one to the next) and
+ * batch (independent).  Each part goes through sf_dispatch() as if it had come
+ * alone; the parts are served in the order written, which collation allows.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include "base/mem.h"
 #include "sandbox/sandbox_salesforce.h"
 
-enum { COMPOSITE_MAX = 25, COMPOSITE_QUERIES_MAX = 5, COLLECTION_MAX = 200 };
+enum { COMPOSITE_MAX = 25, COMPOSITE_QUERIES_MAX = 5 };
 enum { NULL_IS_EMPTY_SINCE = 52 }; /* API version in which a null field of a row became "" */
 
 struct composite {
@@ -319,69 +318,4 @@ void sf_batch(struct sandbox *box, struct request *request, const struct parts *
 	json_put(body, "hasErrors", json_boolean(has_errors));
 	json_put(body, "results", results);
 	reply_json(reply, 200, body);
-}
-
-/* --- collections ---------------------------------------------------------------- */
-
-/* The errors of a single write as collections have them: statusCode in place of errorCode. */
-static json_t *collection_errors_new(const struct reply *reply)
-{
-	json_t *given = NULL, *errors = json_array();
-	struct err ignored = { 0 };
-	if (json_read(buf_str(&reply->body), MAX_REPLY_BYTES, &given, &ignored) < 0)
-		given = NULL;
-	for (size_t i = 0; i < json_array_size(given); i++) {
-		const json_t *one = json_array_get(given, i);
-		json_t *error = json_object(), *fields = json_at(one, "fields");
-		json_put_str(error, "statusCode", json_str(one, "errorCode", "UNKNOWN_EXCEPTION"));
-		json_put_str(error, "message", json_str(one, "message", ""));
-		json_put(error, "fields", fields ? json_incref(fields) : json_array());
-		json_push(errors, error);
-	}
-	json_decref(given);
-	return errors;
-}
-
-static json_t *collection_entry_new(struct sandbox *box, const json_t *record, bool is_create)
-{
-	const char *type = json_str(json_at(record, "attributes"), "type", "");
-	const struct sf_object *object = sf_object_find(type);
-	const char *given_id = json_str(record, "Id", json_str(record, "id", ""));
-	char id[19] = "";
-	bool ok = false;
-	struct reply one;
-	reply_init(&one);
-	json_t *fields = json_deep_copy(record), *entry = json_object();
-	json_object_del(fields, "Id");
-	json_object_del(fields, "id");
-	if (!object)
-		sf_error(&one, 400, "INVALID_TYPE", "sObject type '%s' is not supported.", type);
-	else if (is_create)
-		ok = sf_create(box, object, fields, &one, id);
-	else
-		ok = sf_update(box, object, given_id, fields, &one);
-	if (ok)
-		json_put_str(entry, "id", is_create ? id : given_id);
-	json_put(entry, "success", json_boolean(ok));
-	json_put(entry, "errors", ok ? json_array() : collection_errors_new(&one));
-	json_decref(fields);
-	reply_release(&one);
-	return entry;
-}
-
-void sf_collection(struct sandbox *box, struct request *request, const struct parts *parts,
-                   struct reply *reply)
-{
-	(void)parts;
-	const json_t *records = json_at(request->json, "records");
-	size_t count = json_array_size(records);
-	if (count == 0 || count > COLLECTION_MAX) {
-		sf_error(reply, 400, "INVALID_INPUT", "records holds 1 to 200 records");
-		return;
-	}
-	bool is_create = strcmp(request->method, "POST") == 0;
-	json_t *list = json_array();
-	for (size_t i = 0; i < count; i++)
-		json_push(list, collection_entry_new(box, json_array_get(records, i), is_create));
-	reply_json(reply, 200, list);
 }

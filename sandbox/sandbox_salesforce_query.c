@@ -98,8 +98,10 @@ static bool literal_fits(enum sf_type type, const struct soql_expr *value)
 	case SF_TEXT: return value->kind == SOQL_STRING;
 	case SF_BOOLEAN: return value->kind == SOQL_TRUE || value->kind == SOQL_FALSE;
 	case SF_NUMBER: return value->kind == SOQL_NUMBER;
-	case SF_DATE: return value->kind == SOQL_DATE && !strchr(value->text, 'T');
-	case SF_DATETIME: return value->kind == SOQL_DATE && strchr(value->text, 'T');
+	case SF_DATE:
+	case SF_DATETIME:
+		return value->kind == SOQL_DATE &&
+		       (value->number > 0 || !strchr(value->text, 'T') == (type == SF_DATE));
 	}
 	return false;
 }
@@ -131,17 +133,77 @@ static int check_literals(struct query_run *run, const struct soql_expr *test, s
 	return 0;
 }
 
+/* The STANDARD of FIELDS(STANDARD). */
+static bool is_fields_word(const struct soql_query *query, const struct soql_expr *word)
+{
+	for (size_t i = 0; i < query->column_count; i++) {
+		const struct soql_expr *expr = query->columns[i].expr;
+		if (expr->kind == SOQL_CALL && expr->count == 1 && expr->args[0] == word)
+			return strcmp(expr->text, "FIELDS") == 0;
+	}
+	return false;
+}
+
 static int check_expr(void *ctx, const struct soql_expr *expr, struct err *err)
 {
 	struct query_run *run = ctx;
+	if (expr->kind == SOQL_COLUMN && is_fields_word(run->query, expr))
+		return 0;
 	if (expr->kind == SOQL_COLUMN)
 		return check_column(run, expr, err);
-	if (expr->kind == SOQL_CALL && !run->query->is_count) {
+	if (expr->kind == SOQL_CALL && !run->query->is_count && !soql_is_aggregate(expr) &&
+	    strcmp(expr->text, "FIELDS") != 0) {
 		run->code = "MALFORMED_QUERY";
 		return err_set(err, ERR_INPUT, "the sandbox knows no function %.100s", expr->text);
 	}
 	if (expr->kind >= SOQL_EQUAL && expr->kind <= SOQL_IN)
 		return check_literals(run, expr, err);
+	return 0;
+}
+
+/* FIELDS(STANDARD): the word is no column. */
+static bool is_all_fields(const struct soql_expr *expr)
+{
+	return expr->kind == SOQL_CALL && strcmp(expr->text, "FIELDS") == 0;
+}
+
+/* The object whose records are the children, and its field that names the parent. */
+static const struct sf_object *children_of(const struct sf_object *parent, const char *plural,
+                                           const char **ret_field)
+{
+	for (size_t i = 0; sf_object_at(i); i++) {
+		const struct sf_object *child = sf_object_at(i);
+		if (strcasecmp(child->plural, plural) != 0)
+			continue;
+		for (size_t k = 0; k < SF_PARENTS_MAX && child->parents[k].name; k++)
+			if (strcmp(child->parents[k].object, parent->name) == 0) {
+				*ret_field = child->parents[k].id_field;
+				return child;
+			}
+	}
+	return NULL;
+}
+
+static int check_children(struct query_run *run, struct err *err)
+{
+	const char *field;
+	for (size_t i = 0; i < run->query->column_count; i++) {
+		const struct soql_query *inner = run->query->columns[i].inner;
+		if (!inner)
+			continue;
+		struct query_run child = { .box = run->box, .query = inner };
+		child.object = children_of(run->object, inner->from, &field);
+		run->code = "INVALID_TYPE";
+		if (!child.object)
+			return err_set(err, ERR_INPUT,
+			               "Didn't understand relationship '%.100s' in FROM part of "
+			               "query call.",
+			               inner->from);
+		if (soql_each(inner, check_expr, &child, err) < 0) {
+			run->code = child.code;
+			return err->code;
+		}
+	}
 	return 0;
 }
 
@@ -157,7 +219,8 @@ static int check(struct query_run *run, struct err *err)
 			"custom object, be sure to append the '__c' after the entity name.",
 			run->query->from);
 	}
-	return soql_each(run->query, check_expr, run, err);
+	return check_children(run, err) < 0 ? err->code
+	                                    : soql_each(run->query, check_expr, run, err);
 }
 
 /* --- values --------------------------------------------------------------------- */
@@ -243,6 +306,11 @@ static json_t *found_new(struct query_run *run)
 			json_array_remove(rows, i);
 	json_t *found = soql_select_new(run->query, rows, &reader);
 	json_decref(rows);
+	if (soql_is_grouped(run->query)) {
+		json_t *groups = soql_group_new(run->query, found, &reader);
+		json_decref(found);
+		found = groups;
+	}
 	for (int64_t i = 0; i < run->query->offset && json_array_size(found) > 0; i++)
 		json_array_remove(found, 0);
 	while (run->query->limit >= 0 && (int64_t)json_array_size(found) > run->query->limit)
@@ -284,14 +352,63 @@ static void put_column(const struct query_run *run, json_t *record, const struct
 	json_decref(above);
 }
 
+static json_t *record_new(const struct query_run *run, const json_t *row);
+
+/* {"totalSize","done","records"} of the children, or null where there are none. */
+static json_t *children_new(const struct query_run *run, const struct soql_query *inner,
+                            const json_t *row)
+{
+	struct query_run child = { .box = run->box, .query = inner, .version = run->version };
+	const char *field = "", *id = json_str(row, "Id", "");
+	child.object = children_of(run->object, inner->from, &field);
+	json_t *rows = found_new(&child), *records = json_array(), *answer = json_object();
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *one = json_array_get(rows, i), *tie = sf_value(one, field, true);
+		if (json_is_string(tie) && sf_id_equal(json_string_value(tie), id))
+			json_push(records, record_new(&child, one));
+	}
+	json_decref(rows);
+	size_t count = json_array_size(records);
+	json_put_int(answer, "totalSize", (int64_t)count);
+	json_put(answer, "done", json_true());
+	json_put(answer, "records", records);
+	if (count > 0)
+		return answer;
+	json_decref(answer);
+	return json_null();
+}
+
+static void put_all_fields(const struct query_run *run, json_t *record, const json_t *row)
+{
+	for (size_t i = 0; i < SF_FIELDS_MAX && run->object->fields[i].name; i++)
+		put_column(run, record, run->object, row, run->object->fields[i].name);
+}
+
+static json_t *group_record_new(const json_t *row)
+{
+	json_t *record = json_object(), *attributes = json_object();
+	json_put_str(attributes, "type", "AggregateResult");
+	json_put(record, "attributes", attributes);
+	json_object_update(record, (json_t *)(uintptr_t)row);
+	return record;
+}
+
 static json_t *record_new(const struct query_run *run, const json_t *row)
 {
 	json_t *record = json_object();
 	json_put(record, "attributes",
 	         sf_attributes_new(run->version, run->object, json_str(row, "Id", "")));
-	for (size_t i = 0; i < run->query->column_count; i++)
-		put_column(run, record, run->object, row,
-		           own_path(run, run->query->columns[i].expr->text));
+	for (size_t i = 0; i < run->query->column_count; i++) {
+		const struct soql_column *column = &run->query->columns[i];
+		if (column->inner)
+			json_put(record, column->inner->from,
+			         children_new(run, column->inner, row));
+		else if (is_all_fields(column->expr))
+			put_all_fields(run, record, row);
+		else
+			put_column(run, record, run->object, row,
+			           own_path(run, column->expr->text));
+	}
 	return record;
 }
 
@@ -331,7 +448,9 @@ static void put_answer(struct query_run *run, const struct request *request, con
 	if (end < total)
 		put_next(run, body, soql, end);
 	for (size_t i = position; i < end && !run->query->is_count; i++)
-		json_push(records, record_new(run, json_array_get(rows, i)));
+		json_push(records, soql_is_grouped(run->query)
+		                           ? group_record_new(json_array_get(rows, i))
+		                           : record_new(run, json_array_get(rows, i)));
 	json_put(body, "records", records);
 	json_decref(rows);
 	if (run->is_bad) {
@@ -353,7 +472,7 @@ static void answer(struct sandbox *box, const struct request *request, const cha
 		                 .with_deleted = with_deleted,
 		                 .code = "MALFORMED_QUERY" };
 	arena_init(&arena);
-	int status = soql_parse(DIALECT_SOQL, soql, &arena, &query, &err);
+	int status = soql_parse(DIALECT_SOQL, soql, request->now_ms / 1000, &arena, &query, &err);
 	run.query = query;
 	if (status == 0)
 		status = check(&run, &err);
@@ -364,11 +483,29 @@ static void answer(struct sandbox *box, const struct request *request, const cha
 	arena_release(&arena);
 }
 
+/* How the query would be run, without running it. */
+static void explain(const char *soql, struct reply *reply)
+{
+	json_t *body = json_object(), *plans = json_array(), *plan = json_object();
+	json_put_int(plan, "cardinality", 1);
+	json_put(plan, "fields", json_array());
+	json_put_str(plan, "leadingOperationType", "TableScan");
+	json_put(plan, "relativeCost", json_real(0.1));
+	json_put_int(plan, "sobjectCardinality", 1);
+	json_push(plans, plan);
+	json_put(body, "plans", plans);
+	json_put_str(body, "sourceQuery", soql);
+	reply_json(reply, 200, body);
+}
+
 static void query(struct sandbox *box, struct request *request, const struct parts *parts,
                   bool with_deleted, struct reply *reply)
 {
 	const char *soql = pairs_get(&request->query, "q");
-	if (!soql)
+	const char *explained = pairs_get(&request->query, "explain");
+	if (explained)
+		explain(explained, reply);
+	else if (!soql)
 		sf_error(reply, 400, "MALFORMED_QUERY", "A query string has to be specified");
 	else
 		answer(box, request, parts->at[0], soql, with_deleted, 0, reply);

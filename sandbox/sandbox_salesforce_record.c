@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Single records: read by id or external id, created, changed, deleted, described. */
+#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -59,6 +61,42 @@ void sf_object_show(struct sandbox *box, struct request *request, const struct p
 	reply_json(reply, 200, body);
 }
 
+/* A field that names a record of another object. */
+static void put_reference(json_t *described, const struct sf_object *object, const char *field)
+{
+	json_t *targets = json_array();
+	for (size_t i = 0; i < SF_PARENTS_MAX && object->parents[i].name; i++) {
+		if (strcmp(object->parents[i].id_field, field) != 0)
+			continue;
+		json_put_str(described, "type", "reference");
+		json_put_str(described, "relationshipName", object->parents[i].name);
+		json_push(targets, json_string(object->parents[i].object));
+	}
+	json_put(described, "referenceTo", targets);
+}
+
+/* Of the objects that have this one for a parent. */
+static json_t *children_new(const struct sf_object *object)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; sf_object_at(i); i++) {
+		const struct sf_object *child = sf_object_at(i);
+		for (size_t k = 0; k < SF_PARENTS_MAX && child->parents[k].name; k++) {
+			if (strcmp(child->parents[k].object, object->name) != 0)
+				continue;
+			json_t *one = json_object();
+			char *name = mem_dup_str(child->plural);
+			name[0] = (char)toupper((unsigned char)name[0]);
+			json_put_str(one, "childSObject", child->name);
+			json_put_str(one, "field", child->parents[k].id_field);
+			json_put_str(one, "relationshipName", name);
+			json_push(list, one);
+			free(name);
+		}
+	}
+	return list;
+}
+
 void sf_object_describe(struct sandbox *box, struct request *request, const struct parts *parts,
                         struct reply *reply)
 {
@@ -72,10 +110,15 @@ void sf_object_describe(struct sandbox *box, struct request *request, const stru
 		json_t *field = json_object();
 		json_put_str(field, "name", object->fields[i].name);
 		json_put_str(field, "type", sf_type_name(object->fields[i].type));
+		json_put_str(field, "label", object->fields[i].name);
 		json_put(field, "nillable", json_boolean(!object->fields[i].is_required));
+		json_put(field, "custom", json_false());
+		put_reference(field, object, object->fields[i].name);
 		json_push(fields, field);
 	}
 	json_put(body, "fields", fields);
+	json_put(body, "childRelationships", children_new(object));
+	json_put(body, "recordTypeInfos", json_array());
 	reply_json(reply, 200, body);
 }
 
@@ -156,8 +199,7 @@ static json_t *external_new(struct sandbox *box, const struct sf_object *object,
 }
 
 /* Which fields serve as external ids: the account number, and custom fields. */
-static const char *external_field(const struct sf_object *object, const char *name,
-                                  struct reply *reply)
+const char *sf_external_field(const struct sf_object *object, const char *name, struct reply *reply)
 {
 	if (strcmp(object->name, "Account") == 0 && strcasecmp(name, "AccountNumber") == 0)
 		return "AccountNumber";
@@ -174,7 +216,7 @@ void sf_external_show(struct sandbox *box, struct request *request, const struct
                       struct reply *reply)
 {
 	const struct sf_object *object = object_of(parts, reply);
-	const char *field = object ? external_field(object, parts->at[2], reply) : NULL;
+	const char *field = object ? sf_external_field(object, parts->at[2], reply) : NULL;
 	if (!field)
 		return;
 	json_t *found = external_new(box, object, field, parts->at[3]);
@@ -230,30 +272,54 @@ void sf_record_delete(struct sandbox *box, struct request *request, const struct
 	json_decref(deleted);
 }
 
-void sf_upsert(struct sandbox *box, struct request *request, const struct parts *parts,
-               struct reply *reply)
+bool sf_put_external(struct sandbox *box, const struct sf_object *object, const char *field,
+                     const char *value, const json_t *given, struct reply *reply, char ret_id[19],
+                     bool *ret_is_new)
 {
-	const struct sf_object *object = object_of(parts, reply);
-	const char *field = object ? external_field(object, parts->at[2], reply) : NULL;
-	if (!field)
-		return;
-	json_t *found = external_new(box, object, field, parts->at[3]);
-	char id[19];
+	json_t *found = external_new(box, object, field, value);
+	bool ok = false;
+	*ret_is_new = false;
 	if (json_array_size(found) == 1) {
-		if (sf_update(box, object, json_str(json_array_get(found, 0), "Id", ""),
-		              request->json, reply))
-			reply_text(reply, 204, NULL, "");
+		snprintf(ret_id, 19, "%s", json_str(json_array_get(found, 0), "Id", ""));
+		ok = sf_update(box, object, ret_id, given, reply);
 	} else if (json_array_size(found) > 1) {
 		sf_error(reply, 300, "MULTIPLE_CHOICES",
 		         "more than one record has this external ID");
 	} else {
-		json_t *fields = json_is_object(request->json) ? json_deep_copy(request->json)
-		                                               : json_null();
+		json_t *fields = json_is_object(given) ? json_deep_copy(given) : json_null();
 		if (json_is_object(fields))
-			json_put_str(fields, field, parts->at[3]);
-		if (sf_create(box, object, fields, reply, id))
-			created(request, parts, object->name, id, reply);
+			json_put_str(fields, field, value);
+		ok = *ret_is_new = sf_create(box, object, fields, reply, ret_id);
 		json_decref(fields);
 	}
 	json_decref(found);
+	return ok;
+}
+
+/* Until API version 45 a change is answered with nothing, since then with the id. */
+void sf_upsert(struct sandbox *box, struct request *request, const struct parts *parts,
+               struct reply *reply)
+{
+	enum { TELLS_ID_SINCE = 46 };
+	const struct sf_object *object = object_of(parts, reply);
+	const char *field = object ? sf_external_field(object, parts->at[2], reply) : NULL;
+	bool tells_id = sf_version(parts->at[0]) >= TELLS_ID_SINCE, is_new;
+	char id[19];
+	if (!field ||
+	    !sf_put_external(box, object, field, parts->at[3], request->json, reply, id, &is_new))
+		return;
+	if (!is_new && !tells_id) {
+		reply_text(reply, 204, NULL, "");
+		return;
+	}
+	json_t *body = json_object();
+	json_put_str(body, "id", id);
+	json_put(body, "success", json_true());
+	json_put(body, "errors", json_array());
+	if (tells_id)
+		json_put(body, "created", json_boolean(is_new));
+	reply_json(reply, is_new ? 201 : 200, body);
+	if (is_new)
+		reply_header(reply, "Location", "/services/data/v%s/sobjects/%s/%s", parts->at[0],
+		             object->name, id);
 }

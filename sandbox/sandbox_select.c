@@ -261,6 +261,132 @@ json_t *soql_select_new(const struct soql_query *query, json_t *rows,
 	return result;
 }
 
+/* --- groups ---------------------------------------------------------------------- */
+
+bool soql_is_aggregate(const struct soql_expr *expr)
+{
+	static const char *const names[] = {
+		"COUNT", "COUNT_DISTINCT", "SUM", "MIN", "MAX", "AVG"
+	};
+	for (size_t i = 0; expr && expr->kind == SOQL_CALL && i < sizeof(names) / sizeof(*names);
+	     i++)
+		if (strcmp(expr->text, names[i]) == 0)
+			return true;
+	return false;
+}
+
+bool soql_is_grouped(const struct soql_query *query)
+{
+	bool is_grouped = query->group_count > 0;
+	for (size_t i = 0; i < query->column_count; i++)
+		is_grouped |= soql_is_aggregate(query->columns[i].expr);
+	return is_grouped && !query->is_count;
+}
+
+/* The values that an aggregate is about, null left out. */
+static json_t *values_new(const struct run *run, const json_t *rows, const struct soql_expr *expr)
+{
+	json_t *values = json_array(), *seen = json_object();
+	bool is_distinct = strcmp(expr->text, "COUNT_DISTINCT") == 0;
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		const json_t *row = json_array_get(rows, i);
+		json_t *value = expr->count ? value_new(run, row, expr->args[0]) : json_true();
+		char *key = json_canon(value);
+		if (!json_is_null(value) && !(is_distinct && json_at(seen, key)))
+			json_array_append(values, value);
+		json_put(seen, key, json_true());
+		free(key);
+		json_decref(value);
+	}
+	json_decref(seen);
+	return values;
+}
+
+static json_t *aggregate_new(const struct run *run, const json_t *rows,
+                             const struct soql_expr *expr)
+{
+	json_t *values = values_new(run, rows, expr), *best = NULL;
+	size_t count = json_array_size(values);
+	double sum = 0, number;
+	bool is_max = strcmp(expr->text, "MAX") == 0;
+	for (size_t i = 0; i < count; i++) {
+		const json_t *value = json_array_get(values, i);
+		if (number_of(value, &number))
+			sum += number;
+		int order = best ? compare(run->query->dialect, value, best) : 0;
+		if (!best || (is_max ? order > 0 : order < 0))
+			best = json_array_get(values, i);
+	}
+	json_t *result = best ? json_incref(best) : json_null();
+	bool is_sum = strcmp(expr->text, "SUM") == 0, is_mean = strcmp(expr->text, "AVG") == 0;
+	if (strncmp(expr->text, "COUNT", strlen("COUNT")) == 0 || (best && (is_sum || is_mean))) {
+		json_decref(result);
+		result = is_sum    ? json_real(sum)
+		         : is_mean ? json_real(sum / (double)count)
+		                   : json_integer((json_int_t)count);
+	}
+	json_decref(values);
+	return result;
+}
+
+static char *column_name_new(const struct soql_query *query, size_t index, int *unnamed)
+{
+	const struct soql_column *column = &query->columns[index];
+	if (column->name)
+		return mem_dup_str(column->name);
+	if (column->expr->kind != SOQL_COLUMN) {
+		/* Salesforce counts them from 0, NetSuite from 1. */
+		int first = query->dialect == DIALECT_SOQL ? 0 : 1;
+		return mem_format("expr%d", first + (*unnamed)++);
+	}
+	const char *dot = strrchr(column->expr->text, '.');
+	return mem_dup_str(dot ? dot + 1 : column->expr->text);
+}
+
+static json_t *group_row_new(const struct run *run, const json_t *rows)
+{
+	json_t *made = json_object();
+	int unnamed = 0;
+	for (size_t i = 0; i < run->query->column_count; i++) {
+		const struct soql_expr *expr = run->query->columns[i].expr;
+		char *name = column_name_new(run->query, i, &unnamed);
+		json_put(made, name,
+		         soql_is_aggregate(expr)
+		                 ? aggregate_new(run, rows, expr)
+		                 : run->reader->value_new(run->reader->ctx, json_array_get(rows, 0),
+		                                          expr));
+		free(name);
+	}
+	return made;
+}
+
+json_t *soql_group_new(const struct soql_query *query, const json_t *rows,
+                       const struct soql_reader *reader)
+{
+	struct run run = { query, reader };
+	json_t *groups = json_object(), *order = json_array(), *result = json_array();
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		json_t *row = json_array_get(rows, i), *values = json_array();
+		for (size_t k = 0; k < query->group_count; k++)
+			json_push(values, value_new(&run, row, query->groups[k]));
+		char *key = json_canon(values);
+		if (!json_at(groups, key)) {
+			json_put(groups, key, json_array());
+			json_array_append(order, json_at(groups, key));
+		}
+		json_array_append(json_at(groups, key), row);
+		free(key);
+		json_decref(values);
+	}
+	if (query->group_count == 0 && json_array_size(order) == 0)
+		json_push(order, json_array());
+	for (size_t i = 0; i < json_array_size(order); i++)
+		json_push(result, group_row_new(&run, json_array_get(order, i)));
+	json_decref(groups);
+	json_decref(order);
+	return result;
+}
+
 /* --- walking -------------------------------------------------------------------- */
 
 static int each(const struct soql_expr *expr,
@@ -283,6 +409,9 @@ int soql_each(const struct soql_query *query,
 {
 	for (size_t i = 0; i < query->column_count; i++)
 		if (each(query->columns[i].expr, visit, ctx, err) < 0)
+			return err->code;
+	for (size_t i = 0; i < query->group_count; i++)
+		if (each(query->groups[i], visit, ctx, err) < 0)
 			return err->code;
 	if (each(query->where, visit, ctx, err) < 0)
 		return err->code;

@@ -12,11 +12,12 @@
 #include <strings.h>
 
 #include "base/mem.h"
-#include "sandbox/sandbox.h"
+#include "base/crypto.h"
+#include "sandbox/sandbox_slack.h"
 
-enum { TEXT_MAX = 40000, BLOCKS_MAX = 50, CHANNEL_ID_BYTES = 16 };
+enum { TEXT_MAX = 40000, BLOCKS_MAX = 50 };
 
-static void fail(struct reply *reply, const char *error)
+void slack_fail(struct reply *reply, const char *error)
 {
 	json_t *body = json_object();
 	json_put(body, "ok", json_false());
@@ -67,17 +68,12 @@ static bool token_is_accepted(struct request *request, struct reply *reply)
 	bool good = given && strcmp(given, SLACK_TOKEN) == 0;
 	request->auth = good ? AUTH_ACCEPTED : given ? AUTH_REFUSED : AUTH_UNCHECKED;
 	if (!good)
-		fail(reply, given ? "invalid_auth" : "not_authed");
+		slack_fail(reply, given ? "invalid_auth" : "not_authed");
 	pairs_release(&form);
 	return good;
 }
 
 /* --- channels ------------------------------------------------------------------- */
-
-struct channel {
-	char id[CHANNEL_ID_BYTES];
-	char name[96];
-};
 
 static bool is_channel_name(const char *name)
 {
@@ -89,7 +85,7 @@ static bool is_channel_name(const char *name)
 	return len > 0 && len <= 80;
 }
 
-static void channel_id(const char *name, char ret[CHANNEL_ID_BYTES])
+static void channel_id(const char *name, char ret[SLACK_CHANNEL_ID_BYTES])
 {
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	uint64_t hash = hash_text(name);
@@ -100,7 +96,7 @@ static void channel_id(const char *name, char ret[CHANNEL_ID_BYTES])
 	ret[11] = '\0';
 }
 
-static void channel_set(struct channel *channel, const char *id, const char *name)
+void slack_channel_set(struct slack_channel *channel, const char *id, const char *name)
 {
 	snprintf(channel->name, sizeof(channel->name), "%s", name);
 	if (id)
@@ -110,12 +106,12 @@ static void channel_set(struct channel *channel, const char *id, const char *nam
 }
 
 /* The error, or NULL with the channel. */
-static const char *find_listed(const json_t *list, const char *wanted, struct channel *ret)
+static const char *find_listed(const json_t *list, const char *wanted, struct slack_channel *ret)
 {
 	const char *bare = *wanted == '#' ? wanted + 1 : wanted;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *one = json_array_get(list, i);
-		channel_set(ret, json_str(one, "id", NULL), json_str(one, "name", ""));
+		slack_channel_set(ret, json_str(one, "id", NULL), json_str(one, "name", ""));
 		if (strcmp(ret->name, bare) != 0 && strcmp(ret->id, wanted) != 0)
 			continue;
 		if (json_truth(one, "is_archived", false))
@@ -125,19 +121,19 @@ static const char *find_listed(const json_t *list, const char *wanted, struct ch
 	return "channel_not_found";
 }
 
-static bool is_posted_channel(const struct sandbox *box, const char *id, struct channel *ret)
+static bool is_posted_channel(const struct sandbox *box, const char *id, struct slack_channel *ret)
 {
 	for (size_t i = 0; i < json_array_size(box->messages); i++) {
 		const json_t *message = json_array_get(box->messages, i);
 		if (strcmp(json_str(message, "channel", ""), id) != 0)
 			continue;
-		channel_set(ret, id, json_str(message, "channel_name", ""));
+		slack_channel_set(ret, id, json_str(message, "channel_name", ""));
 		return true;
 	}
 	return false;
 }
 
-static const char *channel_find(struct sandbox *box, const char *wanted, struct channel *ret)
+const char *slack_channel_find(struct sandbox *box, const char *wanted, struct slack_channel *ret)
 {
 	json_t *file = scenario_file_new(box, "slack/channels.json");
 	const json_t *list = json_at(file, "channels");
@@ -150,9 +146,9 @@ static const char *channel_find(struct sandbox *box, const char *wanted, struct 
 	else if (is_posted_channel(box, wanted, ret))
 		error = NULL;
 	else if (is_id)
-		channel_set(ret, wanted, wanted);
+		slack_channel_set(ret, wanted, wanted);
 	else if (is_channel_name(bare))
-		channel_set(ret, NULL, bare);
+		slack_channel_set(ret, NULL, bare);
 	else
 		error = "channel_not_found";
 	json_decref(file);
@@ -161,7 +157,7 @@ static const char *channel_find(struct sandbox *box, const char *wanted, struct 
 
 /* --- messages ------------------------------------------------------------------- */
 
-static const char *content_fault(const json_t *arguments)
+const char *slack_content_fault(const json_t *arguments)
 {
 	const json_t *blocks = json_at(arguments, "blocks");
 	const char *text = json_str(arguments, "text", "");
@@ -192,7 +188,7 @@ static void put_content(json_t *message, const json_t *arguments)
 }
 
 static json_t *message_add(struct sandbox *box, const struct request *request,
-                           const struct channel *channel, const json_t *arguments)
+                           const struct slack_channel *channel, const json_t *arguments)
 {
 	char ts[40];
 	json_t *message = json_object();
@@ -211,7 +207,7 @@ static json_t *message_add(struct sandbox *box, const struct request *request,
 	return message;
 }
 
-static json_t *shown_new(const json_t *message)
+json_t *slack_shown_new(const json_t *message)
 {
 	json_t *shown = json_object();
 	json_put_str(shown, "type", "message");
@@ -219,6 +215,7 @@ static json_t *shown_new(const json_t *message)
 	json_put_str(shown, "text", json_str(message, "text", ""));
 	json_put_str(shown, "ts", json_str(message, "ts", ""));
 	json_put_str(shown, "bot_id", "B0SANDBOX");
+	json_put_str(shown, "thread_ts", json_str(message, "thread_ts", NULL));
 	json_put(shown, "blocks", json_incref(json_at(message, "blocks")));
 	return shown;
 }
@@ -230,7 +227,7 @@ static void posted(struct reply *reply, const json_t *message)
 	json_put_str(body, "channel", json_str(message, "channel", ""));
 	json_put_str(body, "ts", json_str(message, "ts", ""));
 	json_put_str(body, "text", json_str(message, "text", ""));
-	json_put(body, "message", shown_new(message));
+	json_put(body, "message", slack_shown_new(message));
 	reply_json(reply, 200, body);
 }
 
@@ -238,21 +235,21 @@ static void post_message(struct sandbox *box, struct request *request, const str
                          struct reply *reply)
 {
 	(void)parts;
-	struct channel channel;
+	struct slack_channel channel;
 	if (!token_is_accepted(request, reply))
 		return;
 	json_t *arguments = arguments_new(request);
-	const char *error = channel_find(box, json_str(arguments, "channel", ""), &channel);
+	const char *error = slack_channel_find(box, json_str(arguments, "channel", ""), &channel);
 	if (!error)
-		error = content_fault(arguments);
+		error = slack_content_fault(arguments);
 	if (error)
-		fail(reply, error);
+		slack_fail(reply, error);
 	else
 		posted(reply, message_add(box, request, &channel, arguments));
 	json_decref(arguments);
 }
 
-static json_t *message_find(const struct sandbox *box, const char *channel, const char *ts)
+json_t *slack_message_find(const struct sandbox *box, const char *channel, const char *ts)
 {
 	for (size_t i = 0; i < json_array_size(box->messages); i++) {
 		json_t *message = json_array_get(box->messages, i);
@@ -271,15 +268,15 @@ static void update_message(struct sandbox *box, struct request *request, const s
 		return;
 	json_t *arguments = arguments_new(request);
 	const char *channel = json_str(arguments, "channel", "");
-	const char *error = content_fault(arguments);
-	json_t *message = message_find(box, channel, json_str(arguments, "ts", ""));
+	const char *error = slack_content_fault(arguments);
+	json_t *message = slack_message_find(box, channel, json_str(arguments, "ts", ""));
 	/* A channel's name fails here: only the id of the post's reply will do. */
 	if (*channel != 'C' && *channel != 'G' && *channel != 'D')
 		error = "channel_not_found";
 	else if (!message)
 		error = "message_not_found";
 	if (error) {
-		fail(reply, error);
+		slack_fail(reply, error);
 	} else {
 		json_object_del(message, "blocks");
 		put_content(message, arguments);
@@ -324,10 +321,10 @@ static void hook(struct sandbox *box, struct request *request, const struct part
 {
 	(void)parts;
 	json_t *arguments = arguments_new(request);
-	struct channel channel;
-	channel_set(&channel, NULL, "incoming-webhook");
+	struct slack_channel channel;
+	slack_channel_set(&channel, NULL, "incoming-webhook");
 	bool is_ours = strcmp(request->path, SLACK_HOOK) == 0;
-	const char *error = content_fault(arguments);
+	const char *error = slack_content_fault(arguments);
 	request->auth = is_ours ? AUTH_ACCEPTED : AUTH_REFUSED;
 	if (!is_ours)
 		reply_text(reply, 404, "text/html", "no_service");
@@ -340,6 +337,38 @@ static void hook(struct sandbox *box, struct request *request, const struct part
 	if (reply->status == 200)
 		message_add(box, request, &channel, arguments);
 	json_decref(arguments);
+}
+
+/* The methods that are no route of their own. */
+static void more(struct sandbox *box, struct request *request, struct reply *reply)
+{
+	if (!token_is_accepted(request, reply))
+		return;
+	json_t *arguments = arguments_new(request);
+	if (!slack_more_serve(box, request->path + strlen("/api/"), arguments, reply))
+		slack_fail(reply, "unknown_method");
+	json_decref(arguments);
+}
+
+/* Version 0 of Slack's signatures. */
+void slack_signed(int64_t now_s, struct str body, struct reply *reply)
+{
+	unsigned char digest[SHA256_BYTES];
+	char hex[SHA256_HEX];
+	char *base = mem_format("v0:%lld:%.*s", (long long)now_s, (int)body.len, body.ptr);
+	json_t *signed_request = json_object(), *headers = json_object();
+	crypto_hmac_sha256(str_of(SLACK_SIGNING_SECRET), str_of(base), digest);
+	crypto_hex(digest, SHA256_BYTES, hex);
+	char *signature = mem_format("v0=%s", hex), *stamp = mem_format("%lld", (long long)now_s);
+	json_put_str(headers, "Content-Type", "application/x-www-form-urlencoded");
+	json_put_str(headers, "X-Slack-Request-Timestamp", stamp);
+	json_put_str(headers, "X-Slack-Signature", signature);
+	json_put(signed_request, "headers", headers);
+	json_put(signed_request, "body", json_text(body));
+	reply_json(reply, 200, signed_request);
+	free(base);
+	free(signature);
+	free(stamp);
 }
 
 void slack_serve(struct sandbox *box, struct request *request, struct reply *reply)
@@ -355,10 +384,10 @@ void slack_serve(struct sandbox *box, struct request *request, struct reply *rep
 	};
 	switch (route_serve(routes, sizeof(routes) / sizeof(*routes), box, request, reply)) {
 	case ROUTE_SERVED: return;
-	case ROUTE_OTHER_METHOD: fail(reply, "invalid_post_type"); return;
+	case ROUTE_OTHER_METHOD: slack_fail(reply, "invalid_post_type"); return;
 	case ROUTE_NONE:
 		if (str_begins(request->path, "/api/"))
-			fail(reply, "unknown_method");
+			more(box, request, reply);
 		else
 			reply_text(reply, 404, "text/plain", "Not Found\n");
 		return;
@@ -371,12 +400,12 @@ void slack_refuse(struct sandbox *box, const struct request *request, int status
 	(void)box;
 	(void)request;
 	switch (status) {
-	case 400: fail(reply, "invalid_blocks"); return;
-	case 401: fail(reply, "invalid_auth"); return;
-	case 403: fail(reply, "missing_scope"); return;
-	case 404: fail(reply, "channel_not_found"); return;
+	case 400: slack_fail(reply, "invalid_blocks"); return;
+	case 401: slack_fail(reply, "invalid_auth"); return;
+	case 403: slack_fail(reply, "missing_scope"); return;
+	case 404: slack_fail(reply, "channel_not_found"); return;
 	case 429:
-		fail(reply, "ratelimited");
+		slack_fail(reply, "ratelimited");
 		reply->status = 429;
 		reply_header(reply, "Retry-After", "1");
 		return;
@@ -385,7 +414,7 @@ void slack_refuse(struct sandbox *box, const struct request *request, int status
 		           "<html><body>Service Unavailable</body></html>");
 		return;
 	default:
-		fail(reply, "internal_error");
+		slack_fail(reply, "internal_error");
 		reply->status = status;
 		return;
 	}

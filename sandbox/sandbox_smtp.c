@@ -35,6 +35,7 @@ enum {
 struct smtp {
 	struct sandbox *box;
 	int fd;
+	bool is_tls; /* from the first byte */
 	pthread_t acceptor;
 	pthread_mutex_t lock;
 	pthread_cond_t quiet;
@@ -45,6 +46,7 @@ struct session {
 	struct smtp *smtp;
 	struct sandbox *box;
 	int fd;
+	struct tls_session *tls; /* NULL: in the clear */
 	char in[8192];
 	size_t in_len, in_at;
 	bool has_greeted, is_over, is_authenticated;
@@ -67,7 +69,9 @@ static void say(struct session *session, const char *format, ...)
 		len = (int)sizeof(line) - 3;
 	memcpy(line + len, "\r\n", 2);
 	for (size_t sent = 0; sent < (size_t)len + 2;) {
-		ssize_t got = send(session->fd, line + sent, (size_t)len + 2 - sent, MSG_NOSIGNAL);
+		size_t left = (size_t)len + 2 - sent;
+		ssize_t got = session->tls ? tls_write(session->tls, line + sent, left)
+		                           : send(session->fd, line + sent, left, MSG_NOSIGNAL);
 		if (got <= 0) {
 			session->is_over = true;
 			return;
@@ -80,13 +84,16 @@ static bool fill(struct session *session)
 {
 	struct pollfd polls[2] = { { .fd = session->fd, .events = POLLIN },
 		                   { .fd = session->box->stop_fd, .events = POLLIN } };
-	int ready;
-	do
+	int ready = session->tls && tls_has_more(session->tls);
+	while (ready == 0 || (ready < 0 && errno == EINTR)) {
 		ready = poll(polls, 2, IDLE_MS);
-	while (ready < 0 && errno == EINTR);
-	if (ready <= 0 || polls[1].revents)
+		if (ready == 0)
+			return false;
+	}
+	if (ready < 0 || polls[1].revents)
 		return false;
-	ssize_t got = recv(session->fd, session->in, sizeof(session->in), 0);
+	ssize_t got = session->tls ? tls_read(session->tls, session->in, sizeof(session->in))
+	                           : recv(session->fd, session->in, sizeof(session->in), 0);
 	session->in_at = 0;
 	session->in_len = got > 0 ? (size_t)got : 0;
 	return got > 0;
@@ -161,6 +168,7 @@ static char *path_new(const char *text, const char *word, bool may_be_empty, con
 
 static void greet(struct session *session, bool is_extended)
 {
+	const struct sandbox *box = session->box;
 	forget(session);
 	session->has_greeted = true;
 	if (!is_extended) {
@@ -171,7 +179,10 @@ static void greet(struct session *session, bool is_extended)
 	say(session, "250-PIPELINING");
 	say(session, "250-SIZE %d", MAX_MAIL_BYTES);
 	say(session, "250-8BITMIME");
-	say(session, "250-AUTH PLAIN");
+	if (box->tls && !session->tls)
+		say(session, "250-STARTTLS");
+	if (session->tls || !box->tls || !box->wants_mail_login)
+		say(session, "250-AUTH PLAIN");
 	say(session, "250 ENHANCEDSTATUSCODES");
 }
 
@@ -182,6 +193,8 @@ static void mail(struct session *session, const char *rest)
 	const char *size = from ? strcasestr(parameters, "SIZE=") : NULL;
 	if (!session->has_greeted)
 		say(session, "503 5.5.1 EHLO first");
+	else if (session->box->wants_mail_login && !session->is_authenticated)
+		say(session, "530 5.7.0 authentication required");
 	else if (session->from)
 		say(session, "503 5.5.1 a transaction is open already");
 	else if (!from)
@@ -242,6 +255,10 @@ static void recipient(struct session *session, const char *rest)
 static void authenticate(struct session *session, const char *rest, struct buf *line)
 {
 	struct buf text;
+	if (session->box->wants_mail_login && session->box->tls && !session->tls) {
+		say(session, "538 5.7.11 STARTTLS first");
+		return;
+	}
 	if (strncasecmp(rest, "PLAIN", 5) != 0) {
 		say(session, "504 5.5.4 only PLAIN is offered");
 		return;
@@ -263,6 +280,21 @@ static void authenticate(struct session *session, const char *rest, struct buf *
 	say(session, session->is_authenticated ? "235 2.7.0 authenticated"
 	                                       : "535 5.7.8 credentials refused");
 	buf_release(&text);
+}
+
+/* What came before the handshake, pipelined in the clear, must not count after it. */
+static void start_tls(struct session *session)
+{
+	if (!session->box->tls || session->tls) {
+		say(session, "502 5.5.1 TLS is not to be had here");
+		return;
+	}
+	say(session, "220 2.0.0 ready");
+	forget(session);
+	session->has_greeted = session->is_authenticated = false;
+	session->in_at = session->in_len = 0;
+	session->tls = tls_accept(session->box, session->fd);
+	session->is_over = !session->tls;
 }
 
 /* --- messages ------------------------------------------------------------------- */
@@ -385,7 +417,10 @@ static void answer_mail(struct session *session, int status, const struct fault 
 	if (fault->kind == FAULT_TIMEOUT || fault->kind == FAULT_LOST) {
 		session->is_over = true;
 	} else if (fault->kind == FAULT_HALF) {
-		(void)!send(session->fd, "25", 2, MSG_NOSIGNAL);
+		if (session->tls)
+			(void)tls_write(session->tls, "25", 2);
+		else
+			(void)!send(session->fd, "25", 2, MSG_NOSIGNAL);
 		session->is_over = true;
 	} else if (fault->kind == FAULT_GARBAGE) {
 		say(session, "<html>Scheduled maintenance</html>");
@@ -442,6 +477,8 @@ static void command(struct session *session, struct buf *line)
 		data(session, line);
 	else if (strcasecmp(verb, "AUTH") == 0)
 		authenticate(session, rest, line);
+	else if (strcasecmp(verb, "STARTTLS") == 0)
+		start_tls(session);
 	else if (strcasecmp(verb, "RSET") == 0) {
 		forget(session);
 		say(session, "250 2.0.0 forgotten");
@@ -480,7 +517,11 @@ static void *session_thread(void *arg)
 	struct session *session = arg;
 	struct smtp *smtp = session->smtp;
 	session->recipients = json_array();
-	session_run(session);
+	if (smtp->is_tls)
+		session->tls = tls_accept(session->box, session->fd);
+	if (session->tls || !smtp->is_tls)
+		session_run(session);
+	tls_end(session->tls);
 	forget(session);
 	json_decref(session->recipients);
 	close(session->fd);
@@ -533,7 +574,7 @@ int smtp_start(struct listener *listener, int port, struct err *err)
 	if (fd < 0)
 		return err_wrap(err, "smtp");
 	struct smtp *smtp = mem_alloc(sizeof(*smtp));
-	*smtp = (struct smtp){ .box = listener->box, .fd = fd };
+	*smtp = (struct smtp){ .box = listener->box, .fd = fd, .is_tls = listener->is_tls };
 	must(pthread_mutex_init(&smtp->lock, NULL) == 0);
 	must(pthread_cond_init(&smtp->quiet, NULL) == 0);
 	if (pthread_create(&smtp->acceptor, NULL, accept_thread, smtp) != 0) {

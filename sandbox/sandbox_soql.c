@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/buf.h"
 
@@ -29,6 +30,7 @@ struct parser {
 	size_t at;
 	struct token token;
 	struct arena *arena;
+	int64_t now_s;
 	int depth;
 };
 
@@ -257,6 +259,12 @@ static struct soql_expr *parse_call(struct parser *parser, const char *name, str
 	for (char *c = upper; *c; c++)
 		*c = (char)toupper((unsigned char)*c);
 	call->text = upper;
+	if (parser->dialect == DIALECT_SUITEQL && strcmp(upper, "COUNT") == 0) {
+		if (take_word(parser, "DISTINCT", err))
+			call->text = "COUNT_DISTINCT";
+		else
+			(void)take_symbol(parser, "*", err);
+	}
 	while (err->code == 0 && !is_symbol(parser, ")")) {
 		expr_add(parser, call, parse_operand(parser, err));
 		if (call->count > 10)
@@ -332,6 +340,106 @@ static struct soql_expr *parse_is_null(struct parser *parser, struct soql_expr *
 	return negated ? negate(parser, test) : test;
 }
 
+/* --- dates by name ---------------------------------------------------------------- */
+
+/* Days from..to-1, counted from 1970, that the name stands for. */
+struct days {
+	int64_t from, to;
+};
+
+static int64_t day_of(int year, int month, int day)
+{
+	struct tm tm = { .tm_year = year - 1900, .tm_mon = month, .tm_mday = day };
+	return (int64_t)timegm(&tm) / 86400;
+}
+
+static bool days_of(const char *name, int64_t n, int64_t now_s, struct days *ret)
+{
+	time_t time = (time_t)now_s;
+	struct tm tm;
+	gmtime_r(&time, &tm);
+	int year = tm.tm_year + 1900, month = tm.tm_mon;
+	int64_t today = day_of(year, month, tm.tm_mday), monday = today - (tm.tm_wday + 6) % 7;
+	const struct {
+		const char *name;
+		struct days days;
+	} names[] = {
+		{ "TODAY", { today, today + 1 } },
+		{ "YESTERDAY", { today - 1, today } },
+		{ "TOMORROW", { today + 1, today + 2 } },
+		{ "THIS_WEEK", { monday - 1, monday + 6 } },
+		{ "LAST_WEEK", { monday - 8, monday - 1 } },
+		{ "NEXT_WEEK", { monday + 6, monday + 13 } },
+		{ "THIS_MONTH", { day_of(year, month, 1), day_of(year, month + 1, 1) } },
+		{ "LAST_MONTH", { day_of(year, month - 1, 1), day_of(year, month, 1) } },
+		{ "NEXT_MONTH", { day_of(year, month + 1, 1), day_of(year, month + 2, 1) } },
+		{ "THIS_YEAR", { day_of(year, 0, 1), day_of(year + 1, 0, 1) } },
+		{ "LAST_YEAR", { day_of(year - 1, 0, 1), day_of(year, 0, 1) } },
+		{ "NEXT_YEAR", { day_of(year + 1, 0, 1), day_of(year + 2, 0, 1) } },
+		{ "LAST_90_DAYS", { today - 90, today + 1 } },
+		{ "NEXT_90_DAYS", { today + 1, today + 91 } },
+		{ "LAST_N_DAYS", { today - n, today + 1 } },
+		{ "NEXT_N_DAYS", { today + 1, today + n + 1 } },
+	};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcasecmp(names[i].name, name) == 0 && (n > 0) == !!strstr(name, "_N_")) {
+			*ret = names[i].days;
+			return true;
+		}
+	return false;
+}
+
+static struct soql_expr *day_test(struct parser *parser, enum soql_kind kind,
+                                  struct soql_expr *left, int64_t day)
+{
+	char text[16];
+	time_t time = (time_t)(day * 86400);
+	struct tm tm;
+	struct soql_expr *test = expr_new(parser, kind), *value = expr_new(parser, SOQL_DATE);
+	gmtime_r(&time, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%d", &tm);
+	value->text = arena_dup_str(parser->arena, text);
+	value->number = 1;
+	expr_add(parser, test, left);
+	expr_add(parser, test, value);
+	return test;
+}
+
+static struct soql_expr *negate(struct parser *parser, struct soql_expr *expr);
+
+/* CloseDate = THIS_MONTH is a test of two days; NULL: there is no date's name here. */
+static struct soql_expr *parse_days(struct parser *parser, enum soql_kind kind,
+                                    struct soql_expr *left, struct err *err)
+{
+	struct days days;
+	struct parser before = *parser;
+	const char *name = parser->token.text;
+	int64_t n = 0;
+	if (parser->dialect != DIALECT_SOQL || parser->token.kind != TOKEN_NAME ||
+	    next(parser, err) < 0)
+		return NULL;
+	if (take_symbol(parser, ":", err)) {
+		n = strtoll(parser->token.text, NULL, 10);
+		if (parser->token.kind != TOKEN_NUMBER || n < 1 || next(parser, err) < 0)
+			unexpected(parser, err);
+	}
+	if (!days_of(name, n, parser->now_s, &days)) {
+		*parser = before;
+		return NULL;
+	}
+	struct soql_expr *both = expr_new(parser, SOQL_AND);
+	switch ((int)kind) {
+	case SOQL_LESS: return day_test(parser, SOQL_LESS, left, days.from);
+	case SOQL_LESS_EQUAL: return day_test(parser, SOQL_LESS, left, days.to);
+	case SOQL_GREATER: return day_test(parser, SOQL_GREATER_EQUAL, left, days.to);
+	case SOQL_GREATER_EQUAL: return day_test(parser, SOQL_GREATER_EQUAL, left, days.from);
+	default:
+		expr_add(parser, both, day_test(parser, SOQL_GREATER_EQUAL, left, days.from));
+		expr_add(parser, both, day_test(parser, SOQL_LESS, left, days.to));
+		return kind == SOQL_EQUAL ? both : negate(parser, both);
+	}
+}
+
 static struct soql_expr *parse_comparison(struct parser *parser, struct err *err)
 {
 	static const struct {
@@ -349,6 +457,9 @@ static struct soql_expr *parse_comparison(struct parser *parser, struct err *err
 	for (size_t i = 0; !test && i < sizeof(symbols) / sizeof(*symbols); i++)
 		if (take_symbol(parser, symbols[i].symbol, err))
 			test = expr_new(parser, symbols[i].kind);
+	struct soql_expr *days = test ? parse_days(parser, test->kind, left, err) : NULL;
+	if (days)
+		return days;
 	bool negated = !test && take_word(parser, "NOT", err);
 	if (!test && take_word(parser, "LIKE", err))
 		test = expr_new(parser, SOQL_LIKE);
@@ -453,9 +564,17 @@ static void parse_columns(struct parser *parser, struct soql_query *query, struc
 			column->expr->text = "*";
 			continue;
 		}
+		if (parser->dialect == DIALECT_SOQL && take_symbol(parser, "(", err)) {
+			column->expr = expr_new(parser, SOQL_NULL);
+			column->inner = parse_select(parser, err);
+			(void)expect_symbol(parser, ")", err);
+			continue;
+		}
 		column->expr = parse_operand(parser, err);
+		bool may_have_name = parser->dialect == DIALECT_SUITEQL ||
+		                     column->expr->kind == SOQL_CALL;
 		bool with_as = parser->dialect == DIALECT_SUITEQL && take_word(parser, "AS", err);
-		if (parser->dialect == DIALECT_SUITEQL && parser->token.kind == TOKEN_NAME &&
+		if (may_have_name && parser->token.kind == TOKEN_NAME &&
 		    (with_as || !is_keyword(parser))) {
 			column->name = parser->token.text;
 			(void)next(parser, err);
@@ -463,7 +582,23 @@ static void parse_columns(struct parser *parser, struct soql_query *query, struc
 	} while (err->code == 0 && take_symbol(parser, ",", err));
 	const struct soql_expr *only = query->columns[0].expr;
 	query->is_count = query->column_count == 1 && only && only->kind == SOQL_CALL &&
-	                  only->count == 0 && strcmp(only->text, "COUNT") == 0;
+	                  only->count == 0 && strcmp(only->text, "COUNT") == 0 &&
+	                  parser->dialect == DIALECT_SOQL;
+}
+
+static void parse_group(struct parser *parser, struct soql_query *query, struct err *err)
+{
+	if (!take_word(parser, "GROUP", err))
+		return;
+	if (!take_word(parser, "BY", err))
+		unexpected(parser, err);
+	do {
+		if (err->code < 0 || query->group_count == SOQL_GROUPS_MAX) {
+			unexpected(parser, err);
+			return;
+		}
+		query->groups[query->group_count++] = parse_operand(parser, err);
+	} while (take_symbol(parser, ",", err));
 }
 
 static void parse_order(struct parser *parser, struct soql_query *query, struct err *err)
@@ -528,6 +663,8 @@ static struct soql_query *parse_select(struct parser *parser, struct err *err)
 	if (err->code == 0 && take_word(parser, "WHERE", err))
 		query->where = parse_or(parser, err);
 	if (err->code == 0)
+		parse_group(parser, query, err);
+	if (err->code == 0)
 		parse_order(parser, query, err);
 	if (parser->dialect == DIALECT_SOQL && take_word(parser, "LIMIT", err))
 		query->limit = parse_count(parser, err);
@@ -537,10 +674,10 @@ static struct soql_query *parse_select(struct parser *parser, struct err *err)
 	return query;
 }
 
-int soql_parse(enum soql_dialect dialect, const char *text, struct arena *arena,
+int soql_parse(enum soql_dialect dialect, const char *text, int64_t now_s, struct arena *arena,
                struct soql_query **ret, struct err *err)
 {
-	struct parser parser = { .dialect = dialect, .text = text, .arena = arena };
+	struct parser parser = { .dialect = dialect, .text = text, .arena = arena, .now_s = now_s };
 	if (strlen(text) > TEXT_MAX)
 		return err_set(err, ERR_LIMIT, "the query has more than %d characters", TEXT_MAX);
 	if (next(&parser, err) < 0)

@@ -66,13 +66,19 @@ static void memory_open(struct sandbox *box)
 	box->salesforce_created = json_array();
 	box->salesforce_changes = json_object();
 	box->salesforce_cursors = json_object();
+	box->netsuite_created = json_array();
+	box->netsuite_changes = json_object();
 	box->nonces = json_object();
+	box->envelopes = json_array();
 	box->envelope_changes = json_object();
+	box->document_changes = json_object();
+	box->workflows = json_object();
 	box->messages = json_array();
 	box->mails = json_array();
 	box->mail_bytes = 0;
 	box->tenants = json_array();
 	box->operations = json_object();
+	box->responses = json_object();
 	box->stored_replies = json_object();
 }
 
@@ -81,12 +87,18 @@ static void memory_close(struct sandbox *box)
 	json_decref(box->salesforce_created);
 	json_decref(box->salesforce_changes);
 	json_decref(box->salesforce_cursors);
+	json_decref(box->netsuite_created);
+	json_decref(box->netsuite_changes);
 	json_decref(box->nonces);
+	json_decref(box->envelopes);
 	json_decref(box->envelope_changes);
+	json_decref(box->document_changes);
+	json_decref(box->workflows);
 	json_decref(box->messages);
 	json_decref(box->mails);
 	json_decref(box->tenants);
 	json_decref(box->operations);
+	json_decref(box->responses);
 	json_decref(box->stored_replies);
 }
 
@@ -96,8 +108,11 @@ void sandbox_init(struct sandbox *box, uint64_t seed)
 	box->stop_fd = eventfd(0, EFD_CLOEXEC);
 	must(box->stop_fd >= 0);
 	must(pthread_mutex_init(&box->lock, NULL) == 0);
-	for (int i = 0; i < SYSTEM_COUNT; i++)
+	for (int i = 0; i < SYSTEM_COUNT; i++) {
 		box->listeners[i] = (struct listener){ .box = box, .system = (enum system)i };
+		box->tls_listeners[i] = box->listeners[i];
+		box->tls_listeners[i].is_tls = true;
+	}
 	memory_open(box);
 	log_open(box);
 }
@@ -109,6 +124,7 @@ void sandbox_release(struct sandbox *box)
 	log_close(box);
 	memory_close(box);
 	crypto_key_free(box->jwt_key);
+	tls_close(box);
 	pthread_mutex_destroy(&box->lock);
 	close(box->stop_fd);
 }

@@ -55,6 +55,15 @@ export async function client(name) {
 	}
 }
 
+/* The same as a CommonJS module, for packages whose ES modules do not load by themselves. */
+export function required(name) {
+	try {
+		return createRequire(path.join(workdir, 'package.json'))(name);
+	} catch {
+		return null;
+	}
+}
+
 /* --- the sandbox ----------------------------------------------------------- */
 
 /* A copy of the shipped scenarios that a test may change. */

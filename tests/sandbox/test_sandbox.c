@@ -102,8 +102,8 @@ static void check_select(enum soql_dialect dialect, const char *rest, const char
 	                       "{\"n\":4,\"a\":null},{\"n\":10,\"a\":\"z\"}]");
 	char *text = mem_format("SELECT n FROM t %s", rest);
 	arena_init(&arena);
-	if (CHECK_MSG(soql_parse(dialect, text, &arena, &query, &err) == 0, "%s: %s", text,
-	              err.text)) {
+	if (CHECK_MSG(soql_parse(dialect, text, 1768473000, &arena, &query, &err) == 0, "%s: %s",
+	              text, err.text)) {
 		json_t *found = soql_select_new(query, rows, &reader), *numbers = json_array();
 		for (size_t i = 0; i < json_array_size(found); i++)
 			json_push(numbers, json_incref(json_at(json_array_get(found, i), "n")));
@@ -124,7 +124,7 @@ static void check_refused(enum soql_dialect dialect, const char *text, const cha
 	struct err err = { 0 };
 	struct soql_query *query = NULL;
 	arena_init(&arena);
-	CHECK_MSG(soql_parse(dialect, text, &arena, &query, &err) == ERR_INPUT &&
+	CHECK_MSG(soql_parse(dialect, text, 1768473000, &arena, &query, &err) == ERR_INPUT &&
 	                  strstr(err.text, want),
 	          "%.60s is refused with '%s': %s", text, want, err.text);
 	arena_release(&arena);
