@@ -42,6 +42,7 @@ use_test_plugin = %D%/lib/libtest_plugin.a $(use_test) $(use_plugin)
 # --- programs -------------------------------------------------------------------------------
 check_PROGRAMS += \
 	%D%/audit/test_mutations \
+	%D%/sim/sim \
 	%D%/unit/test_base \
 	%D%/unit/test_base_json \
 	%D%/unit/test_chart \
@@ -138,6 +139,17 @@ check_PROGRAMS += \
 	%D%/crash/world.h
 %C%_crash_crash_CPPFLAGS = $(AM_CPPFLAGS) $(SQLITE_CFLAGS)
 %C%_crash_crash_LDADD = $(use_test) $(use_store)
+%C%_sim_sim_SOURCES = \
+	%D%/sim/sim.c \
+	%D%/sim/sim.h \
+	%D%/sim/sim_check.c \
+	%D%/sim/sim_disk.c \
+	%D%/sim/sim_far.c \
+	%D%/sim/sim_graph.c \
+	%D%/sim/sim_people.c \
+	%D%/sim/sim_time.c \
+	%D%/sim/sim_world.c
+%C%_sim_sim_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_plugins_test_cases_LDADD = $(use_test_plugin)
 %C%_sandbox_test_sandbox_LDADD = $(use_test) $(use_sandbox)
 %C%_serve_test_api_SOURCES = %D%/serve/test_api.c %D%/serve/served.c %D%/serve/served.h
@@ -156,6 +168,7 @@ check_PROGRAMS += \
 # --- plugins that only tests load -----------------------------------------------------------
 EXTRA_DIST += \
 	%D%/plugins/contract/small.h \
+	%D%/sim/far.h \
 	%D%/unit/chart_world.h \
 	%D%/unit/plugin_stage.h \
 	%D%/unit/schema_text.h \
@@ -187,7 +200,9 @@ check_LTLIBRARIES += \
 	%D%/plugins/contract/newer.la \
 	%D%/plugins/contract/older.la \
 	%D%/plugins/contract/small.la \
-	%D%/plugins/contract/small_twin.la
+	%D%/plugins/contract/small_twin.la \
+	%D%/sim/far_1.la \
+	%D%/sim/far_2.la
 
 # --- running them ---------------------------------------------------------------------------
 # Programs that a script drives.
@@ -222,6 +237,7 @@ test_environment = \
 	GANGWAY_CONTRACT_DIR='$(abs_top_builddir)/%D%/plugins/contract/.libs' \
 	GANGWAY_GUIDE_DIR='$(abs_top_builddir)/docs/guide/.libs' \
 	GANGWAY_PLUGIN_DIR='$(abs_top_builddir)/plugins/.libs' \
+	GANGWAY_SIM_DIR='$(abs_top_builddir)/%D%/sim/.libs' \
 	GANGWAY_SCENARIOS='$(abs_top_srcdir)/sandbox/scenarios' \
 	ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:verify_asan_link_order=0 \
 	UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1

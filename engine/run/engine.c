@@ -222,7 +222,7 @@ static void drop_messages(struct message *message)
 	while (message) {
 		struct message *next = message->next;
 		if (message->kind == MESSAGE_COMMITTED) {
-			commit_free(message->commit); /* of a process that died */
+			commit_drop(message->commit); /* of a process that died */
 		} else {
 			reply_stopping(&message->asker);
 			json_decref(message->request);
@@ -443,10 +443,14 @@ void engine_close(struct engine *engine)
 void engine_abandon(struct engine *engine)
 {
 	struct map_entry *entry;
-	for (int i = 0; engine->is_running && i < engine->worker_count; i++)
-		worker_release(&engine->workers[i]);
+	for (int i = 0; engine->is_running && i < engine->worker_count; i++) {
+		engine->workers[i].is_stopping = true;
+		drop_messages(message_queue_take_all(&engine->workers[i].inbox, false));
+	}
 	if (engine->is_running)
 		writer_release(&engine->writer);
+	for (int i = 0; engine->is_running && i < engine->worker_count; i++)
+		worker_release(&engine->workers[i]);
 	crumb_close(engine);
 	free(engine->workers);
 	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)

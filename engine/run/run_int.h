@@ -120,7 +120,7 @@ struct writer {
 void writer_init(struct writer *writer, struct engine *engine);
 int writer_start(struct writer *writer);
 void writer_stop(struct writer *writer);
-void writer_release(struct writer *writer); /* frees what was never committed */
+void writer_release(struct writer *writer); /* drops what was never committed */
 /* A complete commit; it is handed over with the others of this turn of the loop. */
 void writer_post(struct engine *engine, struct message *message);
 void writer_hand_over(struct worker *worker); /* now, what this worker has for it */
@@ -397,6 +397,8 @@ void run_turn(struct run *run);
 void run_settle(struct run *run);
 void run_committed(struct commit *commit);
 void commit_free(struct commit *commit);
+/* The process died before it was finished (run_life.c). */
+void commit_drop(struct commit *commit);
 /* What live and replay share: calls the step asked for or no longer wants; what a record says. */
 /* recorded: the same effects as they stand in the record, to be shared; NULL: made here. */
 void run_take_effects(struct run *run, const struct effects *effects, const json_t *recorded,

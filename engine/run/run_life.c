@@ -107,18 +107,29 @@ void run_forget_watchers(struct run *run)
 	}
 }
 
+static bool is_watched_by(const struct run *run, const struct asker *asker)
+{
+	for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)
+		if (watcher->asker.cb == asker->cb && watcher->asker.arg == asker->arg)
+			return true;
+	return false;
+}
+
+/* A commit that will not be finished: whoever waits for it is told, unless as a watcher, later. */
+void commit_drop(struct commit *commit)
+{
+	if (!commit->run || !is_watched_by(commit->run, &commit->asker))
+		reply_stopping(&commit->asker);
+	commit_free(commit);
+}
+
 /* Whoever still waits for this run is told that nothing will come; each once. */
 static void tell_stopping(const struct run *run)
 {
 	if (!run->worker->is_stopping)
 		return;
 	for (const struct intake *intake = run->first; intake; intake = intake->next) {
-		bool waits = false; /* as a watcher it is told below */
-		for (const struct watcher *watcher = run->watchers; watcher;
-		     watcher = watcher->next)
-			waits = waits || (watcher->asker.cb == intake->asker.cb &&
-			                  watcher->asker.arg == intake->asker.arg);
-		if (!waits)
+		if (!is_watched_by(run, &intake->asker)) /* as a watcher it is told below */
 			reply_stopping(&intake->asker);
 	}
 	for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)

@@ -217,7 +217,7 @@ void writer_release(struct writer *writer)
 	struct message *message = message_queue_take_all(&writer->queue, false);
 	while (message) {
 		struct message *next = message->next;
-		commit_free(message->commit);
+		commit_drop(message->commit);
 		message = next;
 	}
 	message_queue_release(&writer->queue);

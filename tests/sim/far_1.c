@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* The build that most lives have. */
+#include "far.h"
