@@ -14,7 +14,13 @@
 #include "run/run_int.h"
 #include "run/run_socket.h"
 
-enum { WORKERS_MAX = 64, WAKE_AGAIN_MS = 1000, WAKE_MAX_MS = 3600 * 1000, DUE_BATCH = 256 };
+enum {
+	WORKERS_MAX = 64,
+	WAKE_AGAIN_MS = 1000,
+	LOAD_AGAIN_MS = 30000,
+	WAKE_MAX_MS = 3600 * 1000,
+	DUE_BATCH = 256
+};
 
 int64_t engine_now(const struct engine *engine)
 {
@@ -64,6 +70,18 @@ void worker_post(struct worker *worker, struct message *message)
 	worker_post_all(worker, &one);
 }
 
+/* Has the run taken up again.  It is counted as resident until it counts for itself: nobody may
+ * think that there is nothing to do. */
+static void recover_run(struct engine *engine, int64_t no)
+{
+	struct message *message = mem_alloc(sizeof(*message));
+	message->kind = MESSAGE_REQUEST;
+	message->run_no = no;
+	message->request = json_pack("{s:s}", "op", "internal.recover");
+	engine_count(engine, 1);
+	worker_post(engine_worker(engine, no), message);
+}
+
 /* --- a worker --------------------------------------------------------------------- */
 
 void worker_bury(struct worker *worker, struct call *call)
@@ -100,7 +118,9 @@ static int64_t next_wake(struct worker *worker, int64_t earliest_ms)
 	struct engine *engine = worker->engine;
 	int64_t wake;
 	struct err err = { 0 };
-	if (engine->store->ops->next_wake(engine->store, &wake, &err) < 0 || wake == INT64_MAX)
+	if (engine->store->ops->next_wake(engine->store, &wake, &err) < 0)
+		wake = engine_now(engine) + WAKE_AGAIN_MS;
+	else if (wake == INT64_MAX)
 		wake = engine_now(engine) + WAKE_MAX_MS;
 	return wake < earliest_ms ? earliest_ms : wake;
 }
@@ -144,6 +164,23 @@ static void wake_due(void *arg)
 	/* Those of other workers are still in the list: a pause,
 	 * so that we do not spin over them. */
 	arm_due_timer(worker, next_wake(worker, engine_now(engine) + WAKE_AGAIN_MS));
+}
+
+static void load_unloaded(void *arg)
+{
+	struct worker *worker = arg;
+	worker->unloaded_timer = NULL;
+	for (size_t i = 0; i < worker->unloaded.len; i++)
+		recover_run(worker->engine, worker->unloaded.at[i]);
+	worker->unloaded.len = 0;
+}
+
+void worker_load_again(struct worker *worker, int64_t no)
+{
+	*vec_add(&worker->unloaded) = no;
+	if (!worker->unloaded_timer)
+		worker->unloaded_timer = worker->loop->ops->timer_start(worker->loop, LOAD_AGAIN_MS,
+		                                                        load_unloaded, worker);
 }
 
 void worker_mind(struct worker *worker, int64_t wake_ms)
@@ -244,6 +281,9 @@ static void worker_release(struct worker *worker)
 	worker->engine->options.scripting->close(worker->script);
 	if (worker->due_timer)
 		worker->loop->ops->timer_stop(worker->loop, worker->due_timer);
+	if (worker->unloaded_timer)
+		worker->loop->ops->timer_stop(worker->loop, worker->unloaded_timer);
+	vec_release(&worker->unloaded);
 	worker->loop->ops->wake_free(worker->wake);
 	worker->wake = NULL;
 	if (!worker->engine->ground)
@@ -317,15 +357,8 @@ static int recover(struct engine *engine, struct err *err)
 	int status = engine->store->ops->runs(engine->store, &filter, keep_open, &open, err);
 	if (status == 0)
 		status = engine->store->ops->owing(engine->store, keep_open, &open, err);
-	for (size_t i = open.nos.len; status == 0 && i-- > 0;) {
-		struct message *message = mem_alloc(sizeof(*message));
-		message->kind = MESSAGE_REQUEST;
-		message->run_no = open.nos.at[i];
-		message->request = json_pack("{s:s}", "op", "internal.recover");
-		engine_count(engine,
-		             1); /* until it is taken up: nobody may think there is nothing to do */
-		worker_post(engine_worker(engine, open.nos.at[i]), message);
-	}
+	for (size_t i = open.nos.len; status == 0 && i-- > 0;)
+		recover_run(engine, open.nos.at[i]);
 	if (status == 0 && open.nos.len > 0)
 		engine_log(engine, "info", "engine.recovered",
 		           json_pack("{s:i}", "runs", (int)open.nos.len));

@@ -259,6 +259,8 @@ struct worker {
 	void *script;
 	struct map runs; /* resident: decimal no -> struct run */
 	struct loop_timer *due_timer;
+	VEC(int64_t) unloaded; /* could not be taken up after a start; tried again */
+	struct loop_timer *unloaded_timer;
 	int64_t due_at_ms; /* what it is armed for */
 	/* While a batch is decided: its commits, to be handed over as one chain (run_many.c). */
 	struct message *held, **held_last;
@@ -310,6 +312,8 @@ struct worker *engine_worker(struct engine *engine, int64_t run_no);
 void engine_count(struct engine *engine, int change);
 void worker_bury(struct worker *worker, struct call *call);
 /* A run of this worker went to sleep until then (-1: for good). */
+/* The run could not be read when it was to be taken up: it is tried again in a while. */
+void worker_load_again(struct worker *worker, int64_t no);
 void worker_mind(struct worker *worker, int64_t wake_ms);
 /* run_crumb.c: which plugin a worker is inside of (NULL: none), in a file that survives a crash. */
 void crumb_open(struct engine *engine);

@@ -464,6 +464,8 @@ static void about_run(struct worker *worker, struct message *message)
 	if (strcmp(op, "internal.recover") == 0)
 		engine_count(worker->engine, -1); /* from here on the run counts for itself */
 	if (status < 0) {
+		if (strcmp(op, "internal.recover") == 0)
+			worker_load_again(worker, message->run_no);
 		engine_log(worker->engine, "error", "run.load_failed",
 		           json_pack("{s:I,s:s}", "no", (json_int_t)message->run_no, "text",
 		                     err.text));
