@@ -50,7 +50,7 @@ static struct plugins *load(const char *folder, const char *build)
 
 static bool read_arguments(int argc, char **argv, struct arguments *ret)
 {
-	*ret = (struct arguments){ .from = 1, .seeds = 2000, .repeat = 50 };
+	*ret = (struct arguments){ .from = 1, .seeds = 150, .repeat = 50 };
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 		if (strcmp(argv[i], "--verbose") == 0) {
@@ -152,7 +152,8 @@ int main(int argc, char **argv)
 	}
 	long bad = play(&plan, &arguments, &sum);
 	int64_t took_ms = clock_monotonic_ms(&clock) - begun_ms + 1;
-	printf("# %llu worlds from seed %llu in %lld ms, %lld times real time; %ld events, %ld lives "
+	printf("# %llu worlds from seed %llu in %lld ms, %lld times real time; %ld events, "
+	       "%ld lives "
 	       "(%ld ended by a crash), %ld runs, %ld records, %ld requests, %ld unsure, %ld "
 	       "blocked, %ld late\n",
 	       (unsigned long long)arguments.seeds, (unsigned long long)arguments.from,

@@ -82,7 +82,8 @@ static const struct block blocks[] = {
 	                    "id='s%1$d'/></onentry><onexit><cancel sendid='s%1$d'/></onexit>"
 	                    "<transition event='go t.%1$d' " NEXT ">%2$s</transition></state>" },
 	{ "approval",
-	  "<state id='b%1$d'><invoke id='c%1$d' type='approval'><param name='role' expr=\"'lead'\"/>"
+	  "<state id='b%1$d'><invoke id='c%1$d' type='approval'>"
+	  "<param name='role' expr=\"'lead'\"/>"
 	  "<param name='title' expr=\"'May b%1$d?'\"/><param name='requested_by' expr=\"'ann'\"/>"
 	  "<param name='due' expr=\"'1h'\"/></invoke>"
 	  "<transition event='done.invoke.c%1$d' " NEXT ">%2$s"
@@ -111,7 +112,8 @@ static const struct block blocks[] = {
 	  ">%2$s</transition></state>" },
 	{ "child chart",
 	  "<state id='b%1$d'><invoke id='c%1$d' type='scxml' src='child.scxml'/>"
-	  "<transition event='hello' type='internal'><send target='#_c%1$d' event='go'/></transition>"
+	  "<transition event='hello' type='internal'>"
+	  "<send target='#_c%1$d' event='go'/></transition>"
 	  "<transition event='done.invoke.c%1$d' " NEXT ">%2$s</transition></state>" },
 	{ "another run",
 	  "<state id='b%1$d'><invoke id='c%1$d' type='gw:run' src='g9'><param name='input' "
