@@ -63,6 +63,7 @@ check_PROGRAMS += \
 	%D%/unit/test_run \
 	%D%/unit/test_run_call \
 	%D%/unit/test_run_again \
+	%D%/unit/test_run_schedule \
 	%D%/unit/test_run_task \
 	%D%/unit/test_schema \
 	%D%/unit/test_schema_limits \
@@ -72,6 +73,7 @@ check_PROGRAMS += \
 	%D%/unit/test_script_rules \
 	%D%/unit/test_script_templates \
 	%D%/unit/test_store \
+	%D%/unit/test_zone \
 	%D%/unit/test_wire \
 	%D%/unit/test_wire_auth \
 	%D%/unit/test_wire_connection \
@@ -92,6 +94,7 @@ check_PROGRAMS += \
 %C%_audit_test_mutations_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
 %C%_audit_test_mutations_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_base_LDADD = $(use_test) $(use_base)
+%C%_unit_test_zone_LDADD = $(use_test) $(use_base)
 %C%_unit_test_base_json_LDADD = $(use_test) $(use_base)
 %C%_unit_test_chart_LDADD = $(use_test) $(use_chart)
 %C%_unit_test_chart_api_LDADD = $(use_test) $(use_chart)
@@ -112,6 +115,7 @@ check_PROGRAMS += \
 %C%_unit_test_run_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_run_call_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_run_again_LDADD = $(use_test) $(use_run) $(use_script)
+%C%_unit_test_run_schedule_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_run_task_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_schema_LDADD = $(use_test) $(use_schema)
 %C%_unit_test_schema_limits_LDADD = $(use_test) $(use_schema)

@@ -35,6 +35,8 @@ noinst_LIBRARIES += %D%/libgw_base.a
 	%D%/str.c \
 	%D%/str.h \
 	%D%/vec.c \
-	%D%/vec.h
+	%D%/vec.h \
+	%D%/zone.c \
+	%D%/zone.h
 
 use_base = %D%/libgw_base.a $(JANSSON_LIBS) $(CRYPTO_LIBS) -lm

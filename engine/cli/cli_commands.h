@@ -17,6 +17,9 @@ extern const struct command command_rules_check, command_rules_test;
 extern const struct command command_plugin_list, command_plugin_describe, command_plugin_check;
 extern const struct command command_audit_show, command_audit_verify;
 extern const struct command command_token_new, command_token_list, command_token_revoke;
+extern const struct command command_schedule_add, command_schedule_list, command_schedule_show,
+	command_schedule_pause, command_schedule_resume, command_schedule_remove,
+	command_schedule_trigger, command_schedule_backfill;
 extern const struct command command_demo, command_doctor, command_serve, command_version;
 
 #endif

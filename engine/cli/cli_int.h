@@ -42,6 +42,7 @@ struct cli {
 	const char **args;   /* what is no option */
 	int arg_count;
 	struct plugins *plugins; /* loaded when first needed: cli_plugins() */
+	bool keeps_schedules;    /* the engine that it becomes fires what is scheduled */
 	struct report_log *log;  /* of the engine, when this command owns the store */
 };
 

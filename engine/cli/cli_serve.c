@@ -117,6 +117,7 @@ static int serve(struct cli *cli)
 	sigaddset(&stops, SIGINT);
 	/* Before the engine's threads exist: they inherit it, and the signal waits for us. */
 	pthread_sigmask(SIG_BLOCK, &stops, NULL);
+	cli->keeps_schedules = true;
 	if (cli_engine_open(cli, &engine, &err) < 0)
 		return cli_fail(cli, &err);
 	return serve_until_stopped(cli, engine, &stops, port);

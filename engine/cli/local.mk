@@ -19,6 +19,7 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_print.c \
 	%D%/cli_rules.c \
 	%D%/cli_run.c \
+	%D%/cli_schedule.c \
 	%D%/cli_serve.c \
 	%D%/cli_story.c \
 	%D%/cli_story.h \

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "run/run_int.h"
+#include "run/run_schedule.h"
 #include "run/run_socket.h"
 
 enum {
@@ -210,6 +211,8 @@ static void on_wake(void *arg)
 			break;
 		case MESSAGE_WAKE:
 			arm_due_timer(worker, next_wake(worker, 0));
+			if (worker->index == 0)
+				schedules_arm(worker);
 			free(message);
 			break;
 		case MESSAGE_STOP:
@@ -279,6 +282,8 @@ static void worker_release(struct worker *worker)
 	free_dead_calls(worker);
 	wire_free(worker->wire);
 	worker->engine->options.scripting->close(worker->script);
+	if (worker->index == 0 && worker->engine->schedules->timer)
+		worker->loop->ops->timer_stop(worker->loop, worker->engine->schedules->timer);
 	if (worker->due_timer)
 		worker->loop->ops->timer_stop(worker->loop, worker->due_timer);
 	if (worker->unloaded_timer)
@@ -406,7 +411,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->releases = releases_new(&folders);
 	json_decref(pins);
 	if ((!options->is_looking && make_connections(engine, err) < 0) ||
-	    open_store(engine, err) < 0 || tokens_open(engine, err) < 0) {
+	    open_store(engine, err) < 0 || tokens_open(engine, err) < 0 ||
+	    schedules_open(engine, err) < 0) {
 		engine_close(engine);
 		return err->code;
 	}
@@ -494,6 +500,7 @@ void engine_abandon(struct engine *engine)
 	map_release(&engine->rulesets);
 	map_release(&engine->known_blobs);
 	tokens_close(engine);
+	schedules_close(engine);
 	releases_free(engine->releases);
 	if (engine->store && !engine->ground)
 		engine->store->ops->close(engine->store);
@@ -587,7 +594,7 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
 	} else if (strcmp(op, "run.bulk") == 0) {
 		many_act(engine, request, &asker);
 		return;
-	} else if (token_is_op(op)) {
+	} else if (token_is_op(op) || schedule_is_op(op)) {
 		worker = &engine->workers[0];
 	} else if (is_about_run(op)) {
 		if (find_run(engine, request, &no, &err) < 0) {

@@ -53,6 +53,14 @@
  *                                         -> {"token":TOKEN}
  *   {"op":"token.list"}                   -> {"tokens":[TOKEN]}
  *   {"op":"token.revoke","id","by"}       -> {"token":TOKEN}
+ *   {"op":"schedule.add","name","graph","cron","zone"?,"input"?:{}|[{}],"input_from"?:path,
+ *    "missed"?:"one"|"all"|"skip","paused"?:bool,"by"} -> {"schedule":SCHEDULE,"etag"}
+ *   {"op":"schedule.set",... "etag"?}     the same, instead of the one of that name
+ *   {"op":"schedule.list"}                -> {"schedules":[SCHEDULE]}
+ *   {"op":"schedule.show"|"schedule.pause"|"schedule.resume"|"schedule.remove","name","etag"?,"by"}
+ *                                         -> {"schedule":SCHEDULE,"etag"}
+ *   {"op":"schedule.trigger","name","key"?,"by"}, {"op":"schedule.backfill","name","from_ms",
+ *    "to_ms","by"}                        -> {"results":[...]} as of run.batch
  *   {"op":"figures"}                      -> {"figures":{name:number}}
  *   {"op":"doctor"}                       -> {"doctor":{...}}
  *   {"op":"stop"}                         ends the owner (serve)
@@ -91,6 +99,7 @@ struct engine_options {
 	/* Only to be asked about what is on record: no connections, nothing is recovered or
 	 * woken.  For requests that change nothing (cli_engine.c lists them). */
 	bool is_looking;
+	bool keeps_schedules; /* what is scheduled fires */
 	struct clock clock;
 	struct plugins *plugins; /* outlives the engine; one that kills it may be quarantined */
 	const struct scripting_ops *scripting; /* of Lua, which run/ must not include */

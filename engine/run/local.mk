@@ -18,6 +18,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_explain.c \
 	%D%/run_figures.c \
 	%D%/run_file.c \
+	%D%/run_fire.c \
 	%D%/run_int.h \
 	%D%/run_intake.c \
 	%D%/run_life.c \
@@ -27,6 +28,8 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_queue.c \
 	%D%/run_replay.c \
 	%D%/run_request.c \
+	%D%/run_schedule.c \
+	%D%/run_schedule.h \
 	%D%/run_socket.c \
 	%D%/run_socket.h \
 	%D%/run_step.c \

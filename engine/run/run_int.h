@@ -291,9 +291,10 @@ struct engine {
 	pthread_cond_t rested; /* with lock: resident has become 0 */
 	atomic_uint round_robin;
 	bool is_running;
-	struct run_door *door;   /* the Unix socket, or NULL */
-	struct run_crumb *crumb; /* mapped; NULL: none */
-	struct tokens *tokens;   /* run_token.c */
+	struct run_door *door;       /* the Unix socket, or NULL */
+	struct run_crumb *crumb;     /* mapped; NULL: none */
+	struct tokens *tokens;       /* run_token.c */
+	struct schedules *schedules; /* run_schedule.c */
 	_Atomic(engine_record_cb *) on_record;
 	void *on_record_arg;
 	struct {
@@ -327,6 +328,12 @@ int tokens_open(struct engine *engine, struct err *err) ATTR_MUST_USE;
 void tokens_close(struct engine *engine);
 bool token_is_op(const char *op);
 void token_request(struct worker *worker, const json_t *request, const struct asker *asker);
+/* run_schedule.c: runs that start by the calendar; on the first worker. */
+int schedules_open(struct engine *engine, struct err *err) ATTR_MUST_USE;
+void schedules_close(struct engine *engine);
+bool schedule_is_op(const char *op);
+void schedule_request(struct worker *worker, const json_t *request, const struct asker *asker);
+void schedules_arm(struct worker *worker); /* the timer, for what is due next */
 /* run_figures.c */
 void run_count(const struct run *run, const struct commit *commit);
 json_t *engine_figures(struct engine *engine);

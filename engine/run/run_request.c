@@ -522,6 +522,10 @@ void worker_request(struct worker *worker, struct message *message)
 		token_request(worker, message->request, &message->asker);
 		return;
 	}
+	if (schedule_is_op(op)) {
+		schedule_request(worker, message->request, &message->asker);
+		return;
+	}
 	if (strcmp(op, "run.leave") == 0) {
 		request_leave(worker, message->run_no, &message->asker);
 		return;

@@ -17,6 +17,7 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 	%D%/serve_role.c \
 	%D%/serve_routes.c \
 	%D%/serve_runs.c \
+	%D%/serve_schedules.c \
 	%D%/serve_sign.c \
 	%D%/serve_stream.c \
 	%D%/serve_target.c \

@@ -435,6 +435,18 @@ static bool read_body(struct exchange *x)
 	return check_fields(x);
 }
 
+/* "\"abc\"" or "W/..." or "*": what is compared; NULL: whatever it is now. */
+const char *exchange_if_match(struct exchange *x)
+{
+	const char *header = x->frame.if_match;
+	size_t len = header ? strlen(header) : 0;
+	if (len == 0 || strcmp(header, "*") == 0)
+		return NULL;
+	if (len > 2 && header[0] == '"' && header[len - 1] == '"')
+		return arena_dup(&x->arena, header + 1, len - 2);
+	return "none"; /* a weak or broken one matches nothing (RFC 9110, 13.1.1) */
+}
+
 void exchange_begin(struct exchange *x)
 {
 	if (check_query(x) && read_body(x))

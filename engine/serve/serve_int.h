@@ -220,6 +220,8 @@ int64_t exchange_number(struct exchange *x, const char *name, int64_t min, int64
 bool exchange_time(struct exchange *x, json_t *request, const char *name, const char *member);
 void exchange_param(json_t *request, const struct exchange *x, const char *name);
 void exchange_where(const struct exchange *x, json_t *request);
+/* What If-Match wants, without quotes; NULL: whatever is there.  The arena's. */
+const char *exchange_if_match(struct exchange *x);
 
 /* Each gives the answer, unless somebody else did. */
 void exchange_json(struct exchange *x, int status, const json_t *body);
@@ -401,6 +403,15 @@ void handle_task_list(struct exchange *x);
 void handle_task_approve(struct exchange *x);
 void handle_task_reject(struct exchange *x);
 void handle_task_complete(struct exchange *x);
+void handle_schedule_list(struct exchange *x);
+void handle_schedule_add(struct exchange *x);
+void handle_schedule_set(struct exchange *x);
+void handle_schedule_show(struct exchange *x);
+void handle_schedule_pause(struct exchange *x);
+void handle_schedule_resume(struct exchange *x);
+void handle_schedule_remove(struct exchange *x);
+void handle_schedule_trigger(struct exchange *x);
+void handle_schedule_backfill(struct exchange *x);
 void handle_audit_show(struct exchange *x);
 void handle_audit_verify(struct exchange *x);
 void handle_graphs(struct exchange *x);

@@ -94,18 +94,6 @@ void handle_task_complete(struct exchange *x)
 
 /* --- giving it to others ------------------------------------------------------------------ */
 
-/* "\"abc\"" or "W/..." or "*": what is compared; NULL: whatever it is now. */
-static const char *wanted_etag(struct exchange *x)
-{
-	const char *header = x->frame.if_match;
-	size_t len = header ? strlen(header) : 0;
-	if (len == 0 || strcmp(header, "*") == 0)
-		return NULL;
-	if (len > 2 && header[0] == '"' && header[len - 1] == '"')
-		return arena_dup(&x->arena, header + 1, len - 2);
-	return "none"; /* a weak or broken one matches nothing (RFC 9110, 13.1.1) */
-}
-
 void handle_task_reassign(struct exchange *x)
 {
 	json_t *request = about_task(x, "task.assign");
@@ -119,6 +107,6 @@ void handle_task_reassign(struct exchange *x)
 	}
 	if (due)
 		json_put_int(request, "due_ms", due_ms);
-	json_put_str(request, "etag", wanted_etag(x));
+	json_put_str(request, "etag", exchange_if_match(x));
 	exchange_ask(x, request, task_replied);
 }

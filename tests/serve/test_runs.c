@@ -196,6 +196,43 @@ static void check_task(struct served *served)
 	reply_release(&reply);
 }
 
+static void check_schedules(struct served *served)
+{
+	struct reply reply = post(served, "/v1/schedules", NULL,
+	                          "{\"name\":\"early\",\"graph\":\"echo\","
+	                          "\"cron\":\"0 6 * * *\",\"input\":{\"say\":\"x\"}}");
+	const char *header = reply.text ? strstr(reply.text, "\r\nETag: ") : NULL;
+	char more[100];
+	CHECK(reply.status == 201 && header &&
+	      strstr(reply.text, "\r\nLocation: /v1/schedules/early"));
+	snprintf(more, sizeof(more), "If-Match: %.*s\r\n",
+	         header ? (int)strcspn(header + 8, "\r") : 0, header ? header + 8 : "");
+	reply_release(&reply);
+	static const char other[] = "{\"graph\":\"echo\",\"cron\":\"0 7 * * *\"}";
+	reply = client_call(served->port, "PUT", "/v1/schedules/early", NULL, more, other);
+	CHECK(reply.status == 200);
+	reply_release(&reply);
+	reply = client_call(served->port, "PUT", "/v1/schedules/early", NULL, more, other);
+	CHECK_MSG(reply.status == 412, "the ETag of before: %d", reply.status);
+	reply_release(&reply);
+	expect(served, "POST", "/v1/schedules",
+	       "{\"name\":\"x\",\"graph\":\"echo\",\"cron\":\"* *\"}", 422, "cron.field");
+	expect(served, "POST", "/v1/schedules",
+	       "{\"name\":\"x\",\"graph\":\"echo\",\"cron\":\"@daily\","
+	       "\"input_from\":\"/etc/passwd\"}",
+	       422, "body.unknown_member");
+	reply = post(served, "/v1/schedules/early/trigger", "Idempotency-Key: k\r\n", "{}");
+	CHECK(reply.status == 200 && json_array_size(json_at(reply.json, "results")) == 1);
+	reply_release(&reply);
+	expect(served, "POST", "/v1/schedules/early/backfill", "{\"from\":\"x\",\"to\":\"y\"}", 422,
+	       "body.time");
+	expect(served, "POST", "/v1/schedules/early/pause", "{}", 200, "");
+	expect(served, "POST", "/v1/schedules/early/resume", "{}", 200, "");
+	expect(served, "GET", "/v1/schedules", NULL, 200, "");
+	expect(served, "DELETE", "/v1/schedules/early", NULL, 200, "");
+	expect(served, "GET", "/v1/schedules/early", NULL, 404, "schedule.absent");
+}
+
 int main(void)
 {
 	struct served served;
@@ -206,6 +243,7 @@ int main(void)
 	check_bulk(&served);
 	check_again(&served);
 	check_task(&served);
+	check_schedules(&served);
 	served_stop(&served);
 	return check_done();
 }
