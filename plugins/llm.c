@@ -146,6 +146,15 @@ static enum api api_of(const struct gw_host *host, struct gw_call *call)
 	return is(api, "anthropic") ? API_ANTHROPIC : is(api, "bedrock") ? API_BEDROCK : API_OPENAI;
 }
 
+/* As OpenTelemetry names it. */
+static const struct gw_json *provider_of(const struct gw_host *host, struct gw_call *call)
+{
+	enum api api = api_of(host, call);
+	return host->json->parse(call, api == API_ANTHROPIC ? GW_LIT("\"anthropic\"")
+	                               : api == API_BEDROCK ? GW_LIT("\"aws.bedrock\"")
+	                                                    : GW_LIT("\"openai\""));
+}
+
 /* The prompt's own model first, then those of the list; without a list the one of the settings. */
 static struct gw_str model_at(const struct gw_host *host, struct gw_call *call, size_t at)
 {
@@ -587,6 +596,7 @@ static void complete(const struct gw_host *host, struct gw_call *call)
 	if (!all->prompt)
 		return; /* the engine has said why */
 	host->call->fact(call, "prompt", prompt_facts(host, call, all->prompt));
+	host->call->fact(call, "provider", provider_of(host, call));
 	ask(host, call);
 }
 

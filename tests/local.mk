@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
 # `make check` builds and runs all of them; tests/README.md tells more.
-EXTRA_DIST += %D%/README.md %D%/run-tests %D%/audit %D%/cases %D%/cli %D%/crash %D%/graph %D%/hostile %D%/house %D%/io %D%/plugins %D%/sandbox %D%/serve %D%/w3c
+EXTRA_DIST += %D%/README.md %D%/run-tests %D%/audit %D%/cases %D%/cli %D%/crash %D%/graph %D%/hostile %D%/house %D%/io %D%/operate %D%/plugins %D%/sandbox %D%/serve %D%/w3c
 
 # The absolute place of the sources, where tests find their data.
 tests/%.$(OBJEXT): AM_CPPFLAGS += -I$(top_srcdir)/tests/lib -DSRCDIR='"$(abs_top_srcdir)"'
@@ -50,9 +50,11 @@ check_PROGRAMS += \
 	%D%/unit/test_chart_lua \
 	%D%/unit/test_chart_rng \
 	%D%/unit/test_driver \
+	%D%/unit/test_figures \
 	%D%/unit/test_journal \
 	%D%/unit/test_machine \
 	%D%/unit/test_machine_call \
+	%D%/unit/test_metrics \
 	%D%/unit/test_plugin \
 	%D%/unit/test_plugin_call \
 	%D%/unit/test_plugin_contract \
@@ -102,9 +104,11 @@ check_PROGRAMS += \
 %C%_unit_test_chart_rng_CPPFLAGS = $(AM_CPPFLAGS) $(LIBXML_CFLAGS)
 %C%_unit_test_chart_rng_LDADD = $(use_test) $(use_chart)
 %C%_unit_test_driver_LDADD = $(use_test) $(use_script)
+%C%_unit_test_figures_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_journal_LDADD = $(use_test) $(use_journal)
 %C%_unit_test_machine_LDADD = $(use_test) $(use_script)
 %C%_unit_test_machine_call_LDADD = $(use_test) $(use_script)
+%C%_unit_test_metrics_LDADD = $(use_test) $(use_report)
 %C%_unit_test_plugin_LDADD = $(use_test_plugin)
 %C%_unit_test_plugin_call_LDADD = $(use_test_plugin)
 %C%_unit_test_plugin_contract_LDADD = $(use_test_plugin)
@@ -220,6 +224,7 @@ test_scripts = \
 	'$(abs_top_srcdir)/%D%/graph/run.sh' \
 	'$(abs_top_srcdir)/%D%/hostile/run.sh' \
 	'$(abs_top_srcdir)/%D%/io/run.sh' \
+	'$(abs_top_srcdir)/%D%/operate/run.sh' \
 	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox'
 
 # The sources are the same in every build: checks of the house go with the plain one.

@@ -77,6 +77,9 @@
 #define LIMIT_CALL_NOTES 100            /* notes, and facts, of one call */
 #define LIMIT_CALL_NOTE_BYTES 2000
 
+/* What operators see. */
+#define LIMIT_METRIC_SERIES 2000 /* of one family; the rest counts as "other" */
+
 /* Files and the command line. */
 #define LIMIT_CONFIG_BYTES (256 * 1024)
 #define LIMIT_TEMPLATE_BYTES (256 * 1024)

@@ -238,6 +238,11 @@ static void hand_over(void *arg)
 	writer_hand_over(arg);
 }
 
+static void on_attempt(void *ctx, const json_t *span)
+{
+	figures_attempt(ctx, span);
+}
+
 static void worker_init(struct worker *worker, struct engine *engine, int index)
 {
 	worker->engine = engine;
@@ -250,7 +255,10 @@ static void worker_init(struct worker *worker, struct engine *engine, int index)
 	worker->wake = worker->loop->ops->wake_new(worker->loop, on_wake, worker);
 	if (!ground)
 		run_loop_before_wait(worker->loop, hand_over, worker);
-	struct wire_options options = { .loop = worker->loop, .far = ground ? ground->far : NULL };
+	struct wire_options options = { .loop = worker->loop,
+		                        .far = ground ? ground->far : NULL,
+		                        .trace = on_attempt,
+		                        .trace_ctx = engine };
 	worker->wire = wire_new(&options);
 	worker->script = engine->options.scripting->open(
 		&engine->options.clock,
@@ -410,9 +418,10 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		                           options->version, pins };
 	engine->releases = releases_new(&folders);
 	json_decref(pins);
+	figures_open(engine);
 	if ((!options->is_looking && make_connections(engine, err) < 0) ||
-	    open_store(engine, err) < 0 || tokens_open(engine, err) < 0 ||
-	    schedules_open(engine, err) < 0) {
+	    open_store(engine, err) < 0 || figures_store(engine, err) < 0 ||
+	    tokens_open(engine, err) < 0 || schedules_open(engine, err) < 0) {
 		engine_close(engine);
 		return err->code;
 	}
@@ -499,6 +508,7 @@ void engine_abandon(struct engine *engine)
 	map_release(&engine->connections);
 	map_release(&engine->rulesets);
 	map_release(&engine->known_blobs);
+	figures_close(engine);
 	tokens_close(engine);
 	schedules_close(engine);
 	releases_free(engine->releases);

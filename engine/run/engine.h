@@ -61,7 +61,8 @@
  *                                         -> {"schedule":SCHEDULE,"etag"}
  *   {"op":"schedule.trigger","name","key"?,"by"}, {"op":"schedule.backfill","name","from_ms",
  *    "to_ms","by"}                        -> {"results":[...]} as of run.batch
- *   {"op":"figures"}                      -> {"figures":{name:number}}
+ *   {"op":"figures","as"?}                -> {"figures":{name:{"type","samples":[...]}}}; {"text"}
+ *                                            with "as" "text" (Prometheus) or "openmetrics"
  *   {"op":"doctor"}                       -> {"doctor":{...}}
  *   {"op":"stop"}                         ends the owner (serve)
  *
@@ -86,6 +87,7 @@
 #include "machine/scripting.h"
 
 struct engine;
+struct metrics;
 struct engine_ground; /* run/ground.h */
 struct plugins;
 
@@ -119,6 +121,9 @@ int engine_open(const struct engine_options *options, struct engine **ret,
 /* Stops taking work, lets what is being committed finish, frees.
  * Open calls are left to recovery. */
 void engine_close(struct engine *engine);
+
+/* What it counts; others of this process may count there too.  Until engine_close(). */
+struct metrics *engine_metrics(struct engine *engine);
 
 /* reply is borrowed; called on a thread of the engine's, once or more,
  * the last time with is_last. */

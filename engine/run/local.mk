@@ -38,4 +38,4 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_trace.c \
 	%D%/run_view.c
 
-use_run = %D%/libgw_run.a $(use_plugin) $(use_journal) $(use_release) $(use_wire) $(UV_LIBS)
+use_run = %D%/libgw_run.a $(use_report) $(use_plugin) $(use_journal) $(use_release) $(use_wire) $(UV_LIBS)

@@ -34,6 +34,8 @@ void commit_free(struct commit *commit)
 	json_decref(commit->artifacts);
 	json_decref(commit->line);
 	json_decref(commit->reply);
+	json_decref(commit->body);
+	json_decref(commit->call);
 	json_decref(commit->start_input);
 	free(commit);
 }
@@ -57,6 +59,7 @@ void commit_record(struct commit *commit, const char *kind, int64_t at_ms, json_
 	struct run *run = commit->run;
 	size_t len;
 	char *text = journal_seal(&run->head, kind, at_ms, body, &len);
+	commit->body = json_incref(body);
 	struct store_op *op = commit_op(commit, STORE_OP_RECORD);
 	op->seq = run->head.seq;
 	memcpy(op->hash, run->head.hash, sizeof(op->hash));
@@ -263,6 +266,8 @@ void commit_submit(struct commit *commit)
 	int64_t wake_ms;
 	int status = run_status_now(run, &wake_ms);
 	bool owed_files = run->owes_files;
+	commit->status_before = commit->is_start ? 0 : run->status;
+	commit->status_after = status;
 	run->owes_files = owes_files(commit, status);
 	if (!commit->is_filed)
 		run->updated_ms = engine_now(run->worker->engine);

@@ -103,9 +103,12 @@ struct commit {
 	/* Instead of what a run does then; NULL: the usual.  Such a commit has no run. */
 	void (*done)(struct commit *commit);
 	/* What to do once it is durable, decided when it was made. */
-	json_t *artifacts; /* [{"name","text"}] to write, or NULL */
-	json_t *line;      /* what watchers are shown, or NULL */
-	json_t *reply;     /* what the asker is told; NULL: the run */
+	json_t *artifacts;               /* [{"name","text"}] to write, or NULL */
+	json_t *line;                    /* what watchers are shown, or NULL */
+	json_t *body;                    /* the record; NULL: none is in it */
+	json_t *reply;                   /* what the asker is told; NULL: the run */
+	json_t *call;                    /* the effect of the call that this step ended, or NULL */
+	int status_before, status_after; /* of the run; before 0: a start */
 	bool is_start;
 	json_t *start_input; /* of a start, for the case that it is refused */
 	bool ends_run;       /* status is final in this commit */
@@ -297,9 +300,10 @@ struct engine {
 	struct schedules *schedules; /* run_schedule.c */
 	_Atomic(engine_record_cb *) on_record;
 	void *on_record_arg;
-	struct {
-		atomic_ullong commits, items, commit_us, starts, ends, blocks;
-	} figures;
+	struct metrics *metrics; /* run_figures.c */
+	struct metric *commit_seconds, *commit_items, *sync_seconds;
+	atomic_llong open_runs[STORE_ENDED]; /* by status */
+	json_t *task_roles;                  /* that were ever seen; guarded by lock */
 };
 
 int64_t engine_now(const struct engine *engine);
@@ -336,7 +340,39 @@ void schedule_request(struct worker *worker, const json_t *request, const struct
 void schedules_arm(struct worker *worker); /* the timer, for what is due next */
 /* run_figures.c */
 void run_count(const struct run *run, const struct commit *commit);
-json_t *engine_figures(struct engine *engine);
+enum figure {
+	FIGURE_BUILD,
+	FIGURE_STARTED,
+	FIGURE_ENDED,
+	FIGURE_BLOCKED,
+	FIGURE_RUN_SECONDS,
+	FIGURE_RUNS,
+	FIGURE_RESIDENT,
+	FIGURE_DECISIONS,
+	FIGURE_RULES,
+	FIGURE_CALLS,
+	FIGURE_CALL_SECONDS,
+	FIGURE_ATTEMPTS,
+	FIGURE_BREAKER,
+	FIGURE_IN_FLIGHT,
+	FIGURE_WAITING,
+	FIGURE_QUEUE,
+	FIGURE_COMMIT,
+	FIGURE_SYNC,
+	FIGURE_ITEMS,
+	FIGURE_TASKS,
+	FIGURE_OVERDUE,
+	FIGURE_TOKENS,
+	FIGURE_GEN_AI,
+	FIGURE_COST
+};
+void figures_open(struct engine *engine);
+int figures_store(struct engine *engine, struct err *err) ATTR_MUST_USE;
+void figures_close(struct engine *engine);
+void figures_commit(struct engine *engine, size_t items, int64_t took_ns);
+void figures_attempt(struct engine *engine, const json_t *span); /* as wire_options.trace */
+/* {"figures":{...}} as metrics_json, or {"text"} for "text" and "openmetrics"; new. */
+json_t *engine_figures(struct engine *engine, const char *as);
 json_t *engine_plugins(const struct engine *engine);
 /* An asker that will never be told otherwise: the engine is stopping. */
 void reply_stopping(const struct asker *asker);

@@ -116,10 +116,8 @@ static void commit_batch(struct writer *writer, struct message *first)
 			put_back(writer, first);
 			return;
 		}
-		int64_t took_us = (clock_monotonic_ns(&engine->options.clock) - began_ns) / 1000;
-		atomic_fetch_add(&engine->figures.commits, 1);
-		atomic_fetch_add(&engine->figures.items, count);
-		atomic_fetch_add(&engine->figures.commit_us, (unsigned long long)took_us);
+		figures_commit(engine, count,
+		               clock_monotonic_ns(&engine->options.clock) - began_ns);
 		for (size_t i = 0; i < count; i++) {
 			struct message *next = first->next;
 			first->commit->item = items[i];

@@ -264,6 +264,7 @@ static void file_late(struct run *run, struct intake *intake, struct call *call)
 	commit->asker = intake->asker;
 	if (intake->task)
 		task_close(commit, body, intake->task);
+	commit->call = json_incref(call->effect);
 	run_call_drop(run, call);
 	run_apply(run, body);
 	commit_record(commit, "late", intake->input.at_ms, body);
@@ -340,8 +341,10 @@ static void decide_input(struct run *run, struct intake *intake)
 	run_unblock(run);
 	if (intake->task)
 		task_close(commit, body, intake->task);
-	if (call)
+	if (call) {
+		commit->call = json_incref(call->effect);
 		run_call_drop(run, call);
+	}
 	run_take_effects(run, &effects, json_at(body, "effects"), input->at_ms);
 	cancel_calls(run, &effects, commit, body);
 	calls_begin(run, commit, body);
@@ -395,6 +398,7 @@ static void decide_unsure(struct run *run, struct intake *intake)
 	json_t *body = json_pack("{s:I,s:I}", "n", (json_int_t)intake->number, "e",
 	                         (json_int_t)intake->element);
 	struct commit *commit = commit_new(run);
+	commit->call = json_incref(call->effect);
 	unsure_open(call, commit, body);
 	run_apply(run, body);
 	commit_record(commit, "unsure", intake->input.at_ms, body);

@@ -436,7 +436,7 @@ void engine_query(struct engine *engine, const json_t *request, const struct ask
 	else if (strcmp(op, "audit.show") == 0)
 		(void)show_audit(engine, request, &reply, &err);
 	else if (strcmp(op, "figures") == 0)
-		reply = json_pack("{s:o}", "figures", engine_figures(engine));
+		reply = engine_figures(engine, json_str(request, "as", NULL));
 	else if (strcmp(op, "doctor") == 0)
 		reply = doctor(engine);
 	else

@@ -32,7 +32,7 @@ static void init(struct serve *serve, const struct serve_options *options)
 	pthread_mutex_init(&serve->lock, NULL);
 	pthread_cond_init(&serve->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	serve->figures = mem_alloc((serve_route_count + 1) * sizeof(*serve->figures));
+	metrics_begin(serve);
 }
 
 static int start(struct serve *serve, struct err *err)
@@ -141,6 +141,5 @@ void serve_free(struct serve *serve)
 	serve_config_release(&serve->config);
 	pthread_mutex_destroy(&serve->lock);
 	pthread_cond_destroy(&serve->changed);
-	free(serve->figures);
 	free(serve);
 }

@@ -317,13 +317,7 @@ long stream_read(struct stream *stream, struct MHD_Connection *mhd, char *ret, s
 
 /* --- figures (serve_metrics.c) --------------------------------------------------------------- */
 
-enum { METRIC_BUCKETS = 12 };
-
-struct route_figures {
-	atomic_ullong by_class[6]; /* answers 1xx .. 5xx; 0: none */
-	atomic_ullong buckets[METRIC_BUCKETS + 1];
-	atomic_ullong sum_us;
-};
+void metrics_begin(struct serve *serve);
 void metrics_count(struct exchange *x);
 void handle_metrics(struct exchange *x);
 
@@ -363,9 +357,8 @@ struct serve {
 	pthread_t sweeper;
 	bool has_sweeper, is_stopping;
 	atomic_bool is_draining;
-	atomic_llong under_way;        /* exchanges that are not answered yet */
-	atomic_llong engine_owes;      /* replies */
-	struct route_figures *figures; /* per route, and one for what met none */
+	atomic_llong under_way;   /* exchanges that are not answered yet */
+	atomic_llong engine_owes; /* replies */
 	atomic_ullong denied, framing_faults, timeouts;
 };
 

@@ -1,159 +1,124 @@
 /* SPDX-License-Identifier: MIT */
-/* Figures in the text format of Prometheus: counters that only grow, a histogram per route. */
+/*
+ * The server's own figures, beside those of the engine in one registry, and
+ * the page that shows them all (docs/reference/metrics.md).
+ */
 #include <stdio.h>
 
+#include "report/report_metrics.h"
 #include "serve/serve_int.h"
 
-static const double bounds[METRIC_BUCKETS] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-	                                       0.1,   0.25,   0.5,   1,    2.5,   10 };
+enum http_figure {
+	HTTP_REQUESTS,
+	HTTP_DENIED,
+	HTTP_FAULTS,
+	HTTP_TIMEOUTS,
+	HTTP_CONNECTIONS,
+	HTTP_STREAMS,
+	HTTP_DELIVERIES
+};
 
-static size_t route_index(const struct exchange *x)
+static const struct metric_family families[] = {
+	[HTTP_REQUESTS] = { .name = "http_server_request_duration_seconds",
+	                    .help = "Requests, from their first byte to the end of the answer.",
+	                    .type = METRIC_HISTOGRAM,
+	                    .labels = { "http_request_method", "http_route",
+	                                "http_response_status_code", "url_scheme" },
+	                    .bounds = { 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1,
+	                                2.5, 5, 7.5, 10 } },
+	[HTTP_DENIED] = { .name = "gw_http_denied_total",
+	                  .help = "Requests without the right to ask.",
+	                  .type = METRIC_COUNTER },
+	[HTTP_FAULTS] = { .name = "gw_http_framing_faults_total",
+	                  .help = "Requests of doubtful framing.",
+	                  .type = METRIC_COUNTER },
+	[HTTP_TIMEOUTS] = { .name = "gw_http_timeouts_total",
+	                    .help = "Connections closed at a deadline.",
+	                    .type = METRIC_COUNTER },
+	[HTTP_CONNECTIONS] = { .name = "gw_http_connections",
+	                       .help = "Open connections.",
+	                       .type = METRIC_GAUGE },
+	[HTTP_STREAMS] = { .name = "gw_http_streams",
+	                   .help = "Listeners of event streams.",
+	                   .type = METRIC_GAUGE },
+	[HTTP_DELIVERIES] = { .name = "gw_webhook_deliveries_total",
+	                      .help = "Deliveries: accepted, refused (not signed), throttled.",
+	                      .type = METRIC_COUNTER,
+	                      .labels = { "source", "outcome" } },
+};
+
+static struct metric *figure(const struct serve *serve, enum http_figure which,
+                             const char *const values[METRIC_LABELS])
 {
-	return x->route ? (size_t)(x->route - serve_routes) : serve_route_count;
+	return metrics_get(engine_metrics(serve->options.engine), &families[which], values);
 }
 
+void metrics_begin(struct serve *serve)
+{
+	metrics_declare(engine_metrics(serve->options.engine), families,
+	                sizeof(families) / sizeof(*families));
+}
+
+/* By the route's template, never by what was asked: names of runs are no labels. */
 void metrics_count(struct exchange *x)
 {
-	struct route_figures *figures = &x->serve->figures[route_index(x)];
-	int64_t took_us = (clock_monotonic_ns(&x->serve->options.clock) - x->began_ns) / 1000;
-	size_t bucket = 0;
-	while (bucket < METRIC_BUCKETS && (double)took_us > bounds[bucket] * 1e6)
-		bucket++;
-	atomic_fetch_add_explicit(&figures->by_class[x->status / 100 % 6], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&figures->buckets[bucket], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&figures->sum_us, (unsigned long long)took_us,
-	                          memory_order_relaxed);
+	char status[16] = "";
+	int64_t took_ns = clock_monotonic_ns(&x->serve->options.clock) - x->began_ns;
+	if (x->status > 0)
+		snprintf(status, sizeof(status), "%d", x->status);
+	const char *values[METRIC_LABELS] = { x->route ? x->route->method : "_OTHER",
+		                              x->route ? x->route->path : "", status, "http" };
+	metric_observe(figure(x->serve, HTTP_REQUESTS, values), (double)took_ns / 1e9);
 }
 
-static void put_family(struct buf *out, const char *name, const char *type, const char *help)
-{
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static const char *method_of(size_t i)
-{
-	return i < serve_route_count ? serve_routes[i].method : "";
-}
-
-static const char *path_of(size_t i)
-{
-	return i < serve_route_count ? serve_routes[i].path : "none";
-}
-
-static void put_requests(const struct serve *serve, struct buf *out)
-{
-	put_family(out, "gangway_http_requests_total", "counter",
-	           "Requests by route and class of answer.");
-	for (size_t i = 0; i <= serve_route_count; i++)
-		for (int class = 0; class < 6; class ++) {
-			unsigned long long count = atomic_load(&serve->figures[i].by_class[class]);
-			if (count > 0)
-				buf_printf(out,
-				           "gangway_http_requests_total{method=\"%s\",path=\"%s\","
-				           "class=\"%dxx\"} %llu\n",
-				           method_of(i), path_of(i), class, count);
-		}
-}
-
-static void put_durations(const struct serve *serve, struct buf *out)
-{
-	static const char name[] = "gangway_http_request_duration_seconds";
-	put_family(out, name, "histogram", "From the request line to the end of the answer.");
-	for (size_t i = 0; i <= serve_route_count; i++) {
-		const struct route_figures *figures = &serve->figures[i];
-		unsigned long long count = 0;
-		char labels[160];
-		snprintf(labels, sizeof(labels), "method=\"%s\",path=\"%s\"", method_of(i),
-		         path_of(i));
-		for (size_t b = 0; b <= METRIC_BUCKETS; b++)
-			count += atomic_load(&figures->buckets[b]);
-		if (count == 0)
-			continue;
-		unsigned long long below = 0;
-		for (size_t b = 0; b < METRIC_BUCKETS; b++) {
-			below += atomic_load(&figures->buckets[b]);
-			buf_printf(out, "%s_bucket{%s,le=\"%g\"} %llu\n", name, labels, bounds[b],
-			           below < count ? below : count);
-		}
-		buf_printf(out,
-		           "%s_bucket{%s,le=\"+Inf\"} %llu\n%s_sum{%s} %.6f\n%s_count{%s} %llu\n",
-		           name, labels, count, name, labels,
-		           (double)atomic_load(&figures->sum_us) / 1e6, name, labels, count);
-	}
-}
-
-static void put_number(struct buf *out, const char *name, const char *type, const char *help,
-                       unsigned long long value)
-{
-	put_family(out, name, type, help);
-	buf_printf(out, "%s %llu\n", name, value);
-}
-
-static void put_sources(struct serve *serve, struct buf *out)
+static void look_at_sources(struct serve *serve)
 {
 	struct map_entry *entry;
-	size_t i = 0;
-	put_family(out, "gangway_webhook_deliveries_total", "counter",
-	           "Deliveries by source and outcome.");
-	while ((entry = map_each(&serve->sources, &i))) {
-		struct source *source = entry->value;
-		buf_printf(
-			out,
-			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"accepted\"} "
-			"%llu\n"
-			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"refused\"} %llu\n"
-			"gangway_webhook_deliveries_total{source=\"%s\",outcome=\"throttled\"} "
-			"%llu\n",
-			source->name, atomic_load(&source->accepted), source->name,
-			atomic_load(&source->refused), source->name,
-			atomic_load(&source->throttled));
+	for (size_t i = 0; (entry = map_each(&serve->sources, &i));) {
+		const struct source *source = entry->value;
+		const char *values[METRIC_LABELS] = { source->name, "accepted" };
+		metric_set(figure(serve, HTTP_DELIVERIES, values),
+		           (double)atomic_load(&source->accepted));
+		values[1] = "refused";
+		metric_set(figure(serve, HTTP_DELIVERIES, values),
+		           (double)atomic_load(&source->refused));
+		values[1] = "throttled";
+		metric_set(figure(serve, HTTP_DELIVERIES, values),
+		           (double)atomic_load(&source->throttled));
 	}
 }
 
-/* What the engine counts: {"name": number}, one family each. */
-static void put_engine(const json_t *figures, struct buf *out)
+static void look(struct serve *serve)
 {
-	const char *name;
-	json_t *figure;
-	json_object_foreach((json_t *)(uintptr_t)figures, name, figure) {
-		char full[96];
-		snprintf(full, sizeof(full), "gangway_%s", name);
-		put_family(out, full, str_ends(name, "_total") ? "counter" : "gauge",
-		           "Of the engine.");
-		if (json_is_real(figure))
-			buf_printf(out, "%s %.6f\n", full, json_real_value(figure));
-		else
-			buf_printf(out, "%s %lld\n", full, (long long)json_integer_value(figure));
-	}
+	pthread_mutex_lock(&serve->lock);
+	size_t conns = serve->conn_count;
+	pthread_mutex_unlock(&serve->lock);
+	metric_set(figure(serve, HTTP_DENIED, NULL), (double)atomic_load(&serve->denied));
+	metric_set(figure(serve, HTTP_FAULTS, NULL), (double)atomic_load(&serve->framing_faults));
+	metric_set(figure(serve, HTTP_TIMEOUTS, NULL), (double)atomic_load(&serve->timeouts));
+	metric_set(figure(serve, HTTP_CONNECTIONS, NULL), (double)conns);
+	metric_set(figure(serve, HTTP_STREAMS, NULL), (double)atomic_load(&serve->stream_count));
+	look_at_sources(serve);
 }
 
 static void figures_replied(struct exchange *x, const json_t *reply, bool is_last)
 {
-	struct serve *serve = x->serve;
-	struct buf out;
-	if (!is_last)
-		return;
-	buf_init(&out, (size_t)16 << 20);
-	put_requests(serve, &out);
-	put_durations(serve, &out);
-	put_number(&out, "gangway_http_denied_total", "counter",
-	           "Requests without the right to ask.", atomic_load(&serve->denied));
-	put_number(&out, "gangway_http_framing_faults_total", "counter",
-	           "Requests of doubtful framing.", atomic_load(&serve->framing_faults));
-	put_number(&out, "gangway_http_timeouts_total", "counter",
-	           "Connections closed at a deadline.", atomic_load(&serve->timeouts));
-	pthread_mutex_lock(&serve->lock);
-	size_t conns = serve->conn_count, streams = atomic_load(&serve->stream_count);
-	pthread_mutex_unlock(&serve->lock);
-	put_number(&out, "gangway_http_connections", "gauge", "Open connections.", conns);
-	put_number(&out, "gangway_http_streams", "gauge", "Listeners of event streams.", streams);
-	put_sources(serve, &out);
-	put_engine(json_at(reply, "figures"), &out);
-	size_t len = out.len;
-	exchange_text(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_take(&out), len);
+	const json_t *text = json_at(reply, "text");
+	if (is_last)
+		exchange_text(x, 200, x->own, mem_dup_str(json_string_value(text)),
+		              json_string_length(text));
 }
 
 void handle_metrics(struct exchange *x)
 {
-	exchange_ask(x, json_pack("{s:s}", "op", "figures"), figures_replied);
+	static const char plain[] = "text/plain; version=0.0.4; charset=utf-8";
+	static const char open[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+	size_t count;
+	const char *accept = frame_get(&x->frame, "Accept", &count);
+	bool is_open = accept && strstr(accept, "application/openmetrics-text");
+	x->own = (void *)(uintptr_t)(is_open ? open : plain);
+	look(x->serve);
+	exchange_ask(
+		x, json_pack("{s:s,s:s}", "op", "figures", "as", is_open ? "openmetrics" : "text"),
+		figures_replied);
 }

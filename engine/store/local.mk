@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libgw_store.a
 	%D%/store_sqlite.c \
 	%D%/store_sqlite_int.h \
 	%D%/store_sqlite_read.c \
-	%D%/store_sqlite_schema.h
+	%D%/store_sqlite_schema.h \
+	%D%/store_sqlite_vfs.c
 
 use_store = %D%/libgw_store.a $(SQLITE_LIBS) $(use_base)

@@ -103,6 +103,16 @@ struct store_task_filter {
 	int limit;
 };
 
+/* So many open runs have this status, or so many open tasks this role (NULL: none). */
+struct store_count {
+	int status;
+	const char *role;
+	int64_t count, overdue;
+};
+
+typedef void store_count_cb(void *arg, const struct store_count *count);
+/* A write was made durable; it took so long.  On the writer's thread. */
+typedef void store_sync_cb(void *arg, int64_t took_ns);
 typedef void store_run_cb(void *arg, const struct store_run *run);
 typedef void store_task_cb(void *arg, const struct store_task *task);
 /* Returns false to stop. */
@@ -143,10 +153,15 @@ struct store_ops {
 	            void *arg, struct err *err);
 	int (*meta)(struct store *store, const char *name, store_bytes_cb *cb, void *arg,
 	            struct err *err);
+	int (*run_counts)(struct store *store, store_count_cb *cb, void *arg, struct err *err);
+	int (*task_counts)(struct store *store, int64_t now_ms, store_count_cb *cb, void *arg,
+	                   struct err *err);
 };
 
 struct store {
 	const struct store_ops *ops;
+	store_sync_cb *on_sync; /* set by the owner before the first apply; NULL: nobody */
+	void *on_sync_arg;
 };
 
 /*

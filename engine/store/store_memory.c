@@ -561,6 +561,40 @@ static int memory_tasks(struct store *store, const struct store_task_filter *fil
 	return 0;
 }
 
+static int memory_run_counts(struct store *store, store_count_cb *cb, void *arg, struct err *err)
+{
+	struct memory_store *s = self(store);
+	(void)err;
+	for (int status = STORE_RUNNING; status < STORE_ENDED; status++) {
+		struct store_count count = { .status = status };
+		pthread_mutex_lock(&s->lock);
+		for (size_t i = 0; i < s->runs.len; i++)
+			count.count += s->runs.at[i].row.status == status;
+		pthread_mutex_unlock(&s->lock);
+		if (count.count > 0)
+			cb(arg, &count);
+	}
+	return 0;
+}
+
+/* One count per task: who adds them up gets what SQLite gives by role. */
+static int memory_task_counts(struct store *store, int64_t now_ms, store_count_cb *cb, void *arg,
+                              struct err *err)
+{
+	struct memory_store *s = self(store);
+	(void)err;
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < s->tasks.len; i++) {
+		const struct store_task *task = &s->tasks.at[i];
+		bool is_late = task->due_ms >= 0 && task->due_ms < now_ms;
+		struct store_count count = { 2, task->role, 1, is_late };
+		if (task->status == 2)
+			cb(arg, &count);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
 static int memory_task(struct store *store, const char *id, store_task_cb *cb, void *arg,
                        struct err *err)
 {
@@ -624,6 +658,8 @@ struct store *store_memory_new(void)
 		.records = memory_records,
 		.snapshot = memory_snapshot,
 		.tasks = memory_tasks,
+		.run_counts = memory_run_counts,
+		.task_counts = memory_task_counts,
 		.task = memory_task,
 		.blob = memory_blob,
 		.meta = memory_meta,

@@ -72,6 +72,9 @@ static const char *const statements[ST_COUNT] = {
 	[ST_GET_TASK] = "SELECT " TASK_COLUMNS " FROM task WHERE id=?",
 	[ST_GET_BLOB] = "SELECT 0,body FROM blob WHERE sha256=?",
 	[ST_GET_META] = "SELECT 0,body FROM meta WHERE name=?",
+	[ST_RUN_COUNTS] = "SELECT status,NULL,count(*),0 FROM run WHERE status<10 GROUP BY status",
+	[ST_TASK_COUNTS] = "SELECT 2,role,count(*),ifnull(sum(due_ms<?),0) FROM task WHERE"
+			   " status=2 AND status<3 GROUP BY role",
 };
 
 int store_sqlite_fail(sqlite3 *db, struct err *err, const char *what)
@@ -291,6 +294,7 @@ static void sqlite_close(struct store *store)
 		sqlite3_finalize(s->st[i]);
 	sqlite3_close(s->reader);
 	sqlite3_close(s->writer);
+	store_vfs_free(s->vfs);
 	if (s->lock_fd >= 0)
 		close(s->lock_fd);
 	pthread_mutex_destroy(&s->reading);
@@ -344,12 +348,13 @@ static int refuse_network_disk(const char *path, struct err *err)
 	return status;
 }
 
-static int open_connection(const char *path, sqlite3 **ret, struct err *err)
+static int open_connection(const struct sqlite_store *s, sqlite3 **ret, struct err *err)
 {
+	const char *path = s->path;
 	int code = sqlite3_open_v2(path, ret,
 	                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
 	                                   SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-	                           NULL);
+	                           store_vfs_name(s->vfs));
 	if (code != SQLITE_OK)
 		return err_set_id(err, ERR_STORE, "store.open", "the store %s cannot be opened: %s",
 		                  path, *ret ? sqlite3_errmsg(*ret) : sqlite3_errstr(code));
@@ -441,7 +446,7 @@ static int sync_folder(const char *path, struct err *err)
 static int open_all(struct sqlite_store *s, struct err *err)
 {
 	if (refuse_network_disk(s->path, err) < 0 || take_lock(s, err) < 0 ||
-	    make_file(s->path, err) < 0 || open_connection(s->path, &s->writer, err) < 0)
+	    make_file(s->path, err) < 0 || open_connection(s, &s->writer, err) < 0)
 		return err->code;
 	if (execute(s->writer,
 	            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
@@ -450,7 +455,7 @@ static int open_all(struct sqlite_store *s, struct err *err)
 	            err) < 0 ||
 	    prepare_schema(s->writer, err) < 0 || sync_folder(s->path, err) < 0)
 		return err->code;
-	if (open_connection(s->path, &s->reader, err) < 0 ||
+	if (open_connection(s, &s->reader, err) < 0 ||
 	    execute(s->reader,
 	            "PRAGMA query_only=ON; PRAGMA mmap_size=0; PRAGMA wal_autocheckpoint=0;"
 	            "PRAGMA cache_size=-4096",
@@ -478,11 +483,14 @@ int store_sqlite_open(const char *path, struct store **ret, struct err *err)
 		.task = store_sqlite_task,
 		.blob = store_sqlite_blob,
 		.meta = store_sqlite_meta,
+		.run_counts = store_sqlite_run_counts,
+		.task_counts = store_sqlite_task_counts,
 	};
 	struct sqlite_store *s = mem_alloc(sizeof(*s));
 	s->base.ops = &ops;
 	s->path = mem_dup_str(path);
 	s->lock_fd = -1;
+	s->vfs = store_vfs_new(&s->base);
 	pthread_mutex_init(&s->reading, NULL);
 	if (open_all(s, err) < 0) {
 		sqlite_close(&s->base);

@@ -42,6 +42,8 @@ enum statement {
 	ST_GET_TASK,
 	ST_GET_BLOB,
 	ST_GET_META,
+	ST_RUN_COUNTS,
+	ST_TASK_COUNTS,
 	ST_COUNT
 };
 
@@ -51,8 +53,14 @@ struct sqlite_store {
 	int lock_fd;
 	sqlite3 *writer, *reader;
 	pthread_mutex_t reading;
+	struct store_vfs *vfs;
 	sqlite3_stmt *st[ST_COUNT];
 };
+
+/* store_sqlite_vfs.c: SQLite's own way to files, and each sync is timed. */
+struct store_vfs *store_vfs_new(struct store *told);
+void store_vfs_free(struct store_vfs *vfs); /* after the last connection is closed */
+const char *store_vfs_name(const struct store_vfs *vfs);
 
 /* Fills err from the connection's last error. */
 int store_sqlite_fail(sqlite3 *db, struct err *err, const char *what);
@@ -88,6 +96,9 @@ int store_sqlite_blob(struct store *store, const unsigned char sha256[32], store
                       void *arg, struct err *err);
 int store_sqlite_meta(struct store *store, const char *name, store_bytes_cb *cb, void *arg,
                       struct err *err);
+int store_sqlite_run_counts(struct store *store, store_count_cb *cb, void *arg, struct err *err);
+int store_sqlite_task_counts(struct store *store, int64_t now_ms, store_count_cb *cb, void *arg,
+                             struct err *err);
 int store_sqlite_tasks(struct store *store, const struct store_task_filter *filter,
                        store_task_cb *cb, void *arg, struct err *err);
 int store_sqlite_task(struct store *store, const char *id, store_task_cb *cb, void *arg,

@@ -247,3 +247,31 @@ int store_sqlite_task(struct store *store, const char *id, store_task_cb *cb, vo
 	bind_text(st, 1, id);
 	return read_tasks(s, st, true, cb, arg, err);
 }
+
+static int read_counts(struct sqlite_store *s, sqlite3_stmt *st, store_count_cb *cb, void *arg,
+                       struct err *err)
+{
+	int code;
+	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
+		struct store_count count = { sqlite3_column_int(st, 0), column_text(st, 1),
+			                     sqlite3_column_int64(st, 2),
+			                     sqlite3_column_int64(st, 3) };
+		cb(arg, &count);
+	}
+	return read_end(s, st, code, false, err);
+}
+
+int store_sqlite_run_counts(struct store *store, store_count_cb *cb, void *arg, struct err *err)
+{
+	struct sqlite_store *s = (struct sqlite_store *)store;
+	return read_counts(s, read_begin(s, ST_RUN_COUNTS), cb, arg, err);
+}
+
+int store_sqlite_task_counts(struct store *store, int64_t now_ms, store_count_cb *cb, void *arg,
+                             struct err *err)
+{
+	struct sqlite_store *s = (struct sqlite_store *)store;
+	sqlite3_stmt *st = read_begin(s, ST_TASK_COUNTS);
+	sqlite3_bind_int64(st, 1, now_ms);
+	return read_counts(s, st, cb, arg, err);
+}

@@ -490,11 +490,15 @@ static void check_metrics(struct served *served)
 {
 	struct reply reply = client_call(served->port, "GET", "/metrics", NULL, NULL, NULL);
 	CHECK(reply.status == 200 && strstr(reply.text, "text/plain; version=0.0.4"));
-	CHECK(strstr(
-		reply.text,
-		"gangway_http_requests_total{method=\"POST\",path=\"/v1/runs\",class=\"4xx\"}"));
-	CHECK(strstr(reply.text, "gangway_http_request_duration_seconds_bucket{method=\"GET\""));
-	CHECK(strstr(reply.text, "\ngangway_runs_started_total "));
+	CHECK(strstr(reply.text, "http_server_request_duration_seconds_count{"
+	                         "http_request_method=\"POST\",http_route=\"/v1/runs\","
+	                         "http_response_status_code=\"422\",url_scheme=\"http\"}"));
+	CHECK(strstr(reply.text, "\ngw_runs_started_total{graph=\""));
+	reply_release(&reply);
+	reply = client_call(served->port, "GET", "/metrics", NULL,
+	                    "Accept: application/openmetrics-text; version=1.0.0\r\n", NULL);
+	CHECK(strstr(reply.text, "Content-Type: application/openmetrics-text; version=1.0.0"));
+	CHECK(str_ends(reply.text, "\n# EOF\n"));
 	reply_release(&reply);
 }
 

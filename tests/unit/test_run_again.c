@@ -310,7 +310,8 @@ static void test_starter(void)
 static int64_t commits(struct engine_rig *rig)
 {
 	json_t *reply = engine_rig_ask(rig, "{\"op\":\"figures\"}");
-	int64_t ret = json_int(json_at(reply, "figures"), "commits_total", -1);
+	int64_t ret = json_integer_value(
+		json_path(reply, "figures.gw_commit_duration_seconds.samples[0].count"));
 	json_decref(reply);
 	return ret;
 }
