@@ -176,6 +176,18 @@ int box_call(struct script *script, int nargs, int nresults, const struct box_ho
 	return end(script, lua_pcall(script->L, nargs, nresults, 0), nresults);
 }
 
+int box_call_any(struct script *script, int nargs, const struct box_host *host, int64_t steps,
+                 int *ret_results)
+{
+	int before = lua_gettop(script->L) - nargs - 1;
+	must(lua_checkstack(script->L, LUA_MINSTACK));
+	script->host = *host;
+	begin(script, steps);
+	int status = lua_pcall(script->L, nargs, LUA_MULTRET, 0);
+	*ret_results = status == LUA_OK ? lua_gettop(script->L) - before : 0;
+	return end(script, status, *ret_results);
+}
+
 struct source {
 	struct str parts[2];
 	size_t next;

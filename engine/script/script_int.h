@@ -89,6 +89,9 @@ static inline void box_charge(lua_State *L, size_t amount)
  */
 int box_call(struct script *script, int nargs, int nresults, const struct box_host *host,
              int64_t steps);
+/* The same with however many values it returns; *ret_results of them are on the stack. */
+int box_call_any(struct script *script, int nargs, const struct box_host *host, int64_t steps,
+                 int *ret_results);
 /* Compiles prefix + code as text; pushes the function, or the error value with a Lua status. */
 int box_load(struct script *script, const char *prefix, struct str code, const char *chunk_name);
 /* Pops the error value; its sentence without the chunk's name goes to text, its line is returned

@@ -219,14 +219,21 @@ static bool fits(const json_t *value, size_t *left)
 	return true;
 }
 
-/* Takes the two results of fires off the stack. */
+/*
+ * Takes the two results of fires off the stack.  A function that ends without
+ * `return` has answered nothing, which is "no"; one that returns nil meant to
+ * answer and could not: a misspelt field must not pass for a rule that passed.
+ */
 static int take_result(struct verdict *verdict, const struct rule_file *file,
-                       const struct rule *rule, bool *fires, json_t **extra, struct err *err)
+                       const struct rule *rule, bool is_silent, bool *fires, json_t **extra,
+                       struct err *err)
 {
 	lua_State *L = verdict->script->L;
 	struct err own = { 0 };
 	json_t *values = NULL;
-	if (!lua_isboolean(L, -2) && !lua_isnil(L, -2))
+	if (lua_isnil(L, -2) && !is_silent)
+		bad_result(file, rule, err, "answers nil: does a name it reads exist?");
+	else if (!lua_isboolean(L, -2) && !is_silent)
 		bad_result(file, rule, err, "must answer true or false");
 	else if (!lua_isnil(L, -1) && !lua_istable(L, -1))
 		bad_result(file, rule, err,
@@ -258,13 +265,14 @@ static int call_rule(struct verdict *verdict, struct rule_file *file, size_t ind
 	int64_t budget = script->limits.steps_max;
 	if (budget > verdict->steps_left)
 		budget = verdict->steps_left;
-	int status = box_call(script, 2, 2, &verdict->host, budget);
+	int results = 0, status = box_call_any(script, 2, &verdict->host, budget, &results);
 	verdict->steps_left -= budget - (script->steps_left > 0 ? script->steps_left : 0);
 	if (status != LUA_OK) {
 		rule_failed(script, err);
 		return err_wrap(err, "rule '%s'", rule->id);
 	}
-	return take_result(verdict, file, rule, fires, extra, err);
+	lua_settop(script->L, lua_gettop(script->L) - results + 2);
+	return take_result(verdict, file, rule, results == 0, fires, extra, err);
 }
 
 static int run_on(struct verdict *verdict, struct rule_file *file, size_t index, size_t element,
