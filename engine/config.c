@@ -75,12 +75,18 @@ static int take_path(const struct config *config, const json_t *table, const cha
 	return 0;
 }
 
+/* What Lua's {} becomes. */
+static bool is_empty_list(const json_t *value)
+{
+	return json_is_array(value) && json_array_size(value) == 0;
+}
+
 /* A pin that is none would protect nothing. */
 static int take_pins(struct config *config, const json_t *pins, struct err *err)
 {
 	const char *name;
 	json_t *pin;
-	bool is_fine = !pins || json_is_object(pins) || json_array_size(pins) == 0;
+	bool is_fine = !pins || json_is_object(pins) || is_empty_list(pins);
 	json_object_foreach((json_t *)(uintptr_t)pins, name, pin) {
 		const char *text = json_string_value(pin);
 		is_fine = is_fine && text && strlen(text) == 64 &&
@@ -120,19 +126,36 @@ static int take_plugins(struct config *config, const json_t *table, struct err *
 	return take_pins(config, json_at(table, "plugin_pins"), err);
 }
 
+/* "file:secrets/token" and a ca_file count from the configuration's folder. */
+static void place_file(const struct config *config, json_t *object, const char *key,
+                       const char *text)
+{
+	bool is_reference = str_begins(text, "file:");
+	const char *path = is_reference ? text + strlen("file:") : text;
+	if (*path == '/' || *path == '\0' || (!is_reference && strcmp(key, "ca_file") != 0))
+		return;
+	json_object_set_new(
+		object, key,
+		json_sprintf("%s%s/%s", is_reference ? "file:" : "", config->folder, path));
+}
+
 /*
  * "env:NAME|text" is the environment variable or, where it is not set, the text.
  * What is not secret may have such a default; wire/ resolves the rest.
  */
-static void fill_defaults(json_t *value)
+static void fill_defaults(const struct config *config, json_t *value)
 {
 	const char *key;
 	json_t *member;
 	json_object_foreach(value, key, member) {
 		const char *text = json_string_value(member);
+		if (text && !str_begins(text, "env:")) {
+			place_file(config, value, key, text);
+			continue;
+		}
 		const char *bar = text && str_begins(text, "env:") ? strchr(text, '|') : NULL;
 		if (!bar) {
-			fill_defaults(member);
+			fill_defaults(config, member);
 			continue;
 		}
 		char *reference = mem_dup(text, (size_t)(bar - text));
@@ -162,15 +185,15 @@ static int take(struct config *config, const json_t *table, struct err *err)
 		                  "%s: 'workers' must be 0 (one per core) to 64", config->file);
 	config->workers = (int)json_integer_value(workers);
 	const json_t *connections = json_at(table, "connections");
-	if (connections && !json_is_object(connections) && json_array_size(connections) > 0)
+	if (connections && !json_is_object(connections) && !is_empty_list(connections))
 		return err_set_id(err, ERR_INPUT, "config.type",
 		                  "%s: 'connections' must be a table by name", config->file);
 	config->connections = json_is_object(connections) ? json_deep_copy(connections)
 	                                                  : json_object();
-	fill_defaults(config->connections);
+	fill_defaults(config, config->connections);
 	const json_t *serve = json_at(table, "serve"); /* serve/ knows its keys */
 	config->serve = serve ? json_deep_copy(serve) : json_object();
-	fill_defaults(config->serve);
+	fill_defaults(config, config->serve);
 	config->socket = mem_format("%s.sock", config->store);
 	return 0;
 }
@@ -199,6 +222,8 @@ static int evaluate(const char *file, struct str text, json_t **ret, struct err 
 	const struct clock clock = clock_system();
 	struct script *script = script_new(&limits, &clock);
 	int status = script_config(script, file, text, ret, err);
+	if (status == ERR_BLOCKED) /* a budget: nothing runs that could be blocked */
+		status = err->code = ERR_INPUT;
 	script_free(script);
 	return status;
 }

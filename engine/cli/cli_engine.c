@@ -31,6 +31,27 @@ int cli_config(struct cli *cli, struct err *err)
 	return 0;
 }
 
+/* A pin protects only what has its name. */
+static void tell_lost_pins(const struct cli *cli)
+{
+	const char *names[256], *name;
+	json_t *pin;
+	size_t count = plugins_names(cli->plugins, names, 256);
+	json_object_foreach(cli->config.plugin_pins, name, pin) {
+		bool is_known = false;
+		for (size_t i = 0; i < count; i++)
+			is_known = is_known || strcmp(names[i], name) == 0;
+		if (is_known)
+			continue;
+		const char *nearest = str_nearest(name, names, count);
+		char *clean = cli_clean(name);
+		fprintf(stderr, "gangway: plugin_pins: no plugin '%.60s' is loaded%s%s%s\n", clean,
+		        nearest ? "; did you mean '" : "", nearest ? nearest : "",
+		        nearest ? "'?" : "");
+		free(clean);
+	}
+}
+
 int cli_plugins(struct cli *cli, struct err *err)
 {
 	if (cli->plugins)
@@ -59,6 +80,8 @@ int cli_plugins(struct cli *cli, struct err *err)
 		free(hint);
 	}
 	json_decref(findings);
+	if (status == 0)
+		tell_lost_pins(cli);
 	return status;
 }
 

@@ -551,7 +551,7 @@ static int find_run(struct engine *engine, const json_t *request, int64_t *ret, 
 	int status = engine->store->ops->run_by_id(engine->store, id, keep_no, ret, err);
 	if (status == ERR_ABSENT) {
 		err_clear(err);
-		err_set_id(err, ERR_ABSENT, "run.absent", "there is no run '%s'", id);
+		err_set_id(err, ERR_ABSENT, "run.absent", "there is no run '%.60s'", id);
 		status = err_hint(err, "gangway run list shows the runs");
 	}
 	free(id);

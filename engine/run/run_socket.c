@@ -8,6 +8,7 @@
 #include "run/run_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -194,23 +195,40 @@ static void *door_main(void *arg)
 	}
 }
 
-static int make_address(const char *path, struct sockaddr_un *ret, struct err *err)
+/*
+ * An address has room for 107 bytes.  A longer path is written by way of its
+ * folder, which *ret_folder holds open until the address was used; else -1.
+ */
+static int make_address(const char *path, struct sockaddr_un *ret, int *ret_folder, struct err *err)
 {
 	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(ret->sun_path)) {
-		err_set_id(err, ERR_LIMIT, "socket.path",
-		           "the socket's path is longer than %zu bytes: %s",
-		           sizeof(ret->sun_path) - 1, path);
-		return err_hint(err, "choose a shorter folder for the store");
+	*ret_folder = -1;
+	const char *name = strrchr(path, '/');
+	if (name && strlen(path) >= sizeof(ret->sun_path)) {
+		char *folder = mem_dup(path, (size_t)(name - path));
+		*ret_folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		free(folder);
+		if (*ret_folder < 0)
+			return err_set_id(err, errno == ENOENT ? ERR_ABSENT : ERR_SYSTEM,
+			                  "socket.connect", "%s: %s", path, strerror(errno));
 	}
-	memcpy(ret->sun_path, path, strlen(path) + 1);
-	return 0;
+	int len = *ret_folder < 0 ? snprintf(ret->sun_path, sizeof(ret->sun_path), "%s", path)
+	                          : snprintf(ret->sun_path, sizeof(ret->sun_path),
+	                                     "/proc/self/fd/%d%s", *ret_folder, name);
+	if (len < (int)sizeof(ret->sun_path))
+		return 0;
+	if (*ret_folder >= 0)
+		close(*ret_folder);
+	err_set_id(err, ERR_LIMIT, "socket.path", "the socket's path is longer than %zu bytes: %s",
+	           sizeof(ret->sun_path) - 1, path);
+	return err_hint(err, "choose a shorter name for the store");
 }
 
 int engine_listen(struct engine *engine, const char *socket_path, struct err *err)
 {
 	struct sockaddr_un address;
-	if (make_address(socket_path, &address, err) < 0)
+	int folder;
+	if (make_address(socket_path, &address, &folder, err) < 0)
 		return err->code;
 	struct run_door *door = mem_alloc(sizeof(*door));
 	door->engine = engine;
@@ -225,6 +243,8 @@ int engine_listen(struct engine *engine, const char *socket_path, struct err *er
 	mode_t before = umask(0177);
 	int bound = bind(door->fd, (struct sockaddr *)&address, sizeof(address));
 	umask(before);
+	if (folder >= 0)
+		close(folder);
 	if (bound < 0 || listen(door->fd, 16) < 0) {
 		err_set_id(err, ERR_SYSTEM, "socket.bind", "%s: %s", socket_path, strerror(errno));
 		close(door->fd);
@@ -269,15 +289,23 @@ int engine_ask(const char *socket_path, const json_t *request,
                void (*cb)(void *arg, const json_t *reply, bool is_last), void *arg, struct err *err)
 {
 	struct sockaddr_un address;
-	if (make_address(socket_path, &address, err) < 0)
+	int folder;
+	if (make_address(socket_path, &address, &folder, err) < 0)
 		return err->code;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	must(fd >= 0);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+	int connected = connect(fd, (struct sockaddr *)&address, sizeof(address));
+	int why = errno;
+	if (folder >= 0)
+		close(folder);
+	errno = why;
+	if (connected < 0) {
 		int code = errno == ENOENT || errno == ECONNREFUSED ? ERR_ABSENT : ERR_SYSTEM;
+		bool is_denied = errno == EACCES || errno == EPERM;
 		err_set_id(err, code, "socket.connect", "%s: %s", socket_path, strerror(errno));
 		close(fd);
-		return err->code;
+		return is_denied ? err_hint(err, "the store's folder belongs to somebody else")
+		                 : err->code;
 	}
 	char *text = json_canon(request);
 	bool is_sent = send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1);

@@ -85,6 +85,10 @@ run "$at/bin/gangway-sandbox";          is 1 "a sandbox without scenarios does n
 says "../share/gangway/sandbox/scenarios" "and says where it looked"
 mv "$at/kept.lua" "$at/share/gangway/gangway.lua" && mv "$at/kept" "$at/share/gangway/sandbox"
 
+deep=$work/$(printf 'a-folder-with-a-long-name/%.0s' 1 2 3 4 5 6)
+mkdir -p "$deep" && cp mine/gangway.lua "$deep" && echo "$deep" >"$work/out"
+run "$gangway" run list --config "$deep/gangway.lua"; is 0 "a store may lie deep"
+
 # --- exit codes ----------------------------------------------------------------------------------
 cp -r "$sources/rules/onboarding" broken && echo 'return {' >broken/tier.lua
 run "$gangway" rules check ./broken;    is 2 "a rule set with errors is wrong input"
