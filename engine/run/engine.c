@@ -85,8 +85,11 @@ static void recover_run(struct engine *engine, int64_t no)
 
 /* --- a worker --------------------------------------------------------------------- */
 
+/* Its plugin's side ends now: an answer must not meet a run that is gone. */
 void worker_bury(struct worker *worker, struct call *call)
 {
+	plugin_call_free(call->plugin);
+	call->plugin = NULL;
 	call->next_dead = worker->dead_calls;
 	worker->dead_calls = call;
 }
