@@ -64,6 +64,7 @@ check_PROGRAMS += \
 	%D%/unit/test_release \
 	%D%/unit/test_run \
 	%D%/unit/test_run_call \
+	%D%/unit/test_run_post \
 	%D%/unit/test_run_again \
 	%D%/unit/test_run_schedule \
 	%D%/unit/test_run_task \
@@ -118,6 +119,7 @@ check_PROGRAMS += \
 %C%_unit_test_release_LDADD = $(use_test) $(use_release) $(use_chart)
 %C%_unit_test_run_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_run_call_LDADD = $(use_test) $(use_run) $(use_script)
+%C%_unit_test_run_post_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_run_again_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_run_schedule_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_unit_test_run_task_LDADD = $(use_test) $(use_run) $(use_script)

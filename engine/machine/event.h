@@ -5,6 +5,10 @@
 
 #include "base/json.h"
 
+/* Of the SCXML event I/O processor (C.1); "#_scxml_<session id>" names a session. */
+#define SCXML_EVENT_TYPE "http://www.w3.org/TR/scxml/#SCXMLEventProcessor"
+#define SESSION_TARGET "#_scxml_"
+
 enum event_type { EVENT_PLATFORM, EVENT_INTERNAL, EVENT_EXTERNAL };
 
 /* Blank fields are NULL.  Who makes one owns its parts;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/limits.h"
 #include "base/mem.h"
@@ -64,11 +65,8 @@ int http_event_encode(const char *name, const json_t *data, struct buf *out, str
 	}
 	if (status < 0 || !data)
 		return status;
-	if (!json_is_object(data)) {
-		if (out->len > 0)
-			return put_pair("content", data, out, err);
-		return put_value(data, out, err);
-	}
+	if (!json_is_object(data))
+		return name ? put_pair("content", data, out, err) : put_value(data, out, err);
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)data, key, value) {
@@ -135,22 +133,49 @@ static void take_pair(struct str pair, struct event *event)
 	json_decref(key);
 }
 
-int http_event_decode(const char *method, struct str body, struct event *ret, struct err *err)
+/* Is the media type this one?  Parameters and case do not matter (RFC 9110 8.3.1). */
+static bool is_type(const char *type, const char *wanted)
+{
+	size_t len = strcspn(type, "; \t");
+	return len == strlen(wanted) && strncasecmp(type, wanted, len) == 0;
+}
+
+static void take_form(struct str body, struct event *event)
+{
+	struct str rest = body;
+	if (body.len > 0 && !memchr(body.ptr, '=', body.len)) {
+		event->data = decoded(body);
+		return;
+	}
+	for (struct str pair; rest.len > 0;) {
+		pair = cut(&rest, '&');
+		if (pair.len > 0)
+			take_pair(pair, event);
+	}
+}
+
+static int take_body(const char *type, struct str body, struct event *event, struct err *err)
+{
+	if (!type || is_type(type, HTTP_EVENT_FORM))
+		take_form(body, event);
+	else if (is_type(type, "application/json"))
+		return json_read(body, LIMIT_JSON_BYTES, &event->data, err);
+	else if (body.len > 0)
+		event->data = json_text(body);
+	return 0;
+}
+
+int http_event_decode(const char *method, const char *type, struct str body, struct event *ret,
+                      struct err *err)
 {
 	struct event event = { .type = EVENT_EXTERNAL };
 	if (body.len > LIMIT_JSON_BYTES)
 		return err_set_id(err, ERR_LIMIT, "limit.json_bytes",
 		                  "the body of an event has more than %d bytes", LIMIT_JSON_BYTES);
-	struct str rest = body;
-	if (body.len > 0 && !memchr(body.ptr, '=', body.len)) {
-		event.data = decoded(body);
-	} else {
-		for (struct str pair; rest.len > 0;) {
-			pair = cut(&rest, '&');
-			if (pair.len > 0)
-				take_pair(pair, &event);
-		}
-	}
+	if (!str_is_utf8(body))
+		return err_set_id(err, ERR_INPUT, "event.utf8", "the body of an event is no UTF-8");
+	if (take_body(type, body, &event, err) < 0)
+		return err->code;
 	if (!event.name || event.name[0] == '\0') {
 		free(event.name);
 		event.name = mem_format("HTTP.%s", method);

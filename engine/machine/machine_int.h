@@ -19,8 +19,6 @@
 #include "base/vec.h"
 #include "machine/machine.h"
 
-#define SCXML_EVENT_TYPE "http://www.w3.org/TR/scxml/#SCXMLEventProcessor"
-#define SESSION_TARGET "#_scxml_"
 
 enum { CONTENT_STOPPED = 1 };
 

@@ -271,7 +271,7 @@ static int deliver_http(struct session *s, struct message *message, bool is_due)
 	buf_init(&body, LIMIT_JSON_BYTES);
 	int status = http_event_encode(message->name, message->data, &body, err);
 	if (status == 0)
-		status = http_event_decode("POST", buf_str(&body), &event, err);
+		status = http_event_decode("POST", HTTP_EVENT_FORM, buf_str(&body), &event, err);
 	buf_release(&body);
 	return status < 0 ? status : hand_over(s, to, &event, is_due);
 }

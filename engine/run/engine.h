@@ -19,7 +19,8 @@
  *                                             "timeline","pins"}
  *   {"op":"run.events","run":ID,"from"?}  -> {"records":[...]} the journal
  *   {"op":"run.cancel","run":ID,"by","reason"?}
- *   {"op":"run.signal","run":ID,"event":NAME,"data"?,"id"?,"by"?}   id: the same id is taken once
+ *   {"op":"run.signal","run":ID,"event":NAME,"data"?,"id"?,"by"?}   id: the same id is taken once;
+ *       "session"?, "origin"?, "origintype"?, "raw"?: of an event that another session sent
  *   {"op":"run.repin","run":ID,"by","reason"?}       to the files as they are now
  *   {"op":"run.replay","run":ID}          -> {"replay":{"ok":bool,"records":N,"differs":[...]}}
  *   {"op":"run.resume","run":ID,"by","reason"?}      a blocked run tries the same once more
@@ -97,7 +98,9 @@ struct engine_options {
 	const char *artifacts;                /* folder for reports, mails, audits */
 	const json_t *connections;            /* {name: {...}} as wire_connection_new takes them */
 	const char *version;                  /* of the engine */
-	int workers;                          /* 0: one per core */
+	/* Where others reach sessions by HTTP: "/<session id>" follows; NULL: nowhere. */
+	const char *http_location;
+	int workers; /* 0: one per core */
 	/* Only to be asked about what is on record: no connections, nothing is recovered or
 	 * woken.  For requests that change nothing (cli_engine.c lists them). */
 	bool is_looking;

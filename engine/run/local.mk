@@ -24,6 +24,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_life.c \
 	%D%/run_loop.c \
 	%D%/run_many.c \
+	%D%/run_post.c \
 	%D%/run_prompt.c \
 	%D%/run_queue.c \
 	%D%/run_replay.c \

@@ -218,6 +218,10 @@ void call_begin(struct call *call)
 {
 	struct err err = { 0 };
 	/* The run is deciding: an answer now waits in its intake until this step is on record. */
+	if (call->is_post) {
+		post_begin(call);
+		return;
+	}
 	/* The step that asks for it checked its parameters, where it had them all (run_env.c). */
 	bool is_checked = !json_at(call->effect, "renders") && !json_at(call->effect, "elements");
 	if (make_plugin_call(call, is_checked, &err) < 0) {
@@ -248,6 +252,8 @@ void call_release(struct call *call)
 	call->state = CALL_OPEN;
 	if (call->is_built_in)
 		built_in_release(call);
+	else if (call->is_post)
+		post_release(call);
 	else if (call->plugin)
 		plugin_call_release(call->plugin, UINT32_MAX);
 }
@@ -313,7 +319,10 @@ static bool rebuild_call(struct call *call)
 void call_begin_again(struct call *call)
 {
 	call->state = CALL_HELD; /* released with the commit under way */
-	(void)rebuild_call(call);
+	if (call->is_post)
+		post_begin(call);
+	else
+		(void)rebuild_call(call);
 }
 
 void call_recover(struct call *call)
@@ -326,6 +335,8 @@ void call_recover(struct call *call)
 		built_in_release(call);
 	else if (has_once_request(call) && strcmp(on_unsure, "retry") != 0)
 		recover_unsure(call);
+	else if (call->is_post)
+		post_release(call);
 	else if (rebuild_call(call))
 		plugin_call_release(call->plugin, UINT32_MAX);
 }

@@ -95,6 +95,8 @@ static int check_now(struct run *run, const struct effect *effect, struct err *e
 		return err_set_id(err, ERR_ABSENT, "template.absent", "there is no template '%s'",
 		                  effect->action ? effect->action : "");
 	}
+	if (effect->kind == EFFECT_HTTP_EVENT || effect->kind == EFFECT_EVENT)
+		return post_check(run, effect, err);
 	if (built_in_is(effect->type))
 		return built_in_check(run, effect, err);
 	return check_plugin(run, effect, err);
@@ -354,6 +356,7 @@ struct machine_options run_machine_options(struct run *run)
 		.env = &run->env,
 		.run_id = run->id,
 		.seed = run->seed,
+		.http_location = run->http_location,
 	};
 }
 

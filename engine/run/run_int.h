@@ -148,6 +148,7 @@ struct call {
 	bool is_send;
 	bool is_cancelled; /* the chart no longer wants it */
 	bool is_built_in;  /* approval, checklist, tasks, gw:run */
+	bool is_post;      /* an event for another run, or over HTTP */
 	enum call_state state;
 	json_t *effect;             /* as effect_to_json gave it */
 	json_t *requests;           /* recorded ones by ordinal: [plugin_request JSON] */
@@ -199,11 +200,12 @@ struct run {
 	struct worker *worker;
 	int64_t no;
 	char *id, *graph, *correlation_id, *exclusive;
-	char *delivery;    /* the name it was delivered under, to be found by; NULL */
-	char *started_by;  /* who asked for it; NULL: nobody said */
-	int status;        /* enum store_status as stored */
-	int64_t wake_ms;   /* as stored; -1: none */
-	bool is_cancelled; /* somebody cancelled it: it ends as STORE_CANCELLED */
+	char *delivery;      /* the name it was delivered under, to be found by; NULL */
+	char *started_by;    /* who asked for it; NULL: nobody said */
+	char *http_location; /* of its sessions, as it was at the start; NULL: none */
+	int status;          /* enum store_status as stored */
+	int64_t wake_ms;     /* as stored; -1: none */
+	bool is_cancelled;   /* somebody cancelled it: it ends as STORE_CANCELLED */
 	int64_t created_ms, updated_ms;
 	uint64_t seed;
 	struct release *release;
@@ -502,6 +504,13 @@ enum { TASK_ETAG_BYTES = 33 };
 void task_etag(const json_t *task, char ret[TASK_ETAG_BYTES]);
 int task_check_team(const json_t *task, const json_t *teams, struct err *err) ATTR_MUST_USE;
 void task_put(struct commit *commit, json_t *body, json_t *task_taken);
+
+/* run_post.c: events for other runs, and over HTTP (SCXML C.1, C.2). */
+bool post_is(const json_t *effect); /* as effect_to_json gave it */
+int post_check(struct run *run, const struct effect *effect, struct err *err) ATTR_MUST_USE;
+void post_begin(struct call *call);   /* builds; nothing leaves */
+void post_release(struct call *call); /* it is on record: act */
+void post_ended(struct run *run, const json_t *end);
 
 /* run_task.c: what people do, and the other built-in actions. */
 bool built_in_is(const char *type);

@@ -168,6 +168,7 @@ void run_free(struct run *run)
 	free(run->exclusive);
 	free(run->delivery);
 	free(run->started_by);
+	free(run->http_location);
 	free(run);
 }
 
@@ -201,7 +202,8 @@ struct call *run_call_add(struct run *run, json_t *effect_taken)
 	call->effect = effect_taken;
 	call->number = (uint64_t)json_int(effect_taken, "number", 0);
 	call->element = (uint32_t)json_int(effect_taken, "element", 0);
-	call->is_send = strcmp(json_str(effect_taken, "kind", ""), "send") == 0;
+	call->is_post = post_is(effect_taken);
+	call->is_send = call->is_post || strcmp(json_str(effect_taken, "kind", ""), "send") == 0;
 	call->is_built_in = built_in_is(json_str(effect_taken, "type", ""));
 	call->requests = json_array();
 	call->state = CALL_HELD;
@@ -244,6 +246,7 @@ json_t *run_state_save(const struct run *run)
 	json_put(ret, "reason", json_incref(run->reason));
 	json_put(ret, "blocked", json_incref(run->blocked));
 	json_put_str(ret, "started_by", run->started_by);
+	json_put_str(ret, "http_location", run->http_location);
 	if (run->is_cancelled)
 		json_put(ret, "is_cancelled", json_true());
 	return ret;
@@ -263,6 +266,8 @@ int run_state_restore(struct run *run, const json_t *saved, struct err *err)
 	run->reason = json_incref(json_at(saved, "reason"));
 	run->blocked = json_incref(json_at(saved, "blocked"));
 	run->is_cancelled = json_truth(saved, "is_cancelled", false);
+	free(run->http_location);
+	run->http_location = mem_dup_str(json_str(saved, "http_location", NULL));
 	if (!run->started_by) /* a fork has a starter of its own */
 		run->started_by = mem_dup_str(json_str(saved, "started_by", NULL));
 	run->last_step_ms = json_int(saved, "at", 0);

@@ -61,7 +61,7 @@ static struct intake *read_blocked(const struct run *run, struct arena *arena)
 	ret->input = read;
 	ret->input.data = json_incref(read.data);
 	ret->input.failure = json_incref(read.failure);
-	ret->input.session = NULL;
+	ret->input.session = json_str(call, "session", NULL);
 	ret->input.at_ms = 0; /* tried again now: now() must not go back */
 	memset(&ret->input.event, 0, sizeof(ret->input.event));
 	if (read.kind == INPUT_EVENT)
@@ -210,6 +210,8 @@ static int replay_start(struct run *run, const json_t *record, struct err *err)
 		return err->code;
 	free(run->started_by);
 	run->started_by = mem_dup_str(json_str(start, "by", NULL));
+	free(run->http_location);
+	run->http_location = mem_dup_str(json_str(start, "http_location", NULL));
 	struct machine_options options = run_machine_options(run);
 	return machine_new(&options, &run->machine, err);
 }

@@ -57,6 +57,7 @@ json_t *run_start_json(const struct run *run)
 	                        run->release->sha256);
 	json_put_str(ret, "delivery", run->delivery);
 	json_put_str(ret, "by", run->started_by);
+	json_put_str(ret, "http_location", run->http_location);
 	return ret;
 }
 
@@ -181,6 +182,7 @@ static int make_run(struct worker *worker, const char *graph, const char *correl
 	run_make_id(engine, id);
 	struct run *run = run_new(worker, run_next_no(worker), id, graph, correlation_id);
 	run->release = release;
+	run->http_location = mem_dup_str(engine->options.http_location);
 	run->created_ms = engine_now(engine);
 	run->status = STORE_RUNNING;
 	run->wake_ms = -1;
@@ -327,8 +329,13 @@ static struct intake *signal_intake(const json_t *request)
 	ret->input.event.type = EVENT_EXTERNAL;
 	ret->input.event.name = mem_dup_str(json_str(request, "event", ""));
 	ret->input.event.data = json_incref(json_at(request, "data"));
+	ret->input.event.origin = mem_dup_str(json_str(request, "origin", NULL));
+	ret->input.event.origintype = mem_dup_str(json_str(request, "origintype", NULL));
+	ret->input.event.raw = mem_dup_str(json_str(request, "raw", NULL));
 	ret->label = mem_dup_str(json_str(request, "id", NULL));
 	ret->extra = json_object();
+	json_put_str(ret->extra, "session", json_str(request, "session", NULL));
+	ret->input.session = json_str(ret->extra, "session", NULL);
 	json_put_str(ret->extra, "by", json_str(request, "by", NULL));
 	ret->by = json_str(ret->extra, "by", NULL);
 	return ret;
@@ -494,6 +501,8 @@ static void about_run(struct worker *worker, struct message *message)
 		request_assign(run, request, &message->asker);
 	else if (strcmp(op, "internal.child") == 0)
 		internal_child(run, request);
+	else if (strcmp(op, "internal.post") == 0)
+		post_ended(run, request);
 	run_turn(run);
 	run_settle(run);
 }

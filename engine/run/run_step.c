@@ -32,7 +32,8 @@ void run_take_effects(struct run *run, const struct effects *effects, const json
 {
 	for (size_t i = 0; i < effects->len; i++) {
 		const struct effect *effect = &effects->at[i];
-		if (effect->kind == EFFECT_CALL || effect->kind == EFFECT_SEND) {
+		if (effect->kind == EFFECT_CALL || effect->kind == EFFECT_SEND ||
+		    effect->kind == EFFECT_HTTP_EVENT || effect->kind == EFFECT_EVENT) {
 			json_t *json = recorded ? json_incref(json_array_get(recorded, i))
 			                        : effect_to_json(effect);
 			struct call *call = run_call_add(run, json);

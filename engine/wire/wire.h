@@ -91,6 +91,12 @@ void wire_connection_free(struct wire_connection *connection);
 const char *wire_connection_name(const struct wire_connection *connection);
 const char *wire_connection_plugin(const struct wire_connection *connection);
 const char *wire_connection_setting(const struct wire_connection *connection, const char *name);
+/*
+ * Does the absolute URL lie within this connection's?  *ret points to the path in url that
+ * wire_send takes.
+ */
+bool wire_connection_reaches(const struct wire_connection *connection, const char *url,
+                             const char **ret);
 /* {"name","url","plugin","auth","state":"closed"|"open"|"half_open","in_flight","waiting",
  *  "quota":{header: value},"clock_skew_s" (when past 30 s)} without any secret; new.
  * Any thread. */

@@ -544,6 +544,18 @@ const char *wire_connection_setting(const struct wire_connection *connection, co
 	return json_str(connection->settings, name, NULL);
 }
 
+bool wire_connection_reaches(const struct wire_connection *connection, const char *url,
+                             const char **ret)
+{
+	const struct wire_url *own = &connection->url;
+	size_t len = strlen(own->base);
+	struct err ignored = { 0 };
+	if (own->is_mail || strncmp(url, own->base, len) != 0 || url[len] != '/')
+		return false;
+	*ret = url + len;
+	return wire_path_check(*ret, &ignored) == 0;
+}
+
 json_t *wire_connection_describe(const struct wire_connection *connection)
 {
 	/* The lock is no part of what the caller must not change. */
