@@ -168,6 +168,17 @@ static void fill_defaults(const struct config *config, json_t *value)
 	}
 }
 
+/* Where others reach sessions, as _ioprocessors says it (SCXML C.2). */
+static void take_location(struct config *config)
+{
+	const char *url = json_str(config->serve, "public_url", NULL);
+	size_t len = url ? strlen(url) : 0;
+	while (len > 0 && url[len - 1] == '/')
+		len--;
+	if (len > 0)
+		config->http_location = mem_format("%.*s/v1/scxml", (int)len, url);
+}
+
 static int take(struct config *config, const json_t *table, struct err *err)
 {
 	if (check_keys(config->file ? config->file : "gangway.lua", table, err) < 0 ||
@@ -194,6 +205,7 @@ static int take(struct config *config, const json_t *table, struct err *err)
 	const json_t *serve = json_at(table, "serve"); /* serve/ knows its keys */
 	config->serve = serve ? json_deep_copy(serve) : json_object();
 	fill_defaults(config, config->serve);
+	take_location(config);
 	config->socket = mem_format("%s.sock", config->store);
 	return 0;
 }
@@ -290,5 +302,6 @@ void config_release(struct config *config)
 	json_decref(config->plugin_pins);
 	json_decref(config->connections);
 	json_decref(config->serve);
+	free(config->http_location);
 	*config = (struct config){ 0 };
 }

@@ -29,7 +29,8 @@ struct config {
 	json_t *plugin_folders;
 	json_t *plugin_pins; /* {name: sha256} */
 	json_t *connections;
-	json_t *serve; /* as serve_start() takes it */
+	json_t *serve;       /* as serve_start() takes it */
+	char *http_location; /* serve.public_url with the door's path; NULL: none is configured */
 	int workers;
 };
 

@@ -136,6 +136,7 @@ static int open_engine(struct cli *cli, bool is_looking, struct engine **ret, st
 		.artifacts = cli->config.artifacts,
 		.connections = cli->connections ? cli->connections : cli->config.connections,
 		.version = GANGWAY_VERSION,
+		.http_location = cli->config.http_location,
 		.workers = cli->config.workers,
 		.is_looking = is_looking,
 		.keeps_schedules = cli->keeps_schedules,

@@ -19,7 +19,6 @@
 #include "base/vec.h"
 #include "machine/machine.h"
 
-
 enum { CONTENT_STOPPED = 1 };
 
 /* First in, first out; at[0 .. head) is used up. */

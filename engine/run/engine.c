@@ -575,7 +575,7 @@ static bool is_about_run(const char *op)
 		                           "run.signal",  "run.repin",    "run.replay",
 		                           "task.answer", "audit.verify", "run.picture",
 		                           "run.resume",  "run.retry",    "run.fork",
-		                           "run.explain", "task.assign" };
+		                           "run.explain", "task.assign",  "session.post" };
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		if (strcmp(op, ops[i]) == 0)
 			return true;

@@ -21,6 +21,8 @@
  *   {"op":"run.cancel","run":ID,"by","reason"?}
  *   {"op":"run.signal","run":ID,"event":NAME,"data"?,"id"?,"by"?}   id: the same id is taken once;
  *       "session"?, "origin"?, "origintype"?, "raw"?: of an event that another session sent
+ *   {"op":"session.post","run":ID,"session","method","content_type"?,"body","id"?,"by"?}
+ *       the BasicHTTP event processor (SCXML C.2); answered as run.signal is
  *   {"op":"run.repin","run":ID,"by","reason"?}       to the files as they are now
  *   {"op":"run.replay","run":ID}          -> {"replay":{"ok":bool,"records":N,"differs":[...]}}
  *   {"op":"run.resume","run":ID,"by","reason"?}      a blocked run tries the same once more

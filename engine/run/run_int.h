@@ -511,6 +511,8 @@ int post_check(struct run *run, const struct effect *effect, struct err *err) AT
 void post_begin(struct call *call);   /* builds; nothing leaves */
 void post_release(struct call *call); /* it is on record: act */
 void post_ended(struct run *run, const json_t *end);
+/* session.post as run.signal, new; NULL with err: the body is no event. */
+json_t *post_read(const json_t *request, struct err *err);
 
 /* run_task.c: what people do, and the other built-in actions. */
 bool built_in_is(const char *type);

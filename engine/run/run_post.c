@@ -87,7 +87,7 @@ int post_check(struct run *run, const struct effect *effect, struct err *err)
 	                                         : check_run(run, effect, err);
 }
 
-/* --- building ---------------------------------------------------------------------------------- */
+/* --- building ---------------------------------------------------------------------------- */
 
 static json_t *request_of(const struct call *call, struct err *err)
 {
@@ -133,7 +133,7 @@ void post_begin(struct call *call)
 		            json_object());
 }
 
-/* --- acting ------------------------------------------------------------------------------------ */
+/* --- acting ------------------------------------------------------------------------------ */
 
 /* On its way.  It knows the call by number: the run may leave memory meanwhile. */
 struct sending {
@@ -278,4 +278,27 @@ void post_ended(struct run *run, const json_t *end)
 	json_put(extra, "attempts", json_incref(json_at(end, "attempts")));
 	json_put(extra, "took_ms", json_incref(json_at(end, "took_ms")));
 	call_answer(call, !failure, json_incref(failure), extra);
+}
+
+/* --- from outside ------------------------------------------------------------------------ */
+
+json_t *post_read(const json_t *request, struct err *err)
+{
+	const json_t *body = json_at(request, "body");
+	struct str text = { json_is_string(body) ? json_string_value(body) : "",
+		            json_string_length(body) };
+	struct event event;
+	if (http_event_decode(json_str(request, "method", "POST"),
+	                      json_str(request, "content_type", NULL), text, &event, err) < 0)
+		return NULL;
+	json_t *ret = json_object();
+	json_put_str(ret, "event", event.name);
+	json_put(ret, "data", json_incref(event.data));
+	json_put_str(ret, "raw", event.raw);
+	json_put_str(ret, "origintype", event.origintype);
+	json_put_str(ret, "session", json_str(request, "session", NULL));
+	json_put_str(ret, "id", json_str(request, "id", NULL));
+	json_put_str(ret, "by", json_str(request, "by", NULL));
+	event_release(&event);
+	return ret;
 }

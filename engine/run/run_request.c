@@ -370,6 +370,18 @@ static void request_signal(struct run *run, const json_t *request, const struct 
 	run_intake(run, intake);
 }
 
+/* What came in by the BasicHTTP event processor (SCXML C.2) is a signal for the session. */
+static void request_post(struct run *run, const json_t *request, const struct asker *asker)
+{
+	struct err err = { 0 };
+	json_t *signal = post_read(request, &err);
+	if (signal)
+		request_signal(run, signal, asker);
+	else
+		reply_error(asker, &err);
+	json_decref(signal);
+}
+
 static void request_cancel(struct run *run, const json_t *request, const struct asker *asker)
 {
 	if (run->status >= STORE_ENDED) {
@@ -501,6 +513,8 @@ static void about_run(struct worker *worker, struct message *message)
 		request_assign(run, request, &message->asker);
 	else if (strcmp(op, "internal.child") == 0)
 		internal_child(run, request);
+	else if (strcmp(op, "session.post") == 0)
+		request_post(run, request, &message->asker);
 	else if (strcmp(op, "internal.post") == 0)
 		post_ended(run, request);
 	run_turn(run);

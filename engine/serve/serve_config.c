@@ -23,7 +23,8 @@ static const struct number_key numbers[] = {
 };
 enum { NUMBERS = sizeof(numbers) / sizeof(*numbers) };
 
-static const char *const others[] = { "address", "health_address", "anonymous", "webhooks" };
+static const char *const others[] = { "address", "health_address", "anonymous", "public_url",
+	                              "webhooks" };
 enum { OTHERS = sizeof(others) / sizeof(*others) };
 
 static int check_keys(const json_t *table, struct err *err)
@@ -92,8 +93,9 @@ static int take_anonymous(const json_t *table, struct serve_config *ret, struct 
 		if (role < 0) {
 			err_set_id(err, ERR_INPUT, "config.type",
 			           "serve.anonymous must be a role, or a list of roles");
-			return err_hint(err,
-			                "viewer, operator, approver, analyst, engineer, admin");
+			return err_hint(
+				err,
+				"viewer, operator, approver, analyst, engineer, admin, sender");
 		}
 		ret->anonymous |= 1u << role;
 	}
@@ -104,6 +106,17 @@ static int take_anonymous(const json_t *table, struct serve_config *ret, struct 
 		return err_hint(err, "make tokens: gangway token new --role operator");
 	}
 	return 0;
+}
+
+/* Used by who opens the engine: the locations of sessions begin with it. */
+static int check_public_url(const json_t *table, struct err *err)
+{
+	const json_t *value = json_at(table, "public_url");
+	const char *url = json_string_value(value);
+	if (!value || (url && (str_begins(url, "http://") || str_begins(url, "https://"))))
+		return 0;
+	return err_set_id(err, ERR_INPUT, "config.type",
+	                  "serve.public_url must be a URL that begins with http:// or https://");
 }
 
 int serve_config_read(const json_t *table, struct serve_config *ret, struct err *err)
@@ -119,8 +132,8 @@ int serve_config_read(const json_t *table, struct serve_config *ret, struct err 
 	         take_text(table, "address", "127.0.0.1", &ret->address, err) < 0 ||
 	         take_text(table, "health_address", "127.0.0.1", &ret->health_address, err) < 0)
 		status = err->code;
-	else
-		status = take_anonymous(table, ret, err);
+	else if (take_anonymous(table, ret, err) < 0 || check_public_url(table, err) < 0)
+		status = err->code;
 	json_decref(none);
 	return status;
 }

@@ -39,6 +39,7 @@ enum role {
 	ROLE_ANALYST,
 	ROLE_ENGINEER,
 	ROLE_ADMIN,
+	ROLE_SENDER, /* a program, not a person: it sends events to sessions, and nothing else */
 	ROLE_COUNT
 };
 
@@ -52,6 +53,7 @@ enum permission {
 	MAY_COMPLETE, /* checklists, what was unsure; giving tasks to others */
 	MAY_AUDIT,
 	MAY_TOKENS,
+	MAY_SEND, /* the BasicHTTP event processor of SCXML */
 	MAY_COUNT
 };
 
@@ -382,6 +384,7 @@ void handle_run_artifacts(struct exchange *x);
 void handle_run_artifact(struct exchange *x);
 void handle_run_cancel(struct exchange *x);
 void handle_run_signal(struct exchange *x);
+void handle_session_post(struct exchange *x);
 void handle_run_repin(struct exchange *x);
 void handle_run_replay(struct exchange *x);
 void handle_run_resume(struct exchange *x);

@@ -361,6 +361,17 @@ const struct route serve_routes[] = {
 	  .summary = "Revoke one, effective at once" },
 
 	{ .method = "POST",
+	  .path = "/v1/scxml/{session}",
+	  .permission = MAY_SEND,
+	  .handle = handle_session_post,
+	  .ok = 202,
+	  .body_max = FULL,
+	  .is_raw = true,
+	  .summary =
+	          "An event for a session, as SCXML's BasicHTTP event processor takes it; the same "
+	          "Idempotency-Key is taken once" },
+
+	{ .method = "POST",
 	  .path = "/webhook/{source}",
 	  .permission = MAY_SIGNED,
 	  .handle = handle_webhook,

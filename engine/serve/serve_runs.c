@@ -310,6 +310,39 @@ void handle_run_signal(struct exchange *x)
 	exchange_ask_member(x, request, "run");
 }
 
+/* Who sends events learns no more than that one was taken. */
+static void post_replied(struct exchange *x, const json_t *reply, bool is_last)
+{
+	const json_t *error = json_at(reply, "error");
+	if (!is_last)
+		return;
+	if (error) {
+		exchange_error(x, error);
+		return;
+	}
+	json_t *body = json_object();
+	exchange_json(x, x->route->ok, body);
+	json_decref(body);
+}
+
+/* The session's id begins with its run's; a child's goes on with a dot. */
+void handle_session_post(struct exchange *x)
+{
+	const char *session = x->ids[0];
+	if (!str_is_utf8(buf_str(&x->body))) {
+		exchange_problem(x, 400, "event.utf8", "body", "the body is no UTF-8", NULL);
+		return;
+	}
+	json_t *request = exchange_request(x, "session.post");
+	json_put(request, "run", json_text((struct str){ session, strcspn(session, ".") }));
+	json_put_str(request, "session", session);
+	json_put_str(request, "method", x->method);
+	json_put_str(request, "content_type", x->frame.content_type);
+	json_put(request, "body", json_text(buf_str(&x->body)));
+	json_put_str(request, "id", x->frame.key);
+	exchange_ask(x, request, post_replied);
+}
+
 void handle_run_repin(struct exchange *x)
 {
 	exchange_ask_member(x, exchange_with_body(x, exchange_about(x, "run.repin", "run")), "run");

@@ -285,20 +285,71 @@ static void check_tasks(struct served *served)
 	free(run);
 }
 
+/* --- events for sessions ------------------------------------------------------------------ */
+
+#define FORM "Content-Type: application/x-www-form-urlencoded\r\n"
+
+static int post_event(struct served *served, const char *token, const char *session,
+                      const char *more, const char *body)
+{
+	char path[200];
+	path_of(path, "/v1/scxml/", session, "");
+	struct reply reply = client_call(served->port, "POST", path, token, more, body);
+	CHECK_MSG(reply.status >= 400 || !json_at(reply.json, "id"),
+	          "who sends is told nothing about the run");
+	int ret = reply.status;
+	reply_release(&reply);
+	return ret;
+}
+
+/* SCXML C.2: the inbound door of the BasicHTTP event processor. */
+static void check_session_posts(void)
+{
+	struct served served;
+	char token[SERVE_TOKEN_BYTES], operator[SERVE_TOKEN_BYTES], path[200];
+	served_start(&served, "{\"per_address\":0}");
+	served_token(&served, "sender", "other-system", false, token);
+	served_token(&served, "operator", "otto", true, operator);
+	struct reply reply = client_call(served.port, "POST", "/v1/runs", operator, NULL,
+	                                 "{\"graph\":\"door\"}");
+	char *run = mem_dup_str(json_str(reply.json, "id", ""));
+	reply_release(&reply);
+	CHECK(post_event(&served, operator, run, FORM, "_scxmleventname=go") == 403);
+	CHECK(post_event(&served, token, "nobody", FORM, "_scxmleventname=go") == 404);
+	CHECK(post_event(&served, token, run, FORM, "_scxmleventname=done.invoke.x") == 422);
+	CHECK(post_event(&served, token, run, FORM, "_scxmleventname=error") == 422);
+	CHECK(post_event(&served, token, run, FORM, "a=\xff") == 400);
+	CHECK(post_event(&served, token, run, "Content-Type: application/json\r\n", "{") == 400);
+	CHECK(post_event(&served, token, run, FORM, "_scxmleventname=go&text=a%20b+c&n=1") == 202);
+	CHECK(post_event(&served, token, run, "Content-Type: application/json\r\n", "{\"n\":2}") ==
+	      202);
+	CHECK(post_event(&served, token, run, "Content-Type: text/plain\r\n", "plain") == 202);
+	path_of(path, "/v1/runs/", run, "");
+	reply = client_call(served.port, "GET", path, operator, NULL, NULL);
+	char *result = json_canon(json_at(reply.json, "result"));
+	CHECK_STR(result, "{\"all\":\"go a b c 1; HTTP.POST 2; HTTP.POST plain; \"}");
+	reply_release(&reply);
+	free(result);
+	free(run);
+	served_stop(&served);
+}
+
 /* --- who may ---------------------------------------------------------------------------------- */
 
 /* RELIABILITY 7.3, written down once more: g is "by grant". */
 static const struct {
 	enum permission permission;
-	const char *may[ROLE_COUNT]; /* viewer, operator, approver, analyst, engineer, admin */
+	const char
+		*may[ROLE_COUNT]; /* viewer, operator, approver, analyst, engineer, admin, sender */
 } wanted[] = {
-	{ MAY_READ, { "x", "x", "x", "x", "x", "x" } },
-	{ MAY_DATA, { "-", "g", "-", "g", "-", "g" } },
-	{ MAY_RUN, { "-", "x", "-", "-", "-", "-" } },
-	{ MAY_APPROVE, { "-", "-", "x", "-", "-", "-" } },
-	{ MAY_COMPLETE, { "-", "x", "x", "-", "-", "-" } },
-	{ MAY_AUDIT, { "-", "x", "-", "-", "-", "x" } },
-	{ MAY_TOKENS, { "-", "-", "-", "-", "-", "x" } },
+	{ MAY_READ, { "x", "x", "x", "x", "x", "x", "-" } },
+	{ MAY_DATA, { "-", "g", "-", "g", "-", "g", "-" } },
+	{ MAY_RUN, { "-", "x", "-", "-", "-", "-", "-" } },
+	{ MAY_APPROVE, { "-", "-", "x", "-", "-", "-", "-" } },
+	{ MAY_COMPLETE, { "-", "x", "x", "-", "-", "-", "-" } },
+	{ MAY_AUDIT, { "-", "x", "-", "-", "-", "x", "-" } },
+	{ MAY_TOKENS, { "-", "-", "-", "-", "-", "x", "-" } },
+	{ MAY_SEND, { "-", "-", "-", "-", "-", "-", "x" } },
 };
 
 static char wanted_of(enum permission permission, int role)
@@ -557,6 +608,7 @@ int main(void)
 	check_config();
 	check_tokens();
 	check_masks();
+	check_session_posts();
 	check_roles();
 	check_drain();
 	return check_done();

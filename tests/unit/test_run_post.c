@@ -124,7 +124,7 @@ static void test_failures(struct engine_rig *rig)
 	}
 }
 
-/* The answer was lost: a person is asked; said to repeat, it goes out with key and body as before. */
+/* The answer was lost: a person is asked; told to repeat, the same bytes go out. */
 static void test_unsure(struct engine_rig *rig)
 {
 	char run[32], task[96];
