@@ -518,6 +518,16 @@ static void start_child(struct call *call)
 	free(own);
 }
 
+/* Its last item is on record and its end was not, when the process died. */
+static void resume_checklist(struct call *call)
+{
+	char key[32];
+	list_key(call, key);
+	const json_t *items = json_at(json_at(call->run->checklists, key), "items");
+	if (items)
+		end_list_if_done(call, items);
+}
+
 void built_in_release(struct call *call)
 {
 	const char *type = json_str(call->effect, "type", "");
@@ -527,6 +537,8 @@ void built_in_release(struct call *call)
 		recover_checklist(call);
 	else if (strcmp(type, "gw:run") == 0)
 		start_child(call);
+	else if (strcmp(type, "checklist") == 0)
+		resume_checklist(call);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
