@@ -435,6 +435,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		worker_init(&engine->workers[i], engine, i);
 	writer_init(&engine->writer, engine);
 	must(engine->ground || writer_start(&engine->writer) == 0);
+	if (!engine->ground && options->artifacts)
+		filer_start(&engine->filer, engine);
 	engine->is_running = true;
 	for (int i = 0; !options->is_looking && i < engine->worker_count; i++) {
 		struct message *message = mem_alloc(sizeof(*message));
@@ -462,6 +464,8 @@ static void stop_threads(struct engine *engine)
 	}
 	for (int i = 0; i < engine->worker_count; i++)
 		pthread_join(engine->workers[i].thread, NULL);
+	if (engine->filer.is_running)
+		filer_stop(&engine->filer);
 	writer_stop(&engine->writer);
 }
 

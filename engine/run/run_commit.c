@@ -252,11 +252,11 @@ void commit_pins(struct commit *commit)
 		release_blobs(commit->run->release, add_blob, into);
 }
 
-/* Comes to rest with this commit, and its files are written only after it (run_file.c). */
+/* Comes to rest with this commit, and files of it are not on the disk for sure (run_file.c). */
 static bool owes_files(const struct commit *commit, int status)
 {
 	return !commit->is_filed && commit->worker->engine->options.artifacts &&
-	       status != STORE_RUNNING && (commit->artifacts || status >= STORE_ENDED);
+	       status != STORE_RUNNING && (commit->run->is_unfiled || status >= STORE_ENDED);
 }
 
 /* Completes the item: row, snapshot, search keys; and hands it to the writer. */
@@ -268,6 +268,7 @@ void commit_submit(struct commit *commit)
 	bool owed_files = run->owes_files;
 	commit->status_before = commit->is_start ? 0 : run->status;
 	commit->status_after = status;
+	run->is_unfiled = !commit->is_filed && (run->is_unfiled || commit->artifacts);
 	run->owes_files = owes_files(commit, status);
 	if (!commit->is_filed)
 		run->updated_ms = engine_now(run->worker->engine);

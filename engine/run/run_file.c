@@ -2,12 +2,12 @@
 /*
  * Artifacts as files.  A file is written beside its place and renamed, so that
  * a reader sees it whole or not at all; it can always be made again from the
- * journal, so it needs no sync of its own.
+ * journal, so nothing waits for a sync of its own.
  *
  * Files are written after the commit that names them.  So that a crash in
  * between leaves none of them out, a run that has come to rest owes them: its
- * row says so until they are written (store.h, owing), and a run under way is
- * taken up again anyway.  Both have their files written anew then.
+ * row says so until they are on the disk (store.h, owing; run_filer.c), and a
+ * run under way is taken up again anyway.  Both have their files written anew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -84,6 +84,7 @@ void run_restore_files(struct run *run)
 	    journal_read(engine->store, run->no, &head, keep_artifacts, texts, &err) < 0)
 		engine_log(engine, "error", "artifact.unreadable",
 		           json_pack("{s:s,s:s}", "run", run->id, "text", err.text));
+	run->is_unfiled = run->is_unfiled || json_object_size(texts) > 0;
 	json_object_foreach(texts, name, text)
 		run_write_file(engine, name,
 		               (struct str){ json_string_value(text), json_string_length(text) });

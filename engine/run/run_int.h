@@ -131,6 +131,20 @@ void writer_hand_over(struct worker *worker); /* now, what this worker has for i
 void writer_post_chain(struct engine *engine, struct message *first, struct message **last,
                        size_t count);
 
+/* Syncs files before the commits that say they are there (run_filer.c). */
+struct filer {
+	pthread_t thread;
+	struct message_queue queue;
+	struct engine *engine;
+	pthread_mutex_t lock;
+	pthread_cond_t stopped; /* with lock: is_stopping is set */
+	bool is_stopping;
+	bool is_running;
+};
+void filer_start(struct filer *filer, struct engine *engine);
+void filer_stop(struct filer *filer); /* what waits goes to the writer first */
+void filer_post(struct filer *filer, struct message *message);
+
 /* --- calls ---------------------------------------------------------------------- */
 
 enum call_state {
@@ -238,6 +252,7 @@ struct run {
 	int64_t timer_due_ms;
 	int64_t last_step_ms;
 	bool is_evicting;
+	bool is_unfiled;  /* files were written since they were last synced */
 	bool owes_files;  /* its row says that files of the last record are still to be written */
 	bool is_parked;   /* blocked, and not counted as resident: only a person moves it */
 	bool is_detached; /* made for verify: in no map, acts on nothing */
@@ -291,6 +306,7 @@ struct engine {
 	struct worker *workers;
 	int worker_count;
 	struct writer writer;
+	struct filer filer; /* not running where the ground keeps the files */
 	atomic_llong next_no;
 	atomic_llong resident; /* runs in memory or about to be taken up, all workers */
 	pthread_cond_t rested; /* with lock: resident has become 0 */

@@ -90,6 +90,10 @@ static struct asker asker_of(struct many *many, size_t index)
 void commit_push(struct commit *commit)
 {
 	struct worker *worker = commit->worker;
+	if (commit->is_filed && worker->engine->filer.is_running) {
+		filer_post(&worker->engine->filer, &commit->message);
+		return;
+	}
 	if (!worker->is_holding) {
 		writer_post(worker->engine, &commit->message);
 		return;
