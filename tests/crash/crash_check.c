@@ -24,23 +24,27 @@ void complain(struct trial *trial, const char *format, ...)
 	buf_printf(&trial->complaints, "#   %s\n", text);
 }
 
-json_t *trial_run(struct trial *trial, int code, const char *const *args)
+json_t *trial_ask(struct trial *trial, const char *format, ...)
 {
-	struct ending ending;
-	world_run(trial->world, args, 0, CRASH_BEFORE, &ending, NULL);
-	if (ending.code != code)
-		complain(trial, "'%s %s %s' ends with %d%s: %s", args[0], args[1] ? args[1] : "",
-		         args[1] && args[2] ? args[2] : "", ending.code,
-		         ending.is_late ? " (hangs)" : "", ending.errors);
-	json_t *ret = json_incref((json_t *)(uintptr_t)ending_last(&ending));
-	ending_release(&ending);
-	return ret;
+	va_list args;
+	char text[2000];
+	va_start(args, format);
+	int len = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	json_t *request = len < (int)sizeof(text) ? json_loads(text, 0, NULL) : NULL;
+	if (!request)
+		abort();
+	json_t *reply = inside_ask(trial->world->inside, request);
+	if (json_at(reply, "error"))
+		complain(trial, "%s: %s", text, json_str(json_at(reply, "error"), "text", ""));
+	return reply;
 }
 
 json_t *trial_find(struct trial *trial, const char *graph, const char *correlation_id)
 {
-	const char *args[] = { "run", "list", "--graph", graph, "--limit", "1000", NULL };
-	json_t *reply = trial_run(trial, 0, args), *ret = NULL;
+	json_t *ret = NULL;
+	json_t *reply = trial_ask(trial, "{\"op\":\"run.list\",\"graph\":\"%s\",\"limit\":1000}",
+	                          graph);
 	const json_t *runs = json_at(reply, "runs");
 	for (size_t i = 0; i < json_array_size(runs); i++)
 		if (strcmp(json_str(json_array_get(runs, i), "correlation_id", ""),
@@ -121,24 +125,34 @@ static void check_acknowledged(struct trial *trial, const char *run, const json_
 	}
 }
 
+/* The chain and the decision, and what an audit file says of them. */
+static void check_audit(struct trial *trial, const char *run, const char *file_text)
+{
+	char why[600];
+	json_t *request = json_pack("{s:s,s:s}", "op", "audit.verify", "run", run);
+	if (file_text)
+		json_put(request, "file", json_loads(file_text, 0, NULL));
+	json_t *reply = inside_ask(trial->world->inside, request);
+	if (!json_truth(json_at(reply, "verify"), "ok", false)) {
+		char *text = json_dumps(reply, JSON_COMPACT);
+		snprintf(why, sizeof(why), "%s", text ? text : "?");
+		complain(trial, "audit verify of %s%s: %s", run, file_text ? " with its file" : "",
+		         why);
+		free(text);
+	}
+	json_decref(reply);
+}
+
 static void check_run(struct trial *trial, struct facts *facts, const json_t *run)
 {
 	const char *id = json_str(run, "id", ""), *status = json_str(run, "status", "");
-	const char *events[] = { "run", "events", id, NULL },
-		   *verify[] = { "audit", "verify", id, NULL };
-	json_t *reply = trial_run(trial, 0, events);
+	json_t *reply = trial_ask(trial, "{\"op\":\"run.events\",\"run\":\"%s\"}", id);
 	const json_t *records = json_at(reply, "records");
 	for (size_t i = 0; i < json_array_size(records); i++)
 		learn_record(facts, id, json_array_get(records, i));
 	check_acknowledged(trial, id, records);
 	json_decref(reply);
-	reply = trial_run(trial, 0, verify);
-	if (!json_truth(reply, "ok", false)) {
-		char *text = json_dumps(reply, JSON_COMPACT);
-		complain(trial, "audit verify of %s: %.600s", id, text ? text : "?");
-		free(text);
-	}
-	json_decref(reply);
+	check_audit(trial, id, NULL);
 	bool is_ended = strcmp(status, "ended") == 0 || strcmp(status, "cancelled") == 0;
 	if (is_ended)
 		json_put(facts->audits, id, json_true());
@@ -146,17 +160,27 @@ static void check_run(struct trial *trial, struct facts *facts, const json_t *ru
 		complain(trial, "run %s of %s is %s", id, json_str(run, "graph", ""), status);
 }
 
+static bool is_among(const json_t *runs, const char *id)
+{
+	for (size_t i = 0; i < json_array_size(runs); i++)
+		if (strcmp(json_str(json_array_get(runs, i), "id", ""), id) == 0)
+			return true;
+	return false;
+}
+
 /* Each acknowledged run is one of those that are there. */
 static void check_started(struct trial *trial, const json_t *runs)
 {
+	const char *accepted;
+	json_t *ignored;
+	json_object_foreach(trial->accepted, accepted, ignored)
+		if (!is_among(runs, accepted))
+			complain(trial, "run %s was answered with 2xx and is not there", accepted);
 	for (size_t i = 0; i < json_array_size(trial->first.lines); i++) {
 		const json_t *line = json_array_get(trial->first.lines, i);
 		const char *id = json_at(line, "step") ? json_str(json_at(line, "step"), "run", "")
 		                                       : json_str(json_at(line, "run"), "id", NULL);
-		bool is_there = !id;
-		for (size_t j = 0; j < json_array_size(runs) && !is_there; j++)
-			is_there = strcmp(json_str(json_array_get(runs, j), "id", ""), id) == 0;
-		if (!is_there)
+		if (id && !is_among(runs, id))
 			complain(trial, "run %s was acknowledged and is not there", id);
 	}
 }
@@ -178,7 +202,7 @@ static void check_messages(struct trial *trial, const struct facts *facts, const
 		if (json_int(fact, "failed", 0) > 0)
 			complain(trial, "the call %s of %s failed", key, type);
 	}
-	json_t *seen = world_sandbox(trial->world, path), *texts = json_object();
+	json_t *seen = world_heard(trial->world, path), *texts = json_object();
 	int got = (int)json_array_size(seen);
 	if (got < answered || got > answered + unsure)
 		complain(trial, "%s: %d messages came, %d are on record as answered, %d as unsure",
@@ -196,8 +220,7 @@ static void check_messages(struct trial *trial, const struct facts *facts, const
 
 static void check_keys(struct trial *trial)
 {
-	json_t *requests = world_sandbox(trial->world, "/_sandbox/requests"),
-	       *bodies = json_object();
+	json_t *requests = world_heard(trial->world, "/_sandbox/requests"), *bodies = json_object();
 	for (size_t i = 0; i < json_array_size(requests); i++) {
 		const json_t *request = json_array_get(requests, i);
 		const char *key = json_str(json_at(request, "headers"), "Idempotency-Key", NULL);
@@ -215,8 +238,7 @@ static void check_keys(struct trial *trial)
 
 static void check_tenants(struct trial *trial)
 {
-	json_t *tenants = world_sandbox(trial->world, "/_sandbox/tenants"),
-	       *accounts = json_object();
+	json_t *tenants = world_heard(trial->world, "/_sandbox/tenants"), *accounts = json_object();
 	for (size_t i = 0; i < json_array_size(tenants); i++) {
 		const char *account = json_str(json_array_get(tenants, i), "externalId", "?");
 		if (json_at(accounts, account))
@@ -232,8 +254,7 @@ static void check_tenants(struct trial *trial)
 /* Exactly one task for each call that nobody can know of, and no result twice. */
 static void check_calls(struct trial *trial, const struct facts *facts)
 {
-	const char *args[] = { "task", "list", "--all", NULL };
-	json_t *reply = trial_run(trial, 0, args);
+	json_t *reply = trial_ask(trial, "{\"op\":\"task.list\",\"limit\":1000}");
 	const json_t *tasks = json_at(reply, "tasks");
 	const char *key;
 	json_t *fact;
@@ -275,14 +296,12 @@ static void check_files(struct trial *trial, const struct facts *facts)
 	}
 	json_object_foreach(facts->audits, name, text) {
 		char *file = mem_format("audit_%s.json", name);
-		char *path = mem_format("%s/out/%s", trial->world->folder, file);
-		const char *args[] = { "audit", "verify", path, NULL };
-		if (!json_at(files, file))
+		const json_t *audit = json_at(files, file);
+		if (!audit)
 			complain(trial, "%s is missing", file);
 		else
-			json_decref(trial_run(trial, 0, args));
+			check_audit(trial, name, json_string_value(audit));
 		free(file);
-		free(path);
 	}
 	json_object_foreach(files, name, text)
 		if (name[0] == '.')
@@ -293,8 +312,7 @@ static void check_files(struct trial *trial, const struct facts *facts)
 void trial_check_all(struct trial *trial)
 {
 	struct facts facts = { json_object(), json_object(), json_object() };
-	const char *list[] = { "run", "list", "--limit", "1000", NULL };
-	json_t *reply = trial_run(trial, 0, list);
+	json_t *reply = trial_ask(trial, "{\"op\":\"run.list\",\"limit\":1000}");
 	const json_t *runs = json_at(reply, "runs");
 	for (size_t i = 0; i < json_array_size(runs); i++)
 		check_run(trial, &facts, json_array_get(runs, i));
@@ -305,8 +323,6 @@ void trial_check_all(struct trial *trial)
 	check_tenants(trial);
 	check_calls(trial, &facts);
 	check_files(trial, &facts);
-	if (!world_store_is_sound(trial->world))
-		complain(trial, "the store's file is not sound");
 	json_decref(reply);
 	json_decref(facts.calls);
 	json_decref(facts.artifacts);

@@ -1,104 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* What is ended at every boundary: each scenario is a command of the real program. */
+/* What is disturbed at every boundary: onboarding, and what people do. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "crash.h"
 
-/* --- parts ------------------------------------------------------------------------------------ */
-
-static void start_args(const char **args, const char *graph, const char *input,
-                       const char *correlation_id)
-{
-	const char *const all[] = { "run",          "start",  graph,
-		                    "--input",      input,    "--correlation-id",
-		                    correlation_id, "--wait", NULL };
-	memcpy(args, all, sizeof(all));
-}
-
-static void take_text(char **to, const json_t *from, const char *key)
-{
-	free(*to);
-	*to = mem_dup_str(json_str(from, key, ""));
-}
-
-/* Starts a run undisturbed; its id goes to trial->run, its first open task's to trial->task. */
-static void start(struct trial *trial, const char *graph, const char *input,
-                  const char *correlation_id, int code)
-{
-	const char *args[TRIAL_ARGS];
-	start_args(args, graph, input, correlation_id);
-	json_t *reply = trial_run(trial, code, args);
-	const json_t *run = json_at(reply, "run");
-	take_text(&trial->run, run, "id");
-	take_text(&trial->task, json_array_get(json_at(run, "tasks"), 0), "id");
-	json_decref(reply);
-}
-
-/* The run's row must say this; want NULL: the member is not looked at. */
-static void check_row(struct trial *trial, const char *graph, const char *correlation_id,
-                      const char *status, const char *decision, const char *outcome)
-{
-	json_t *row = trial_find(trial, graph, correlation_id);
-	const json_t *search = json_at(row, "search");
-	if (!row)
-		complain(trial, "there is no run %s of %s", correlation_id, graph);
-	else if (strcmp(json_str(row, "status", ""), status) != 0)
-		complain(trial, "the run is %s, not %s", json_str(row, "status", ""), status);
-	if (row && decision && strcmp(json_str(search, "decision", ""), decision) != 0)
-		complain(trial, "the decision is %s, not %s", json_str(search, "decision", "?"),
-		         decision);
-	if (row && outcome && strcmp(json_str(search, "outcome", ""), outcome) != 0)
-		complain(trial, "the outcome is %s, not %s", json_str(search, "outcome", "?"),
-		         outcome);
-	json_decref(row);
-}
-
-static void check_result(struct trial *trial, const char *graph, const char *correlation_id,
-                         const char *want)
-{
-	json_t *row = trial_find(trial, graph, correlation_id);
-	json_t *result = json_loads(want, 0, NULL);
-	if (!json_equal(json_at(row, "result"), result)) {
-		char *text = json_dumps(row, JSON_COMPACT);
-		complain(trial, "the result is not %s: %.400s", want, text ? text : "?");
-		free(text);
-	}
-	json_decref(result);
-	json_decref(row);
-}
-
-static void check_tenant_count(struct trial *trial, size_t want)
-{
-	json_t *tenants = world_sandbox(trial->world, "/_sandbox/tenants");
-	if (json_array_size(tenants) != want)
-		complain(trial, "%zu tenants were made, not %zu", json_array_size(tenants), want);
-	json_decref(tenants);
-}
-
-static void check_checklist(struct trial *trial)
-{
-	const char *args[] = { "run", "list", "--graph", "checklist", NULL };
-	json_t *reply = trial_run(trial, 0, args);
-	const json_t *runs = json_at(reply, "runs");
-	if (json_array_size(runs) != 1)
-		complain(trial, "%zu checklists were started", json_array_size(runs));
-	json_decref(reply);
-}
-
-/* The person's command again: done now, or done by the command that was ended. */
-static void approve(struct trial *trial, int code)
-{
-	const char *args[] = { "task", "approve", trial->task, "--by", "lead", NULL };
-	json_decref(trial_run(trial, code, args));
-}
-
-/* --- onboarding ------------------------------------------------------------------------------- */
-
 #define ACME "{\"account_id\":\"ACME-001\"}"
 #define BETA "{\"account_id\":\"BETA-002\"}"
 #define GAMMA "{\"account_id\":\"GAMMA-003\"}"
+
+/* --- onboarding ------------------------------------------------------------------------------- */
 
 static void command_proceed(struct trial *trial, const char **args)
 {
@@ -110,11 +22,15 @@ static void check_proceed(struct trial *trial)
 {
 	check_row(trial, "onboarding", "c-proceed", "ended", "PROCEED", "provisioned");
 	check_tenant_count(trial, 1);
-	check_checklist(trial);
+	check_run_count(trial, "checklist", 1);
 }
 
-static const struct scenario proceed = { "proceed", true,          NULL, command_proceed,
-	                                 NULL,      check_proceed, 14 };
+static const struct scenario proceed = {
+	.name = "proceed",
+	.is_shipped = true,
+	.command = command_proceed,
+	.check = check_proceed,
+};
 
 static void command_escalate(struct trial *trial, const char **args)
 {
@@ -124,32 +40,29 @@ static void command_escalate(struct trial *trial, const char **args)
 
 static void finish_escalate(struct trial *trial)
 {
-	start(trial, "onboarding", GAMMA, "c-escalate", 0);
-	json_t *reply = NULL;
-	const char *args[] = { "task", "list", "--run", trial->run, NULL };
-	reply = trial_run(trial, 0, args);
-	const json_t *tasks = json_at(reply, "tasks");
-	for (size_t i = 0; i < json_array_size(tasks); i++)
-		if (strcmp(json_str(json_array_get(tasks, i), "kind", ""), "approval") == 0)
-			take_text(&trial->task, json_array_get(tasks, i), "id");
-	json_decref(reply);
-	approve(trial, 0);
-	start(trial, "onboarding", GAMMA, "c-escalate", 0);
+	start_inside(trial, "onboarding", GAMMA, "c-escalate");
+	approve_inside(trial);
+	start_inside(trial, "onboarding", GAMMA, "c-escalate");
 }
 
 static void check_escalate(struct trial *trial)
 {
 	check_row(trial, "onboarding", "c-escalate", "ended", "ESCALATE", "provisioned");
 	check_tenant_count(trial, 1);
-	check_checklist(trial);
+	check_run_count(trial, "checklist", 1);
 }
 
-static const struct scenario escalate = { "escalate",      true,           NULL, command_escalate,
-	                                  finish_escalate, check_escalate, 10 };
+static const struct scenario escalate = {
+	.name = "escalate",
+	.is_shipped = true,
+	.command = command_escalate,
+	.finish = finish_escalate,
+	.check = check_escalate,
+};
 
 static void prepare_approve(struct trial *trial)
 {
-	start(trial, "onboarding", GAMMA, "c-escalate", 0);
+	start_inside(trial, "onboarding", GAMMA, "c-escalate");
 }
 
 static void command_approve(struct trial *trial, const char **args)
@@ -160,35 +73,30 @@ static void command_approve(struct trial *trial, const char **args)
 
 static void finish_approve(struct trial *trial)
 {
-	start(trial, "onboarding", GAMMA, "c-escalate", 0);
+	start_inside(trial, "onboarding", GAMMA, "c-escalate");
 }
 
 static const struct scenario approved = {
-	"approve", true, prepare_approve, command_approve, finish_approve, check_escalate, 10
+	.name = "approve",
+	.is_shipped = true,
+	.prepare = prepare_approve,
+	.is_kept = true,
+	.command = command_approve,
+	.finish = finish_approve,
+	.check = check_escalate,
 };
 
 /* Another run is in the store, left half way; both are carried by one process then. */
 static void prepare_together(struct trial *trial)
 {
-	enum { HALF_WAY = 300 };
-	const char *args[TRIAL_ARGS];
-	struct ending ending;
-	start_args(args, "onboarding", ACME, "c-proceed");
-	world_run(trial->world, args, HALF_WAY, CRASH_BEFORE, &ending, NULL);
-	if (!ending.is_killed)
-		complain(trial, "the other run was not left half way");
-	ending_release(&ending);
+	inside_close(trial->world->inside);
+	start_half_way(trial, "onboarding", ACME, "c-proceed", 300);
 }
 
 static void command_together(struct trial *trial, const char **args)
 {
 	(void)trial;
 	start_args(args, "onboarding", BETA, "c-block");
-}
-
-static void finish_together(struct trial *trial)
-{
-	start(trial, "onboarding", ACME, "c-proceed", 0);
 }
 
 static void check_together(struct trial *trial)
@@ -198,7 +106,11 @@ static void check_together(struct trial *trial)
 }
 
 static const struct scenario together = {
-	"together", true, prepare_together, command_together, finish_together, check_together, 8
+	.name = "together",
+	.is_shipped = true,
+	.prepare = prepare_together,
+	.command = command_together,
+	.check = check_together,
 };
 
 /* --- timers, sends to itself ------------------------------------------------------------------ */
@@ -215,7 +127,12 @@ static void check_ticks(struct trial *trial)
 	             "{\"fired\":[\"tick.first\",\"tick.second\",\"tick.third\"]}");
 }
 
-static const struct scenario ticks = { "ticks", false, NULL, command_ticks, NULL, check_ticks, 6 };
+static const struct scenario ticks = {
+	.name = "ticks",
+	.plugins = "",
+	.command = command_ticks,
+	.check = check_ticks,
+};
 
 static void command_relay(struct trial *trial, const char **args)
 {
@@ -228,13 +145,18 @@ static void check_relay(struct trial *trial)
 	check_result(trial, "relay", "c-relay", "{\"n\":9,\"from_child\":8}");
 }
 
-static const struct scenario relay = { "relay", false, NULL, command_relay, NULL, check_relay, 6 };
+static const struct scenario relay = {
+	.name = "relay",
+	.plugins = "",
+	.command = command_relay,
+	.check = check_relay,
+};
 
 /* --- what people do --------------------------------------------------------------------------- */
 
 static void prepare_asks(struct trial *trial)
 {
-	start(trial, "asks", "{}", "c-asks", 0);
+	start_inside(trial, "asks", "{}", "c-asks");
 }
 
 static void command_signal(struct trial *trial, const char **args)
@@ -244,18 +166,19 @@ static void command_signal(struct trial *trial, const char **args)
 	memcpy(args, all, sizeof(all));
 }
 
-static void finish_signal(struct trial *trial)
-{
-	approve(trial, 0);
-}
-
 static void check_signal(struct trial *trial)
 {
 	check_result(trial, "asks", "c-asks", "{\"outcome\":\"approved\",\"got\":[\"x\"]}");
 }
 
 static const struct scenario signal_once = {
-	"signal", false, prepare_asks, command_signal, finish_signal, check_signal, 4
+	.name = "signal",
+	.plugins = "slack",
+	.prepare = prepare_asks,
+	.is_kept = true,
+	.command = command_signal,
+	.finish = approve_inside,
+	.check = check_signal,
 };
 
 static void command_cancel(struct trial *trial, const char **args)
@@ -269,8 +192,14 @@ static void check_cancel(struct trial *trial)
 	check_row(trial, "asks", "c-asks", "cancelled", NULL, NULL);
 }
 
-static const struct scenario cancel = { "cancel",     false, prepare_asks, command_cancel, NULL,
-	                                check_cancel, 4 };
+static const struct scenario cancel = {
+	.name = "cancel",
+	.plugins = "slack",
+	.prepare = prepare_asks,
+	.is_kept = true,
+	.command = command_cancel,
+	.check = check_cancel,
+};
 
 /* The graph in the world's own folder: broken at first. */
 static void write_stuck(struct trial *trial, bool is_mended)
@@ -288,9 +217,11 @@ static void write_stuck(struct trial *trial, bool is_mended)
 static void prepare_repin(struct trial *trial)
 {
 	char *folder = mem_format("%s/graphs", trial->world->folder);
+	inside_close(trial->world->inside);
 	write_stuck(trial, false);
-	world_graphs(trial->world, folder);
-	start(trial, "stuck", "{}", "c-stuck", 1);
+	world_configure(trial->world, folder, "provision");
+	free(inside_open(trial->world->inside));
+	start_inside(trial, "stuck", "{}", "c-stuck");
 	write_stuck(trial, true);
 	free(folder);
 }
@@ -301,11 +232,6 @@ static void command_repin(struct trial *trial, const char **args)
 	memcpy(args, all, sizeof(all));
 }
 
-static void finish_repin(struct trial *trial)
-{
-	start(trial, "stuck", "{}", "c-stuck", 0);
-}
-
 static void check_repin(struct trial *trial)
 {
 	check_result(trial, "stuck", "c-stuck", "{\"outcome\":\"provisioned\"}");
@@ -313,8 +239,28 @@ static void check_repin(struct trial *trial)
 }
 
 static const struct scenario repin = {
-	"repin", false, prepare_repin, command_repin, finish_repin, check_repin, 4
+	.name = "repin",
+	.plugins = "provision",
+	.prepare = prepare_repin,
+	.is_kept = true,
+	.command = command_repin,
+	.check = check_repin,
 };
 
-const struct scenario *const scenarios[] = { &proceed, &escalate,    &approved, &together, &ticks,
-	                                     &relay,   &signal_once, &cancel,   &repin,    NULL };
+const struct scenario *const scenarios[] = { &proceed,
+	                                     &escalate,
+	                                     &approved,
+	                                     &together,
+	                                     &ticks,
+	                                     &relay,
+	                                     &signal_once,
+	                                     &cancel,
+	                                     &repin,
+	                                     &scenario_errand,
+	                                     &scenario_family,
+	                                     &scenario_task,
+	                                     &scenario_hook,
+	                                     &scenario_recover,
+	                                     &scenario_lost_power,
+	                                     &scenario_checkpoint,
+	                                     NULL };

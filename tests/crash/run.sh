@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# SPDX-License-Identifier: MIT
 # kill -9 at every boundary of the real program; see README.md.  Options go to the driver:
-#   --quick, --scenario NAME, --mode before|after|half, --at N
+#   --quick, --full, --long, --jobs N, --scenario NAME, --mode before|after|half|power, --seed N, --at N
 # It finds what it needs by environment variables; without them, in the build folder it was called from.
 #   GANGWAY_BIN         the program                    (./gangway)
 #   GANGWAY_SANDBOX     the stand-in for the systems   (./gangway-sandbox)

@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * For the crash test only: loaded with LD_PRELOAD into the real program, it
- * counts every call after which the world differs - writes, syncs, renames and
- * the like on files below $CRASH_TRACK, and all socket traffic - and ends the
- * process with SIGKILL at the $CRASH_AT-th of them.
- *
- *   CRASH_TRACK       folders, separated by ':'
- *   CRASH_AT          which boundary; 0 or absent: none, only count
- *   CRASH_MODE        "before" the call (default), "after" it, or "half": half of the bytes
- *                     of a write or send, then the end
- *   CRASH_COUNT_FILE  gets the count, and each kind's, when the process ends by itself
- *
- * Only the process that was started is counted, not its children.
- */
+/* The calls that the shim stands before, and which of them is the one; see shim.h. */
+#include "shim.h"
+
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +18,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define SHIM_EXPORT __attribute__((visibility("default")))
-
-enum mode { MODE_BEFORE, MODE_AFTER, MODE_HALF };
+enum mode { MODE_BEFORE, MODE_AFTER, MODE_HALF, MODE_POWER, MODE_ERROR };
 
 enum kind {
 	K_WRITE,
@@ -40,6 +27,7 @@ enum kind {
 	K_RENAME,
 	K_UNLINK,
 	K_CREATE,
+	K_OPEN, /* of a file that is there: only an error of it is of interest */
 	K_SEND,
 	K_RECV,
 	K_CONNECT,
@@ -47,7 +35,7 @@ enum kind {
 };
 
 static const char *const kind_names[KINDS] = { "write",  "sync", "truncate", "rename", "unlink",
-	                                       "create", "send", "recv",     "connect" };
+	                                       "create", "open", "send",     "recv",   "connect" };
 
 /* The one object of this library: a shim has nowhere else to keep what it counts. */
 static struct {
@@ -55,28 +43,50 @@ static struct {
 	const char *track;
 	long at;
 	enum mode mode;
+	int error; /* 0: half of a write */
+	bool is_sticky;
+	uint64_t seed;
+	struct disk *disk; /* NULL but for a power cut */
 	const char *count_file;
-	atomic_long count;
+	atomic_long count, file_count;
 	atomic_long kinds[KINDS];
 } shim;
 
-static void die(void)
+static void end_process(void)
 {
+	if (shim.mode == MODE_POWER)
+		disk_cut(shim.disk, shim.seed, shim.track);
 	syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
 	for (;;)
 		syscall(SYS_pause);
 }
 
+static enum mode mode_of_name(const char *name)
+{
+	static const char *const names[] = { "before", "after", "half", "power", "error" };
+	for (int i = 0; name && i < 5; i++)
+		if (strcmp(names[i], name) == 0)
+			return (enum mode)i;
+	return MODE_BEFORE;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
-	const char *at = getenv("CRASH_AT"), *mode = getenv("CRASH_MODE");
+	const char *at = getenv("CRASH_AT"), *seed = getenv("CRASH_SEED"),
+		   *error = getenv("CRASH_ERROR");
 	shim.pid = (pid_t)syscall(SYS_getpid);
 	shim.track = getenv("CRASH_TRACK");
 	shim.at = at ? strtol(at, NULL, 10) : 0;
+	shim.seed = seed ? strtoull(seed, NULL, 10) : 0;
 	shim.count_file = getenv("CRASH_COUNT_FILE");
-	shim.mode = mode && strcmp(mode, "after") == 0  ? MODE_AFTER
-	            : mode && strcmp(mode, "half") == 0 ? MODE_HALF
-	                                                : MODE_BEFORE;
+	shim.mode = mode_of_name(getenv("CRASH_MODE"));
+	shim.is_sticky = getenv("CRASH_STICKY") != NULL;
+	shim.error = !error || strcmp(error, "EIO") == 0 ? EIO
+	             : strcmp(error, "ENOSPC") == 0      ? ENOSPC
+	             : strcmp(error, "EINTR") == 0       ? EINTR
+	                                                 : 0;
+	if (shim.mode == MODE_POWER)
+		shim.disk = disk_open(getenv("CRASH_HOLD"));
 }
 
 __attribute__((destructor)) static void end(void)
@@ -84,7 +94,8 @@ __attribute__((destructor)) static void end(void)
 	if (!shim.count_file || (pid_t)syscall(SYS_getpid) != shim.pid)
 		return;
 	char text[512];
-	int len = snprintf(text, sizeof(text), "%ld", atomic_load(&shim.count));
+	int len = snprintf(text, sizeof(text), "%ld %ld", atomic_load(&shim.count),
+	                   atomic_load(&shim.file_count));
 	for (int i = 0; i < KINDS; i++)
 		len += snprintf(text + len, sizeof(text) - (size_t)len, " %s=%ld", kind_names[i],
 		                atomic_load(&shim.kinds[i]));
@@ -96,22 +107,34 @@ __attribute__((destructor)) static void end(void)
 
 /* --- what counts ------------------------------------------------------------------------- */
 
+bool shim_full_path(const char *path, char ret[4096])
+{
+	char cwd[PATH_MAX];
+	if (path[0] == '/')
+		return snprintf(ret, PATH_MAX, "%s", path) < PATH_MAX;
+	return getcwd(cwd, sizeof(cwd)) && snprintf(ret, PATH_MAX, "%s/%s", cwd, path) < PATH_MAX;
+}
+
+bool shim_path_of(int fd, char ret[4096])
+{
+	char link[64];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t len = readlink(link, ret, PATH_MAX - 1);
+	if (len <= 0)
+		return false;
+	ret[len] = '\0';
+	return true;
+}
+
 static bool is_tracked_path(const char *path)
 {
 	char full[PATH_MAX];
-	if (!shim.track || !path)
+	if (!shim.track || !path || !shim_full_path(path, full))
 		return false;
-	if (path[0] != '/') {
-		char cwd[PATH_MAX];
-		if (!getcwd(cwd, sizeof(cwd)) ||
-		    snprintf(full, sizeof(full), "%s/%s", cwd, path) < 0)
-			return false;
-		path = full;
-	}
 	for (const char *at = shim.track; *at;) {
 		size_t len = strcspn(at, ":");
-		if (len > 0 && strncmp(path, at, len) == 0 &&
-		    (path[len] == '/' || path[len] == '\0'))
+		if (len > 0 && strncmp(full, at, len) == 0 &&
+		    (full[len] == '/' || full[len] == '\0'))
 			return true;
 		at += len + (at[len] == ':');
 	}
@@ -121,15 +144,9 @@ static bool is_tracked_path(const char *path)
 static bool is_tracked_file(int fd)
 {
 	struct stat st;
-	char link[64], path[PATH_MAX];
-	if (!shim.track || fstat(fd, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
-		return false;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t len = readlink(link, path, sizeof(path) - 1);
-	if (len <= 0)
-		return false;
-	path[len] = '\0';
-	return is_tracked_path(path);
+	char path[PATH_MAX];
+	return shim.track && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
+	       shim_path_of(fd, path) && is_tracked_path(path);
 }
 
 static bool is_socket(int fd)
@@ -138,16 +155,59 @@ static bool is_socket(int fd)
 	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* A boundary: true when this is the one at which the process ends. */
-static bool boundary(enum kind kind)
+static bool is_file_kind(enum kind kind)
 {
-	if ((pid_t)syscall(SYS_getpid) != shim.pid)
-		return false;
+	return kind <= K_OPEN;
+}
+
+static bool is_ours(void)
+{
+	return (pid_t)syscall(SYS_getpid) == shim.pid;
+}
+
+/* What becomes of a call. */
+enum fate { FATE_CALL, FATE_LAST, FATE_ERROR, FATE_SHORT };
+
+static enum fate fate_of(long number, enum kind kind)
+{
+	bool is_it = shim.at > 0 && (number == shim.at || (shim.mode == MODE_ERROR &&
+	                                                   shim.is_sticky && number > shim.at));
+	if (!is_it)
+		return FATE_CALL;
+	if (shim.mode == MODE_ERROR) {
+		errno = shim.error;
+		return shim.error ? FATE_ERROR : kind == K_WRITE ? FATE_SHORT : FATE_CALL;
+	}
+	if (shim.mode == MODE_BEFORE || shim.mode == MODE_POWER)
+		end_process();
+	return FATE_LAST;
+}
+
+/* A boundary.  Before a power cut, calls on files come one at a time: let go with leave(). */
+static enum fate boundary(enum kind kind)
+{
+	if (!is_ours())
+		return FATE_CALL;
+	if (shim.disk)
+		disk_lock(shim.disk);
 	atomic_fetch_add(&shim.kinds[kind], 1);
-	bool is_it = atomic_fetch_add(&shim.count, 1) + 1 == shim.at;
-	if (is_it && shim.mode == MODE_BEFORE)
-		die();
-	return is_it;
+	long all = kind == K_OPEN ? -1 : atomic_fetch_add(&shim.count, 1) + 1,
+	     files = is_file_kind(kind) ? atomic_fetch_add(&shim.file_count, 1) + 1 : -1;
+	enum fate fate = fate_of(shim.mode == MODE_ERROR ? files : all, kind);
+	if (shim.disk && !is_file_kind(kind))
+		disk_unlock(shim.disk);
+	return fate;
+}
+
+static void leave(void)
+{
+	if (shim.disk && is_ours())
+		disk_unlock(shim.disk);
+}
+
+static bool keeps(void)
+{
+	return shim.disk && is_ours();
 }
 
 static void *real_function(const char *name)
@@ -164,89 +224,126 @@ static void *real_function(const char *name)
 	void *found = real_function(#name); \
 	memcpy(&real, &found, sizeof(real))
 
-/* How many bytes to let through at the last boundary. */
-static size_t last_bytes(bool is_it, size_t len)
+/* How many bytes are let through. */
+static size_t bytes_of(enum fate fate, size_t len)
 {
-	return is_it && shim.mode == MODE_HALF ? len / 2 : len;
+	bool is_half = (fate == FATE_LAST && shim.mode == MODE_HALF) ||
+	               (fate == FATE_SHORT && len > 1);
+	return is_half ? len / 2 : len;
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
 
-SHIM_EXPORT ssize_t write(int fd, const void *bytes, size_t len)
-{
-	bool is_it = is_socket(fd)         ? boundary(K_SEND)
-	             : is_tracked_file(fd) ? boundary(K_WRITE)
-	                                   : false;
-	REAL(write);
-	ssize_t ret = real(fd, bytes, last_bytes(is_it, len));
-	if (is_it)
-		die();
-	return ret;
-}
-
-SHIM_EXPORT ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
-{
-	bool is_it = is_tracked_file(fd) && boundary(K_WRITE);
-	REAL(pwrite);
-	ssize_t ret = real(fd, bytes, last_bytes(is_it, len), at);
-	if (is_it)
-		die();
-	return ret;
-}
-
-SHIM_EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
-{
-	bool is_it = is_tracked_file(fd) && boundary(K_WRITE);
-	REAL(pwrite64);
-	ssize_t ret = real(fd, bytes, last_bytes(is_it, len), at);
-	if (is_it)
-		die();
-	return ret;
-}
-
-/* All others are let through whole. */
-#define AROUND(type, name, params, args, kind, counts)   \
-	SHIM_EXPORT type name params                     \
-	{                                                \
-		bool is_it = (counts) && boundary(kind); \
-		REAL(name);                              \
-		type ret = real args;                    \
-		if (is_it)                               \
-			die();                           \
-		return ret;                              \
+/* A function like write(); offset is where the bytes go. */
+#define WRITE(function, name, params, args, offset)             \
+	ssize_t function params                                 \
+	{                                                       \
+		REAL(name);                                     \
+		if (!is_tracked_file(fd))                       \
+			return real args;                       \
+		enum fate fate = boundary(K_WRITE);             \
+		if (fate == FATE_ERROR)                         \
+			return -1;                              \
+		len = bytes_of(fate, len);                      \
+		if (keeps())                                    \
+			disk_write(shim.disk, fd, offset, len); \
+		ssize_t ret = real args;                        \
+		if (fate == FATE_LAST)                          \
+			end_process();                          \
+		leave();                                        \
+		return ret;                                     \
 	}
 
-AROUND(int, fsync, (int fd), (fd), K_SYNC, is_tracked_file(fd))
-AROUND(int, fdatasync, (int fd), (fd), K_SYNC, is_tracked_file(fd))
-AROUND(int, ftruncate, (int fd, off_t len), (fd, len), K_TRUNCATE, is_tracked_file(fd))
-AROUND(int, ftruncate64, (int fd, off64_t len), (fd, len), K_TRUNCATE, is_tracked_file(fd))
-AROUND(int, rename, (const char *from, const char *to), (from, to), K_RENAME, is_tracked_path(to))
-AROUND(int, unlink, (const char *path), (path), K_UNLINK, is_tracked_path(path))
+SHIM_EXPORT WRITE(pwrite, pwrite, (int fd, const void *bytes, size_t len, off_t at),
+                  (fd, bytes, len, at), at)
+SHIM_EXPORT WRITE(pwrite64, pwrite64, (int fd, const void *bytes, size_t len, off64_t at),
+                  (fd, bytes, len, at),
+                  at) static WRITE(write_file, write, (int fd, const void *bytes, size_t len),
+                                   (fd, bytes, len), lseek(fd, 0, SEEK_CUR))
 
-static mode_t mode_of(int flags, va_list args)
+	static ssize_t write_socket(int fd, const void *bytes, size_t len)
 {
-	return flags & O_CREAT ? (mode_t)va_arg(args, int) : 0;
+	REAL(write);
+	enum fate fate = boundary(K_SEND);
+	ssize_t ret = real(fd, bytes, bytes_of(fate, len));
+	if (fate == FATE_LAST)
+		end_process();
+	return ret;
 }
 
-/* Only an open that makes the file changes the world. */
-static bool makes(const char *path, int flags)
+SHIM_EXPORT ssize_t write(int fd, const void *bytes, size_t len)
 {
-	return (flags & O_CREAT) && is_tracked_path(path) && access(path, F_OK) < 0;
+	return is_socket(fd) ? write_socket(fd, bytes, len) : write_file(fd, bytes, len);
 }
 
-#define OPEN(name)                                                     \
-	SHIM_EXPORT int name(const char *path, int flags, ...)         \
-	{                                                              \
-		va_list args;                                          \
-		va_start(args, flags);                                 \
-		mode_t mode = mode_of(flags, args);                    \
-		va_end(args);                                          \
-		bool is_it = makes(path, flags) && boundary(K_CREATE); \
-		REAL(name);                                            \
-		int ret = real(path, flags, mode);                     \
-		if (is_it)                                             \
-			die();                                         \
-		return ret;                                            \
+/* Calls on files that are let through whole or not at all. */
+#define CHANGE(name, params, args, kind, counts, before, after) \
+	SHIM_EXPORT int name params                             \
+	{                                                       \
+		REAL(name);                                     \
+		if (!(counts))                                  \
+			return real args;                       \
+		enum fate fate = boundary(kind);                \
+		if (fate == FATE_ERROR)                         \
+			return -1;                              \
+		if (keeps()) {                                  \
+			before;                                 \
+		}                                               \
+		int ret = real args;                            \
+		if (keeps() && ret == 0) {                      \
+			after;                                  \
+		}                                               \
+		if (fate == FATE_LAST)                          \
+			end_process();                          \
+		leave();                                        \
+		return ret;                                     \
+	}
+
+CHANGE(fsync, (int fd), (fd), K_SYNC, is_tracked_file(fd), , disk_synced(shim.disk, fd))
+CHANGE(fdatasync, (int fd), (fd), K_SYNC, is_tracked_file(fd), , disk_synced(shim.disk, fd))
+CHANGE(syncfs, (int fd), (fd), K_SYNC, is_tracked_file(fd), , disk_all_synced(shim.disk, fd))
+CHANGE(ftruncate, (int fd, off_t len), (fd, len), K_TRUNCATE, is_tracked_file(fd),
+       disk_truncate(shim.disk, fd, len), )
+CHANGE(ftruncate64, (int fd, off64_t len), (fd, len), K_TRUNCATE, is_tracked_file(fd),
+       disk_truncate(shim.disk, fd, len), )
+CHANGE(rename, (const char *from, const char *to), (from, to), K_RENAME, is_tracked_path(to),
+       disk_rename(shim.disk, from, to), )
+CHANGE(unlink, (const char *path), (path), K_UNLINK, is_tracked_path(path),
+       disk_unlink(shim.disk, path), )
+
+/* What an open changes: it makes the file, or empties it. */
+static void keep_open(const char *path, int flags, bool makes)
+{
+	if (makes)
+		disk_create(shim.disk, path);
+	if (makes || !(flags & O_TRUNC))
+		return;
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC); /* never closed */
+	if (fd >= 0)
+		disk_truncate(shim.disk, fd, 0);
+}
+
+#define OPEN(name)                                                                         \
+	SHIM_EXPORT int name(const char *path, int flags, ...)                             \
+	{                                                                                  \
+		va_list args;                                                              \
+		va_start(args, flags);                                                     \
+		mode_t mode = flags & O_CREAT ? (mode_t)va_arg(args, int) : 0;             \
+		va_end(args);                                                              \
+		REAL(name);                                                                \
+		if (!is_tracked_path(path))                                                \
+			return real(path, flags, mode);                                    \
+		bool makes = (flags & O_CREAT) && access(path, F_OK) < 0;                  \
+		enum fate fate = boundary(makes || (flags & O_TRUNC) ? K_CREATE : K_OPEN); \
+		if (fate == FATE_ERROR)                                                    \
+			return -1;                                                         \
+		if (keeps())                                                               \
+			keep_open(path, flags, makes);                                     \
+		int ret = real(path, flags, mode);                                         \
+		if (fate == FATE_LAST)                                                     \
+			end_process();                                                     \
+		leave();                                                                   \
+		return ret;                                                                \
 	}
 
 OPEN(open)
@@ -256,16 +353,29 @@ OPEN(open64)
 
 SHIM_EXPORT ssize_t send(int fd, const void *bytes, size_t len, int flags)
 {
-	bool is_it = boundary(K_SEND);
 	REAL(send);
-	ssize_t ret = real(fd, bytes, last_bytes(is_it, len), flags);
-	if (is_it)
-		die();
+	enum fate fate = boundary(K_SEND);
+	ssize_t ret = real(fd, bytes, bytes_of(fate, len), flags);
+	if (fate == FATE_LAST)
+		end_process();
 	return ret;
 }
 
+#define AROUND(type, name, params, args, kind, counts)                  \
+	SHIM_EXPORT type name params                                    \
+	{                                                               \
+		REAL(name);                                             \
+		enum fate fate = (counts) ? boundary(kind) : FATE_CALL; \
+		type ret = real args;                                   \
+		if (fate == FATE_LAST)                                  \
+			end_process();                                  \
+		return ret;                                             \
+	}
+
 AROUND(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
        K_SEND, true)
+AROUND(ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts, count), K_SEND,
+       is_socket(fd))
 AROUND(ssize_t, recv, (int fd, void *bytes, size_t len, int flags), (fd, bytes, len, flags), K_RECV,
        true)
 AROUND(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), K_RECV,
