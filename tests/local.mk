@@ -145,6 +145,7 @@ check_PROGRAMS += \
 %C%_io_shim_la_CFLAGS = $(plain_CFLAGS) -U_FORTIFY_SOURCE
 %C%_crash_crash_SOURCES = \
 	engine/config.c \
+	engine/config_find.c \
 	%D%/crash/crash.c \
 	%D%/crash/crash.h \
 	%D%/crash/crash_check.c \

@@ -346,6 +346,7 @@ static void keep_reply(void *arg, const json_t *reply, bool is_last)
 	pthread_mutex_unlock(&asker->lock);
 }
 
+ATTR_PRINTF(3, 0)
 static void send_text(struct rig_asker *asker, struct engine_rig *rig, const char *format,
                       va_list args)
 {

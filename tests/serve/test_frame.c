@@ -134,8 +134,8 @@ static void check_lenient(struct served *served)
 {
 	static const char *const bytes[] = {
 		"GET /healthz HTTP/1.1\nHost: 127.0.0.1\n\n",
-		"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b\r\n c\r\nConnection: "
-		"close\r\n\r\n",
+		("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: b\r\n c\r\n"
+		 "Connection: close\r\n\r\n"),
 		"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n: x\r\nConnection: close\r\n\r\n",
 	};
 	for (size_t i = 0; i < sizeof(bytes) / sizeof(*bytes); i++) {
