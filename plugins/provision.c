@@ -56,8 +56,8 @@ static void fail(const struct gw_host *host, struct gw_call *call, int status,
                  const struct gw_http_reply *reply)
 {
 	const struct gw_json *problem = host->json->parse(call, reply->body);
-	if (status == GW_OK)
-		host->call->fail_reply(call, status, reply, GW_LIT(""),
+	if (status == GW_OK || reply->code / 100 == 2)
+		host->call->fail_reply(call, GW_OK, reply, GW_LIT(""),
 		                       GW_LIT("Provisioning: that is no answer to the request"));
 	else
 		host->call->fail_reply(call, status, reply, problem_code(host, problem),
@@ -75,11 +75,18 @@ static void refuse(const struct gw_host *host, struct gw_call *call, int status,
 	host->call->fail(call, &failure);
 }
 
-/* 409 while the first request of this key still runs: its answer will be ours. */
+/*
+ * 409 while the first request of this key still runs: its answer will be ours.  A good status with
+ * a body that is none (a proxy's page, say) tells nothing of what was done; nothing here is done
+ * twice under one key, so it is asked again.
+ */
 static int32_t classify(const struct gw_host *host, struct gw_call *call,
                         const struct gw_http_reply *reply)
 {
 	static const char word[] = "idempotency-key-in-";
+	if (reply->code / 100 == 2 && reply->body.len > 0 &&
+	    host->json->type(host->json->parse(call, reply->body)) != GW_JSON_OBJECT)
+		return GW_REPLY_RETRY;
 	if (reply->code != 409)
 		return GW_REPLY_DEFAULT;
 	struct gw_str code = problem_code(host, host->json->parse(call, reply->body));

@@ -53,6 +53,14 @@ sandbox() { # starts it on ports of the kernel's choice; sets the addresses and 
 	done <ready
 	eval "$("$sandbox_bin" --env | grep -v '_URL=')"
 }
+ask() { # PATH [BODY]: of the sandbox's control port; its answer
+	local port=${CONTROL##*:} fd
+	exec {fd}<>"/dev/tcp/127.0.0.1/$port" || return
+	printf '%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+		"$([ -n "${2-}" ] && echo POST || echo GET)" "$1" "$(printf %s "${2-}" | wc -c)" "${2-}" >&$fd
+	sed '1,/^\r*$/d' <&$fd
+	exec {fd}>&-
+}
 stop_sandbox() {
 	[ -z "$sandbox_pid" ] || { kill "$sandbox_pid"; wait "$sandbox_pid"; } 2>/dev/null
 	sandbox_pid=
