@@ -608,30 +608,30 @@ static const struct gw_action get_contract_action = {
 	.size = sizeof(get_contract_action), .effect = GW_EFFECT_READ, .name = "get_contract",
 	.summary = "Reads the contract of an account: its status, signatories, dates and terms.",
 	.params =
-		"{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"account_id\"],"
-		"\"properties\":{\"account_id\":{\"type\":\"string\",\"minLength\":1,"
-		"\"maxLength\":255,\"description\":\"The account whose contract is meant\"},"
-		"\"contract_id\":{\"type\":[\"string\",\"null\"],\"maxLength\":255,\"description\":"
-		"\"The envelope's id, or the contract's id in the CRM; without it the account's "
-		"contracts are searched\"}}}",
+	"{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"account_id\"],"
+	"\"properties\":{\"account_id\":{\"type\":\"string\",\"minLength\":1,"
+	"\"maxLength\":255,\"description\":\"The account whose contract is meant\"},"
+	"\"contract_id\":{\"type\":[\"string\",\"null\"],\"maxLength\":255,\"description\":"
+	"\"The envelope's id, or the contract's id in the CRM; without it the account's "
+	"contracts are searched\"}}}",
 	.result =
-		"{\"type\":\"object\",\"required\":[\"contract_id\",\"status\",\"signatories\","
-		"\"effective_date\",\"expiry_date\",\"key_terms\",\"contracts\",\"amended\"],"
-		"\"properties\":{\"contract_id\":" TEXT_OR_NULL ","
-		"\"status\":{\"enum\":[\"DRAFT\",\"SENT\",\"SIGNED\",\"EXECUTED\",\"DECLINED\","
-		"\"VOIDED\",\"EXPIRED\",\"UNKNOWN\"]},"
-		"\"title\":" TEXT_OR_NULL ","
-		"\"signatories\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
-		"\"name\":" TEXT_OR_NULL ",\"email\":" TEXT_OR_NULL ",\"role\":" TEXT_OR_NULL ","
-		"\"state\":{\"enum\":[\"PENDING\",\"SIGNED\",\"DECLINED\"]},\"signed_at\":" TEXT_OR_NULL
-		",\"customer\":{\"type\":\"boolean\",\"description\":\"Does the customer sign "
-		"here?\"}}}},"
-		"\"effective_date\":" TEXT_OR_NULL ",\"expiry_date\":" TEXT_OR_NULL ","
-		"\"key_terms\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-		"\"executed_at\":" TEXT_OR_NULL ",\"void_reason\":" TEXT_OR_NULL ","
-		"\"contracts\":{\"type\":\"integer\",\"description\":\"How many there are that are "
-		"not void\"},"
-		"\"amended\":{\"type\":\"boolean\",\"description\":\"Is there more than one?\"}}}",
+	"{\"type\":\"object\",\"required\":[\"contract_id\",\"status\",\"signatories\","
+	"\"effective_date\",\"expiry_date\",\"key_terms\",\"contracts\",\"amended\"],"
+	"\"properties\":{\"contract_id\":" TEXT_OR_NULL ","
+	"\"status\":{\"enum\":[\"DRAFT\",\"SENT\",\"SIGNED\",\"EXECUTED\",\"DECLINED\","
+	"\"VOIDED\",\"EXPIRED\",\"UNKNOWN\"]},"
+	"\"title\":" TEXT_OR_NULL ","
+	"\"signatories\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
+	"\"name\":" TEXT_OR_NULL ",\"email\":" TEXT_OR_NULL ",\"role\":" TEXT_OR_NULL ","
+	"\"state\":{\"enum\":[\"PENDING\",\"SIGNED\",\"DECLINED\"]},\"signed_at\":" TEXT_OR_NULL
+	",\"customer\":{\"type\":\"boolean\",\"description\":\"Does the customer sign "
+	"here?\"}}}},"
+	"\"effective_date\":" TEXT_OR_NULL ",\"expiry_date\":" TEXT_OR_NULL ","
+	"\"key_terms\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+	"\"executed_at\":" TEXT_OR_NULL ",\"void_reason\":" TEXT_OR_NULL ","
+	"\"contracts\":{\"type\":\"integer\",\"description\":\"How many there are that are "
+	"not void\"},"
+	"\"amended\":{\"type\":\"boolean\",\"description\":\"Is there more than one?\"}}}",
 	.personal = "result.signatories[].name result.signatories[].email",
 	.state_size = sizeof(struct contract), .start = get_contract,
 };
@@ -671,26 +671,26 @@ static const struct gw_plugin plugin = {
 	.summary = "Reads contracts from DocuSign eSignature or DocuSign CLM.",
 	.actions = actions, .errors = errors, .classify = classify,
 	.settings =
-		"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
-		"\"account_id\":{\"type\":\"string\",\"description\":\"The DocuSign account; "
-		"absent: the connection's URL ends with it already\"},"
-		"\"service\":{\"enum\":[\"esignature\",\"documents\"],\"default\":\"esignature\","
-		"\"description\":\"Envelopes, or documents of CLM\"},"
-		SETTING("attribute_group", "Contract", "Documents: the group of attributes") ","
-		SETTING("attribute_status", "Status", "Documents: attribute of the status") ","
-		SETTING("attribute_account", "Account Id", "Documents: attribute of the account") ","
-		SETTING("attribute_effective", "Effective Date", "Documents: first day") ","
-		SETTING("attribute_expiry", "Expiry Date", "Documents: last day") ","
-		SETTING("attribute_terms", "Key Terms", "Documents: terms, separated by ;") ","
-		SETTING("from_date", "2015-01-01T00:00:00Z", "Older envelopes are not searched") ","
-		SETTING("field_account", "account_id", "Custom field: the account") ","
-		SETTING("field_contract", "salesforce_contract_id", "Custom field: the CRM's contract") ","
-		SETTING("field_effective", "effective_date", "Custom field: first day, YYYY-MM-DD") ","
-		SETTING("field_expiry", "expiry_date", "Custom field: last day, YYYY-MM-DD") ","
-		SETTING("field_terms", "key_terms", "Custom field: terms, separated by ;") ","
-		SETTING("customer_roles", "Customer", "Role names of the customer, by comma") ","
-		"\"statuses\":{\"type\":\"string\",\"description\":\"Further statuses: name=OURS, "
-		"by comma\"}}}",
+	"{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+	"\"account_id\":{\"type\":\"string\",\"description\":\"The DocuSign account; "
+	"absent: the connection's URL ends with it already\"},"
+	"\"service\":{\"enum\":[\"esignature\",\"documents\"],\"default\":\"esignature\","
+	"\"description\":\"Envelopes, or documents of CLM\"},"
+	SETTING("attribute_group", "Contract", "Documents: the group of attributes") ","
+	SETTING("attribute_status", "Status", "Documents: attribute of the status") ","
+	SETTING("attribute_account", "Account Id", "Documents: attribute of the account") ","
+	SETTING("attribute_effective", "Effective Date", "Documents: first day") ","
+	SETTING("attribute_expiry", "Expiry Date", "Documents: last day") ","
+	SETTING("attribute_terms", "Key Terms", "Documents: terms, separated by ;") ","
+	SETTING("from_date", "2015-01-01T00:00:00Z", "Older envelopes are not searched") ","
+	SETTING("field_account", "account_id", "Custom field: the account") ","
+	SETTING("field_contract", "salesforce_contract_id", "Custom field: the CRM's contract") ","
+	SETTING("field_effective", "effective_date", "Custom field: first day, YYYY-MM-DD") ","
+	SETTING("field_expiry", "expiry_date", "Custom field: last day, YYYY-MM-DD") ","
+	SETTING("field_terms", "key_terms", "Custom field: terms, separated by ;") ","
+	SETTING("customer_roles", "Customer", "Role names of the customer, by comma") ","
+	"\"statuses\":{\"type\":\"string\",\"description\":\"Further statuses: name=OURS, "
+	"by comma\"}}}",
 };
 /* clang-format on */
 

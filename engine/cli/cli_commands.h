@@ -14,7 +14,8 @@ extern const struct command command_task_list, command_task_approve, command_tas
 extern const struct command command_graph_check, command_graph_exec, command_graph_test,
 	command_graph_dot, command_graph_mermaid;
 extern const struct command command_rules_check, command_rules_test;
-extern const struct command command_plugin_list, command_plugin_describe, command_plugin_check;
+extern const struct command command_plugin_list, command_plugin_describe, command_plugin_check,
+	command_plugin_new;
 extern const struct command command_audit_show, command_audit_verify;
 extern const struct command command_token_new, command_token_list, command_token_revoke;
 extern const struct command command_schedule_add, command_schedule_list, command_schedule_show,

@@ -43,7 +43,7 @@ const struct command *const cli_commands[] = {
 	&command_rules_test,
 	&command_plugin_list,
 	&command_plugin_describe,
-	&command_plugin_check,
+	&command_plugin_check, &command_plugin_new,
 	&command_token_new,
 	&command_token_list,
 	&command_token_revoke,

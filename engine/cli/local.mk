@@ -16,6 +16,7 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_int.h \
 	%D%/cli_live.c \
 	%D%/cli_plugin.c \
+	%D%/cli_plugin_new.c \
 	%D%/cli_print.c \
 	%D%/cli_rules.c \
 	%D%/cli_run.c \
