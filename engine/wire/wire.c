@@ -53,18 +53,27 @@ int64_t wire_left_ms(const struct wire_request *request)
 
 /* --- queues --------------------------------------------------------------------- */
 
-void wire_queue_push(struct wire_queue *queue, struct wire_request *request)
+void wire_queue_insert(struct wire_queue *queue, struct wire_request *after,
+                       struct wire_request *request)
 {
 	must(request->queue == NULL);
 	request->queue = queue;
-	request->wait_prev = queue->tail;
-	request->wait_next = NULL;
-	if (queue->tail)
-		queue->tail->wait_next = request;
+	request->wait_prev = after;
+	request->wait_next = after ? after->wait_next : queue->head;
+	if (request->wait_next)
+		request->wait_next->wait_prev = request;
+	else
+		queue->tail = request;
+	if (after)
+		after->wait_next = request;
 	else
 		queue->head = request;
-	queue->tail = request;
 	queue->len++;
+}
+
+void wire_queue_push(struct wire_queue *queue, struct wire_request *request)
+{
+	wire_queue_insert(queue, queue->tail, request);
 }
 
 void wire_queue_remove(struct wire_queue *queue, struct wire_request *request)

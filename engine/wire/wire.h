@@ -179,11 +179,11 @@ struct wire_send_options {
 	size_t header_count;
 	const struct wire_mail *mail; /* instead of method..headers: a mail; copied */
 	enum wire_effect effect;
-	const char *key;                 /* idempotency key; KEYED sends it */
-	const char *correlation_id;      /* goes out as X-Correlation-ID */
-	const char *traceparent;         /* NULL: none; the span id is replaced per attempt */
-	int64_t timeout_ms, deadline_ms; /* 0: the connection's */
-	int32_t retries;                 /* -1: the connection's */
+	const char *key;            /* idempotency key; KEYED sends it */
+	const char *correlation_id; /* goes out as X-Correlation-ID; who waits takes turns by it */
+	const char *traceparent;    /* NULL: none; the span id is replaced per attempt */
+	int64_t timeout_ms, deadline_ms;        /* 0: the connection's */
+	int32_t retries;                        /* -1: the connection's */
 	int64_t backoff_min_ms, backoff_max_ms; /* -1 */
 	wire_classify_cb *classify;             /* NULL: by status */
 	wire_done_cb *done;

@@ -99,13 +99,18 @@ struct wire_breaker {
 	bool outcomes[WIRE_WINDOW_MAX]; /* true: failed */
 };
 
+enum { WIRE_PARTIES = 256 };
+
 struct wire_limit {
 	int64_t concurrency, burst;
 	double rate_per_s;
 	int64_t in_flight;
 	double tokens;
 	int64_t filled_ns; /* monotonic, of the last refill; 0: never */
+	/* By turn: each run's next request comes before any run's next but one. */
 	struct wire_queue waiting;
+	uint64_t turn;                     /* of whom got a place last */
+	uint32_t waiting_of[WIRE_PARTIES]; /* requests of a run, by its hash */
 };
 
 struct wire_token {
@@ -221,6 +226,7 @@ struct wire_request {
 	/* break, limit, auth */
 	bool is_probe;
 	enum wire_wait wait;
+	uint64_t party, turn;     /* the run, by hash; its place among those who wait */
 	struct wire_queue *queue; /* the one it is in */
 	struct wire_request *wait_prev, *wait_next;
 	char *auth_lines[WIRE_AUTH_LINES]; /* this attempt's own; zeroed when freed */
@@ -272,6 +278,9 @@ void wire_timer_stop(struct wire_request *request);
 /* Ends the waiting of a request with WIRE_TIMEOUT at the given time, unless it went on before. */
 void wire_wait_until(struct wire_request *request, int64_t monotonic_ms);
 void wire_queue_push(struct wire_queue *queue, struct wire_request *request);
+/* Behind that one; NULL: at the head. */
+void wire_queue_insert(struct wire_queue *queue, struct wire_request *after,
+                       struct wire_request *request);
 void wire_queue_remove(struct wire_queue *queue, struct wire_request *request);
 /* Under connection->lock: out of its queue, into its wire's inbox; wakes unless it is `own`. */
 void wire_grant(struct wire_request *request, const struct wire *own);

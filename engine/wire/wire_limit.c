@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Concurrency and rate of a connection: a count of requests in flight and a
- * token bucket.  Whoever does not get a place at once waits in one queue, first
- * in, first out, over all runs and all worker loops.  A place that becomes free
- * is granted to the head of the queue by whoever frees it; a wait for the rate
- * alone is watched by a timer of each wire that has requests waiting.
+ * token bucket.  Whoever does not get a place at once waits in one queue over all
+ * runs and all worker loops.  Runs take turns in it: a run that asks for a hundred
+ * things at once does not keep another waiting for more than one of them.  A place
+ * that becomes free is granted to the head of the queue by whoever frees it; a wait
+ * for the rate alone is watched by a timer of each wire that has requests waiting.
  * Every attempt passes here, so every attempt pays.
  */
 #include "base/must.h"
@@ -45,13 +46,41 @@ static int64_t wait_ms(struct wire_limit *limit, int64_t now_ns)
 	return ms > 1 ? (int64_t)ms + 1 : 1;
 }
 
+/* --- whose turn it is; under lock ---------------------------------------------- */
+
+/*
+ * The n-th request that a run has waiting belongs to the n-th turn from now, so
+ * those who came later but ask for less stand before the rest of it.
+ */
+static void enqueue(struct wire_limit *limit, struct wire_request *request)
+{
+	uint32_t *own = &limit->waiting_of[request->party % WIRE_PARTIES];
+	request->turn = limit->turn + 1 + (request->party ? *own : 0);
+	(*own)++;
+	struct wire_request *after = limit->waiting.tail;
+	while (after && after->turn > request->turn)
+		after = after->wait_prev;
+	wire_queue_insert(&limit->waiting, after, request);
+}
+
+static void forget(struct wire_limit *limit, const struct wire_request *request)
+{
+	uint32_t *own = &limit->waiting_of[request->party % WIRE_PARTIES];
+	must(*own > 0);
+	(*own)--;
+}
+
 /* Gives free places to the head of the queue; under lock. */
 static void grant(struct wire_connection *connection, struct wire *own)
 {
 	struct wire_limit *limit = &connection->limit;
 	int64_t now_ns = clock_monotonic_ns(&own->loop->clock);
-	while (limit->waiting.head && take(limit, now_ns))
-		wire_grant(limit->waiting.head, own);
+	while (limit->waiting.head && take(limit, now_ns)) {
+		struct wire_request *first = limit->waiting.head;
+		limit->turn = first->turn;
+		forget(limit, first);
+		wire_grant(first, own);
+	}
 }
 
 static void give_back(struct wire_connection *connection, struct wire *own)
@@ -145,7 +174,7 @@ static void limit_send(struct wire_request *request)
 	bool is_full = !has_place && limit->waiting.len >= LIMIT_WAITING;
 	if (!has_place && !is_full) {
 		request->wait = WIRE_WAIT_QUEUED;
-		wire_queue_push(&limit->waiting, request);
+		enqueue(limit, request);
 	}
 	pthread_mutex_unlock(&connection->lock);
 	if (has_place) {
@@ -187,8 +216,14 @@ static void limit_resume(struct wire_request *request)
 
 static bool limit_cancel(struct wire_request *request)
 {
-	if (wire_ungrant(request))
-		give_back(request->connection, request->wire);
+	struct wire_connection *connection = request->connection;
+	if (wire_ungrant(request)) {
+		give_back(connection, request->wire);
+	} else {
+		pthread_mutex_lock(&connection->lock);
+		forget(&connection->limit, request);
+		pthread_mutex_unlock(&connection->lock);
+	}
 	wire_limit_unwatch(request);
 	return true;
 }

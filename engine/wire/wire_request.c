@@ -110,6 +110,15 @@ static char *quoted(struct arena *arena, const char *text)
 	return ret;
 }
 
+/* A run by its correlation id; 0: of nobody. */
+static uint64_t party_of(const char *correlation_id)
+{
+	uint64_t hash = correlation_id ? UINT64_C(14695981039346656037) : 0;
+	for (const char *p = correlation_id; p && *p; p++)
+		hash = (hash ^ (unsigned char)*p) * UINT64_C(1099511628211);
+	return hash;
+}
+
 static bool is_given(const struct wire_request *request, const char *line)
 {
 	for (size_t i = 0; i < request->header_count; i++)
@@ -148,6 +157,7 @@ static void build_lines(struct wire_request *request, const struct wire_send_opt
 	else if (strcmp(request->method, "GET") != 0)
 		request->lines[request->line_count++] =
 			"Content-Type:"; /* curl would make one up */
+	request->party = party_of(options->correlation_id);
 	if (options->correlation_id)
 		add_line(request, "X-Correlation-ID", options->correlation_id);
 	if (sends_key)

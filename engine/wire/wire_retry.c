@@ -4,12 +4,13 @@
  *   READ, KEYED  after anything transient; KEYED goes out with the same key
  *   ONCE         only where the other side surely did nothing: no byte left, it
  *                said 429, the plugin says so, or (mail) it refused for now
- * The pause doubles from min to max with jitter; Retry-After is never undercut;
- * a pause that would pass the total deadline is not begun.  A refused token is
+ * The pause doubles from min to max with jitter; what the other side asks for is
+ * never undercut; a pause that would pass the total deadline is not begun.  A refused token is
  * dropped and fetched once, and the request repeated once.  Every attempt is in
  * the log.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "wire/wire_int.h"
@@ -114,6 +115,33 @@ static int64_t backoff_ms(struct wire_request *request)
 	       (int64_t)rand_below(&request->wire->loop->rand, (uint64_t)(pause_ms / 4 + 1));
 }
 
+/*
+ * How long the other side asks to wait, in whichever way it says so; -1: it does
+ * not.  retry-after-ms is OpenAI's.  X-RateLimit-Reset is DocuSign's, the time at
+ * which the hour begins anew, which is the answer only when nothing is left of it.
+ */
+static int64_t asked_ms(const struct wire_request *request)
+{
+	enum { EXACT_MS_MAX = 60000 };
+	const struct wire_reply *reply = &request->reply;
+	int64_t wall_ms = clock_wall_ms(&request->wire->loop->clock);
+	const char *exact = wire_reply_header(reply, "retry-after-ms");
+	const char *after = wire_reply_header(reply, "Retry-After");
+	const char *reset = wire_reply_header(reply, "X-RateLimit-Reset");
+	const char *left = wire_reply_header(reply, "X-RateLimit-Remaining");
+	char *end = NULL;
+	double ms = exact ? strtod(exact, &end) : -1;
+	if (exact && end != exact && ms >= 0 && ms <= EXACT_MS_MAX)
+		return (int64_t)ms;
+	if (after)
+		return wire_retry_after_ms(after, wall_ms);
+	if (!reset || (left && strcmp(left, "0") != 0))
+		return -1;
+	/* Seconds since 1970, or a date; a small number would be something else. */
+	int64_t at_ms = wire_retry_after_ms(reset, 0);
+	return at_ms > INT64_C(1000000000000) ? (at_ms > wall_ms ? at_ms - wall_ms : 0) : -1;
+}
+
 /* Until the next attempt; -1: there is none. */
 static int64_t next_pause_ms(struct wire_request *request)
 {
@@ -132,11 +160,9 @@ static int64_t next_pause_ms(struct wire_request *request)
 	    request->repeats >= request->retries)
 		return -1;
 	int64_t pause_ms = backoff_ms(request);
-	const char *after = wire_reply_header(reply, "Retry-After");
-	int64_t after_ms =
-		after ? wire_retry_after_ms(after, clock_wall_ms(&request->wire->loop->clock)) : -1;
-	if (after_ms > pause_ms)
-		pause_ms = after_ms;
+	int64_t least_ms = asked_ms(request);
+	if (least_ms > pause_ms)
+		pause_ms = least_ms;
 	if (pause_ms >= wire_left_ms(request)) {
 		size_t len = strnlen(reply->text, sizeof(reply->text));
 		snprintf(reply->text + len, sizeof(reply->text) - len,

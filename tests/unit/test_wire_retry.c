@@ -104,7 +104,7 @@ static void wait_with(struct bench *b, const char *header, int64_t least_ms, int
 	struct outcome o = { 0 };
 	struct wire_send_options options = get(b, "/a", &o);
 	size_t before = server_count(b->server);
-	char line[96];
+	char line[160];
 	snprintf(line, sizeof(line), "%s\r\n", header);
 	server_answer(b->server, 429, line, "");
 	(void)wire_send(b->wire, &options);
@@ -130,6 +130,20 @@ static void test_retry_after(void)
 	strftime(date, sizeof(date), "Retry-After: %a, %d %b %Y %H:%M:%S GMT", &tm);
 	wait_with(&b, date, 18500, 20000);
 	wait_with(&b, "Retry-After: tomorrow", 750, 1000);
+	wait_with(&b, "retry-after-ms: 3500.5\r\nRetry-After: 50", 3500, 3501);
+	wait_with(&b, "retry-after-ms: soon\r\nRetry-After: 5", 5000, 5000);
+	/* DocuSign: the hour begins anew at that time; while something is left of it, that is no
+	 * answer. */
+	char reset[120];
+	wall_ms = clock_wall_ms(&loop_poll_loop(b.poll)->clock);
+	snprintf(reset, sizeof(reset), "X-RateLimit-Reset: %lld\r\nX-RateLimit-Remaining: 0",
+	         (long long)(wall_ms / 1000 + 30));
+	wait_with(&b, reset, 28500, 30000);
+	wall_ms = clock_wall_ms(&loop_poll_loop(b.poll)->clock);
+	snprintf(reset, sizeof(reset), "X-RateLimit-Reset: %lld\r\nX-RateLimit-Remaining: 7",
+	         (long long)(wall_ms / 1000 + 30));
+	wait_with(&b, reset, 750, 1000);
+	wait_with(&b, "X-RateLimit-Reset: 20\r\nX-RateLimit-Remaining: 0", 750, 1000);
 	/* Longer than the deadline: the answer is given now. */
 	struct outcome o = { 0 };
 	struct wire_send_options options = get(&b, "/a", &o);

@@ -215,6 +215,60 @@ static void test_concurrency(void)
 	bench_free(&b);
 }
 
+/* One run asks for six things at once, two others for one each: they take turns. */
+static void test_runs_take_turns(void)
+{
+	enum { MANY = 9 };
+	static const char *const runs[MANY] = { "a", "a", "a", "a", "a", "a", "b", "c", "b" };
+	static const int turns[MANY] = { 0, 1, 4, 6, 7, 8, 2, 3, 5 };
+	struct bench b = bench_new("\"concurrency\":1");
+	struct outcome o[MANY] = { { 0 } };
+	int counter = 0;
+	for (size_t i = 0; i < MANY; i++) {
+		o[i].counter = &counter;
+		struct wire_send_options options = get(&b, &o[i]);
+		options.correlation_id = runs[i];
+		(void)wire_send(b.wire, &options);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		CHECK(loop_poll_until(b.poll, &o[i].is_done));
+	for (size_t i = 0; i < MANY; i++)
+		CHECK_MSG(o[i].order == turns[i], "request %zu of run %s: %d, not %d", i, runs[i],
+		          o[i].order, turns[i]);
+	bench_free(&b);
+}
+
+/* Who gives up leaves nothing behind: the run's next request is not put back for it. */
+static void test_turns_after_cancel(void)
+{
+	enum { MANY = 4 };
+	static const char *const runs[MANY] = { "x", "a", "a", "b" };
+	struct bench b = bench_new("\"concurrency\":1");
+	struct outcome o[MANY + 1] = { { 0 } };
+	struct wire_request *waiting[MANY];
+	int counter = 0;
+	server_reply(b.server, NULL, SERVER_KEEP);
+	for (size_t i = 0; i < MANY; i++) {
+		o[i].counter = &counter;
+		struct wire_send_options options = get(&b, &o[i]);
+		options.correlation_id = runs[i];
+		waiting[i] = wire_send(b.wire, &options);
+	}
+	loop_poll_settle(b.poll);
+	wire_cancel(waiting[1]);
+	wire_cancel(waiting[2]);
+	o[MANY].counter = &counter;
+	struct wire_send_options options = get(&b, &o[MANY]);
+	options.correlation_id = "a";
+	(void)wire_send(b.wire, &options);
+	loop_poll_settle(b.poll);
+	CHECK(o[1].status == WIRE_CANCELLED && o[2].status == WIRE_CANCELLED);
+	server_release(b.server, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	CHECK(loop_poll_until(b.poll, &o[MANY].is_done) && loop_poll_until(b.poll, &o[3].is_done));
+	CHECK(o[0].is_done && o[3].order + 1 == o[MANY].order);
+	bench_free(&b);
+}
+
 static void test_waiting_ends_by_deadline(void)
 {
 	struct bench b = bench_new("\"concurrency\":1,\"deadline_ms\":8000");
@@ -581,6 +635,8 @@ int main(void)
 	test_breaker_and_retry();
 	test_breaker_and_waiting();
 	test_concurrency();
+	test_runs_take_turns();
+	test_turns_after_cancel();
 	test_waiting_ends_by_deadline();
 	test_rate();
 	test_rate_is_fair();
