@@ -350,6 +350,13 @@ void chart_check(const struct chart *chart, const struct chart_folder *folder,
                  const struct chart_world *world, struct chart_diags *diags);
 
 /*
+ * text laid out: indentation, blanks, attributes; comments, order and the author's line breaks
+ * stay, and the chart is the same.  For text that chart_new did not call malformed ("xml.",
+ * "limit."); idempotent.  out needs room: 128 MiB are enough for any graph within the limits.
+ */
+void chart_format(struct str text, struct buf *out);
+
+/*
  * Pictures and text.  out needs room: 128 MiB are enough for any graph within the limits.
  */
 /* The tables as text, for people and golden tests. */

@@ -18,6 +18,7 @@ noinst_LIBRARIES += %D%/libgw_chart.a
 	%D%/chart_dispatch.c \
 	%D%/chart_dot.c \
 	%D%/chart_dump.c \
+	%D%/chart_format.c \
 	%D%/chart_guard.c \
 	%D%/chart_int.h \
 	%D%/chart_label.c \

@@ -12,7 +12,7 @@ extern const struct command command_run_start, command_run_list, command_run_sho
 extern const struct command command_task_list, command_task_approve, command_task_reject,
 	command_task_done, command_task_show, command_task_assign;
 extern const struct command command_graph_check, command_graph_exec, command_graph_test,
-	command_graph_dot, command_graph_mermaid;
+	command_graph_dot, command_graph_fmt, command_graph_mermaid;
 extern const struct command command_rules_check, command_rules_test;
 extern const struct command command_plugin_list, command_plugin_describe, command_plugin_check,
 	command_plugin_new;

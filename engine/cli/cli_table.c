@@ -37,6 +37,7 @@ const struct command *const cli_commands[] = {
 	&command_graph_check,
 	&command_graph_test,
 	&command_graph_exec,
+	&command_graph_fmt,
 	&command_graph_dot,
 	&command_graph_mermaid,
 	&command_rules_check,

@@ -11,6 +11,7 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_doctor.c \
 	%D%/cli_engine.c \
 	%D%/cli_exec.c \
+	%D%/cli_format.c \
 	%D%/cli_graph.c \
 	%D%/cli_graph.h \
 	%D%/cli_int.h \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes as a graph: checked, compiled, drawn; then run with 200 events that the
+ * Bytes as a graph: checked, compiled, drawn, laid out; then run with 200 events that the
  * bytes choose, answered calls and a clock that moves; half of them are saved and
  * restored after every step at first.  What must hold: no byte does harm, and a
  * graph that fails while it runs says why.
@@ -219,6 +219,23 @@ static void draw(const struct chart *chart)
 	}
 }
 
+/* Laid out, it is as good as before, and laid out. */
+static void lay_out(const unsigned char *data, size_t size, const struct chart_folder *folder)
+{
+	struct buf once, twice;
+	struct chart *chart = NULL;
+	struct err err = { 0 };
+	buf_init(&once, DRAWING_BYTES);
+	buf_init(&twice, DRAWING_BYTES);
+	chart_format((struct str){ (const char *)data, size }, &once);
+	must(chart_new(buf_str(&once), "laid.scxml", folder, NULL, &chart, &err) == 0);
+	chart_format(buf_str(&once), &twice);
+	must(str_eq(buf_str(&once), buf_str(&twice)));
+	chart_unref(chart);
+	buf_release(&once);
+	buf_release(&twice);
+}
+
 /* FNV-1a: the bytes choose the events too. */
 static uint64_t number_of(const unsigned char *data, size_t size)
 {
@@ -244,6 +261,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	              &chart, &err) == 0) {
 		chart_check(chart, &folder, &checks, &diags);
 		draw(chart);
+		lay_out(data, size, &folder);
 		world.chart = chart;
 		world.script = script_new(&limits, &clock);
 		run(&world);

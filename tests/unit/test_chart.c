@@ -121,6 +121,64 @@ static void case_picture(const char *name, const char *text)
 	case_drawn("pictures", name, ".mmd", text, chart_mermaid);
 }
 
+/* Two graphs with equal dumps behave alike; where things stand and blanks in text do not count. */
+static char *dump_of(const char *name, const char *text)
+{
+	struct chart *chart = load(name, text);
+	struct buf dump;
+	buf_init(&dump, OUT_BYTES);
+	if (chart)
+		chart_dump(chart, &dump);
+	chart_unref(chart);
+	char *ret = mem_dup_str(dump.bytes ? dump.bytes : ""), *to = ret;
+	for (const char *c = ret; *c; c++) {
+		if (c[0] == ' ' && c[1] == '@')
+			c += strcspn(c, "\n");
+		if (c[0] == '\\' && (c[1] == 'n' || c[1] == 't'))
+			c++;
+		else if (*c != ' ')
+			*to++ = *c;
+	}
+	*to = '\0';
+	buf_release(&dump);
+	return ret;
+}
+
+static void check_format(const char *name, const char *text, const char *laid)
+{
+	struct buf again;
+	buf_init(&again, OUT_BYTES);
+	chart_format(str_of(laid), &again);
+	CHECK_MSG(str_is(buf_str(&again), laid), "%s: laid out twice is laid out once", name);
+	char *before = dump_of(name, text), *after = dump_of(name, laid);
+	CHECK_MSG(strcmp(before, after) == 0, "%s: laid out, it is the same chart", name);
+	if (strcmp(before, after) != 0)
+		printf("# before:\n%s\n# after:\n%s\n", before, after);
+	free(before);
+	free(after);
+	buf_release(&again);
+}
+
+static void case_format(const char *name, const char *text)
+{
+	struct buf laid;
+	buf_init(&laid, OUT_BYTES);
+	chart_format(str_of(text), &laid);
+	compare("format", name, ".out", laid.bytes);
+	check_format(name, text, laid.bytes);
+	buf_release(&laid);
+}
+
+/* The other cases, however they are written, and what the checks think of them. */
+static void case_formatted(const char *name, const char *text)
+{
+	struct buf laid;
+	buf_init(&laid, OUT_BYTES);
+	chart_format(str_of(text), &laid);
+	check_format(name, text, laid.bytes);
+	buf_release(&laid);
+}
+
 static void run_cases(const char *kind, size_t least,
                       void (*run)(const char *name, const char *text))
 {
@@ -382,6 +440,9 @@ int main(void)
 	run_cases("checked", 12, case_checked);
 	run_cases("tables", 3, case_table);
 	run_cases("pictures", 1, case_picture);
+	run_cases("format", 3, case_format);
+	run_cases("checked", 12, case_formatted);
+	run_cases("tables", 3, case_formatted);
 	test_limits();
 	test_namespaces();
 	test_encodings();
