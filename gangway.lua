@@ -69,5 +69,16 @@ return {
       starttls = "none", -- the sandbox speaks no TLS; "required" for a real server
       private  = true,
     },
+
+    -- The sandbox's control port, for /demo/...; left out where there is none.
+    sandbox = { url = "env:CONTROL_URL", optional = true, private = true },
+  },
+
+  serve = {
+    demo = { graph = "onboarding", connection = "sandbox" },
+    -- webhooks = {
+    --   onboarding = { scheme = "standard", secret = "env:ONBOARDING_WEBHOOK_SECRET", rate_per_s = 100 },
+    -- },
+    -- slack = { secret = "env:SLACK_SIGNING_SECRET", people = { U0ANN = { person = "ann", roles = { "approver" } } } },
   },
 }

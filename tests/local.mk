@@ -87,6 +87,7 @@ check_PROGRAMS += \
 	%D%/crash/crash \
 	%D%/plugins/test_cases \
 	%D%/serve/test_api \
+	%D%/serve/test_doors \
 	%D%/serve/test_frame \
 	%D%/serve/test_runs \
 	%D%/serve/test_sign \
@@ -178,6 +179,8 @@ check_PROGRAMS += \
 %C%_serve_test_frame_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_runs_SOURCES = %D%/serve/test_runs.c %D%/serve/served.c %D%/serve/served.h
 %C%_serve_test_runs_LDADD = $(use_test) $(use_serve) $(use_script)
+%C%_serve_test_doors_SOURCES = %D%/serve/test_doors.c %D%/serve/served.c %D%/serve/served.h
+%C%_serve_test_doors_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_stream_SOURCES = %D%/serve/test_stream.c %D%/serve/served.c %D%/serve/served.h
 %C%_serve_test_stream_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_webhook_SOURCES = %D%/serve/test_webhook.c %D%/serve/served.c %D%/serve/served.h

@@ -608,6 +608,8 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
 		}
 		worker = &engine->workers[atomic_fetch_add(&engine->round_robin, 1) %
 		                          (unsigned int)engine->worker_count];
+	} else if (strcmp(op, "wire.ask") == 0) {
+		worker = &engine->workers[0];
 	} else if (strcmp(op, "run.bulk") == 0) {
 		many_act(engine, request, &asker);
 		return;

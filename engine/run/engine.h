@@ -64,6 +64,8 @@
  *                                         -> {"schedule":SCHEDULE,"etag"}
  *   {"op":"schedule.trigger","name","key"?,"by"}, {"op":"schedule.backfill","name","from_ms",
  *    "to_ms","by"}                        -> {"results":[...]} as of run.batch
+ *   {"op":"wire.ask","connection","method"?,"path","body"?,"retries"?,"timeout_ms"?}
+ *                                         -> {"code","body":text} of no run, on no record
  *   {"op":"figures","as"?}                -> {"figures":{name:{"type","samples":[...]}}}; {"text"}
  *                                            with "as" "text" (Prometheus) or "openmetrics"
  *   {"op":"doctor"}                       -> {"doctor":{...}}

@@ -8,6 +8,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/ground.h \
 	%D%/run_advice.c \
 	%D%/run_again.c \
+	%D%/run_ask.c \
 	%D%/run_assign.c \
 	%D%/run_audit.c \
 	%D%/run_call.c \

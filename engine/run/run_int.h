@@ -504,6 +504,9 @@ void fork_start(struct worker *worker, int64_t no, const json_t *request,
 /* The calls that a step, or a fork, asked for are built; their requests go on record. */
 void calls_begin(struct run *run, struct commit *commit, json_t *body);
 
+/* run_ask.c: a question of the engine's own to a connection. */
+void worker_ask(struct worker *worker, const json_t *request, const struct asker *asker);
+
 /* run_many.c: batches of starts, actions on all that a filter finds. */
 int many_check_batch(const json_t *request, struct err *err) ATTR_MUST_USE;
 void many_start(struct worker *worker, const json_t *request, const struct asker *asker);

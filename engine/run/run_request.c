@@ -545,6 +545,10 @@ void worker_request(struct worker *worker, struct message *message)
 		token_request(worker, message->request, &message->asker);
 		return;
 	}
+	if (strcmp(op, "wire.ask") == 0) {
+		worker_ask(worker, message->request, &message->asker);
+		return;
+	}
 	if (schedule_is_op(op)) {
 		schedule_request(worker, message->request, &message->asker);
 		return;

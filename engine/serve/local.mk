@@ -7,6 +7,7 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 	%D%/serve.h \
 	%D%/serve_config.c \
 	%D%/serve_conn.c \
+	%D%/serve_demo.c \
 	%D%/serve_exchange.c \
 	%D%/serve_frame.c \
 	%D%/serve_http.c \
@@ -19,10 +20,13 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 	%D%/serve_runs.c \
 	%D%/serve_schedules.c \
 	%D%/serve_sign.c \
+	%D%/serve_slack.c \
+	%D%/serve_soap.c \
 	%D%/serve_stream.c \
 	%D%/serve_target.c \
 	%D%/serve_tasks.c \
 	%D%/serve_token.c \
-	%D%/serve_webhook.c
+	%D%/serve_webhook.c \
+	%D%/serve_xml.c
 
 use_serve = %D%/libgw_serve.a $(use_run) $(MICROHTTPD_LIBS)

@@ -39,7 +39,9 @@ static int start(struct serve *serve, struct err *err)
 {
 	const struct serve_options *options = &serve->options;
 	if (serve_config_read(options->config, &serve->config, err) < 0 ||
-	    sources_read(serve, json_at(options->config, "webhooks"), err) < 0)
+	    sources_read(serve, json_at(options->config, "webhooks"), err) < 0 ||
+	    slack_read(serve, json_at(options->config, "slack"), err) < 0 ||
+	    demo_read(serve, json_at(options->config, "demo"), err) < 0)
 		return err->code;
 	if (options->port >= 0)
 		serve->config.port = options->port;
@@ -138,6 +140,8 @@ void serve_free(struct serve *serve)
 	if (!serve)
 		return;
 	sources_release(serve);
+	slack_release(serve);
+	json_decref(serve->demo);
 	serve_config_release(&serve->config);
 	pthread_mutex_destroy(&serve->lock);
 	pthread_cond_destroy(&serve->changed);

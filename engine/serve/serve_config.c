@@ -23,8 +23,8 @@ static const struct number_key numbers[] = {
 };
 enum { NUMBERS = sizeof(numbers) / sizeof(*numbers) };
 
-static const char *const others[] = { "address", "health_address", "anonymous", "public_url",
-	                              "webhooks" };
+static const char *const others[] = { "address",  "health_address", "anonymous", "public_url",
+	                              "webhooks", "slack",          "demo" };
 enum { OTHERS = sizeof(others) / sizeof(*others) };
 
 static int check_keys(const json_t *table, struct err *err)

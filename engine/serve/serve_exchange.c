@@ -237,8 +237,8 @@ void exchange_expire(struct exchange *x)
 
 /* --- who asks -------------------------------------------------------------------------------- */
 
-static bool deny(struct exchange *x, int status, const char *code, const char *where,
-                 const char *text)
+void exchange_deny(struct exchange *x, int status, const char *code, const char *where,
+                   const char *text)
 {
 	atomic_fetch_add(&x->serve->denied, 1);
 	serve_log(x->serve, "warning", "request.denied",
@@ -246,6 +246,12 @@ static bool deny(struct exchange *x, int status, const char *code, const char *w
 	                    x->route->path, "code", code, "by", x->who.owner, "needs",
 	                    permission_name(x->route->permission)));
 	exchange_problem(x, status, code, where, text, NULL);
+}
+
+static bool deny(struct exchange *x, int status, const char *code, const char *where,
+                 const char *text)
+{
+	exchange_deny(x, status, code, where, text);
 	return false;
 }
 

@@ -233,6 +233,9 @@ void exchange_text(struct exchange *x, int status, const char *type, char *text_
 void exchange_problem(struct exchange *x, int status, const char *code, const char *where,
                       const char *text, const char *hint);
 void exchange_err(struct exchange *x, const struct err *err, const char *where);
+/* A problem that is counted and put on record: somebody asked for what they may not have. */
+void exchange_deny(struct exchange *x, int status, const char *code, const char *where,
+                   const char *text);
 void exchange_error(struct exchange *x, const json_t *error); /* of an engine reply */
 /* Asks the engine; on_reply runs on any thread and answers.  request is taken. */
 void exchange_ask(struct exchange *x, json_t *request,
@@ -264,7 +267,8 @@ enum sign_scheme {
 	SIGN_STRIPE,
 	SIGN_SLACK,
 	SIGN_DOCUSIGN,
-	SIGN_SECRET
+	SIGN_SECRET,
+	SIGN_SALESFORCE /* an Outbound Message: serve_soap.c */
 };
 enum { SIGN_WINDOW_S = 300, SIGN_TRIED_MAX = 10, SIGN_SECRETS = 8 };
 
@@ -296,8 +300,10 @@ struct source {
 	struct sign_secret secrets[SIGN_SECRETS];
 	size_t secret_count;
 	char *header;
-	char *correlation;   /* path in the body */
-	char *input;         /* path in the body; NULL: all of it */
+	char *correlation;  /* path in the body */
+	char *input;        /* path in the body; NULL: all of it */
+	char *organization; /* SIGN_SALESFORCE: whose messages; NULL: whoever knows the key */
+	json_t *map;        /* SIGN_SALESFORCE: {field: member of the input}; NULL: all, as named */
 	int64_t rate, burst; /* per second; 0: none */
 	pthread_mutex_t lock;
 	double tokens;
@@ -307,6 +313,29 @@ struct source {
 int sources_read(struct serve *serve, const json_t *table, struct err *err) ATTR_MUST_USE;
 void sources_release(struct serve *serve);
 void handle_webhook(struct exchange *x);
+
+/* Too many lately: 429 was answered.  Only once it is known who sends. */
+bool source_is_throttled(struct exchange *x, struct source *source);
+/* A Salesforce Outbound Message (serve_soap.c). */
+void soap_deliver(struct exchange *x, struct source *source);
+/* Each element without children, as the path to it (local names) and its text (serve_xml.c). */
+typedef void xml_leaf_cb(void *arg, const char *const *path, size_t depth, const char *text);
+int xml_leaves(struct str text, xml_leaf_cb *found, void *arg, struct err *err) ATTR_MUST_USE;
+
+/* --- clicks in Slack (serve_slack.c) --------------------------------------------------------- */
+
+struct slack;
+int slack_read(struct serve *serve, const json_t *table, struct err *err) ATTR_MUST_USE;
+void slack_release(struct serve *serve);
+void handle_slack(struct exchange *x);
+
+/* --- the demonstration (serve_demo.c) -------------------------------------------------------- */
+
+int demo_read(struct serve *serve, const json_t *table, struct err *err) ATTR_MUST_USE;
+void handle_demo_run(struct exchange *x);
+void handle_demo_run_all(struct exchange *x);
+void handle_demo_errors_on(struct exchange *x);
+void handle_demo_errors_off(struct exchange *x);
 
 /* --- streams (serve_stream.c) ---------------------------------------------------------------- */
 
@@ -349,6 +378,8 @@ struct serve {
 	struct serve_options options;
 	struct serve_config config;
 	struct listener main, health;
+	struct slack *slack;  /* NULL: not configured */
+	json_t *demo;         /* NULL: not configured */
 	struct map sources;   /* name -> struct source */
 	pthread_mutex_t lock; /* conns, exchanges' places, draining */
 	pthread_cond_t changed;

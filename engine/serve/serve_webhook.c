@@ -14,8 +14,9 @@
 #include "base/crypto.h"
 #include "serve/serve_int.h"
 
-static const char *const known[] = { "graph", "scheme",     "secrets", "secret",        "header",
-	                             "input", "rate_per_s", "burst",   "correlation_id" };
+static const char *const known[] = { "graph",          "scheme", "secrets",        "secret",
+	                             "header",         "input",  "rate_per_s",     "burst",
+	                             "correlation_id", "fields", "organization_id" };
 
 /* --- configuration --------------------------------------------------------------------------- */
 
@@ -83,6 +84,26 @@ static int take_secrets(struct serve *serve, struct source *source, const json_t
 	                "secret = \"env:NAME\", or secrets = {...} while one is being changed");
 }
 
+/* What an Outbound Message is known by, and which of its fields the run is given as what. */
+static int take_salesforce(struct source *source, const json_t *table, struct err *err)
+{
+	const json_t *fields = json_at(table, "fields");
+	const char *organization = json_str(table, "organization_id", NULL), *field;
+	json_t *name;
+	if ((fields || organization) && source->scheme != SIGN_SALESFORCE)
+		return refuse(err, source->name,
+		              "fields and organization_id are for the scheme salesforce");
+	if (organization && strlen(organization) != 15 && strlen(organization) != 18)
+		return refuse(err, source->name, "organization_id has 15 or 18 characters");
+	json_object_foreach((json_t *)(uintptr_t)fields, field, name)
+		if (!json_is_string(name))
+			return refuse(err, source->name,
+			              "fields must be names: { Id = \"account_id\" }");
+	source->organization = mem_dup_str(organization);
+	source->map = fields ? json_deep_copy(fields) : NULL;
+	return 0;
+}
+
 static int take_source(struct serve *serve, struct source *source, const json_t *table,
                        struct err *err)
 {
@@ -91,13 +112,16 @@ static int take_source(struct serve *serve, struct source *source, const json_t 
 	int scheme = sign_scheme_find(json_str(table, "scheme", ""));
 	if (scheme < 0) {
 		refuse(err, source->name, "its scheme is not known");
-		return err_hint(err, "standard, github, stripe, slack, docusign, secret");
+		return err_hint(err,
+		                "standard, github, stripe, slack, docusign, secret, salesforce");
 	}
 	source->scheme = (enum sign_scheme)scheme;
 	source->graph = mem_dup_str(json_str(table, "graph", source->name));
 	source->header = mem_dup_str(json_str(table, "header", "X-Webhook-Secret"));
 	source->correlation = mem_dup_str(json_str(table, "correlation_id", "correlation_id"));
 	source->input = mem_dup_str(json_str(table, "input", NULL));
+	if (take_salesforce(source, table, err) < 0)
+		return err->code;
 	source->rate = json_int(table, "rate_per_s", 0);
 	source->burst = json_int(table, "burst", source->rate);
 	if (source->rate < 0 || source->burst < (source->rate > 0))
@@ -145,6 +169,8 @@ void sources_release(struct serve *serve)
 		free(source->header);
 		free(source->correlation);
 		free(source->input);
+		free(source->organization);
+		json_decref(source->map);
 		free(source);
 	}
 	map_release(&serve->sources);
@@ -289,6 +315,16 @@ static bool is_signed(struct exchange *x, struct delivery *delivery)
 	return false;
 }
 
+bool source_is_throttled(struct exchange *x, struct source *source)
+{
+	x->retry_after = throttle(x->serve, source);
+	if (x->retry_after == 0)
+		return false;
+	atomic_fetch_add(&source->throttled, 1);
+	exchange_problem(x, 429, "webhook.rate", NULL, "too many deliveries", NULL);
+	return true;
+}
+
 void handle_webhook(struct exchange *x)
 {
 	struct delivery *delivery = arena_alloc(&x->arena, sizeof(*delivery));
@@ -299,14 +335,12 @@ void handle_webhook(struct exchange *x)
 		exchange_problem(x, 404, "http.path", "path", "there is nothing here", NULL);
 		return;
 	}
-	if (!is_signed(x, delivery))
-		return;
-	x->retry_after = throttle(x->serve, delivery->source);
-	if (x->retry_after > 0) {
-		atomic_fetch_add(&delivery->source->throttled, 1);
-		exchange_problem(x, 429, "webhook.rate", NULL, "too many deliveries", NULL);
+	if (delivery->source->scheme == SIGN_SALESFORCE) {
+		soap_deliver(x, delivery->source);
 		return;
 	}
+	if (!is_signed(x, delivery) || source_is_throttled(x, delivery->source))
+		return;
 	if (json_read(buf_str(&x->body), LIMIT_JSON_BYTES, &x->json, &err) < 0) {
 		exchange_problem(x, err.code == ERR_LIMIT ? 413 : 400, err.id, "body", err.text,
 		                 err.hint);
