@@ -47,7 +47,7 @@ static bool is_there(struct exchange *x)
 	return false;
 }
 
-/* --- runs ------------------------------------------------------------------------------------- */
+/* --- runs ------------------------------------------------------------------------------ */
 
 static json_t *start_of(const struct exchange *x, const char *account)
 {
@@ -140,7 +140,7 @@ void handle_demo_run_all(struct exchange *x)
 		exchange_ask(x, ask_control(x, "GET", "/_sandbox/health"), accounts_known);
 }
 
-/* --- errors at random --------------------------------------------------------------------------- */
+/* --- errors at random ------------------------------------------------------------------ */
 
 /* Rates by system, one told after the other. */
 struct setting {
