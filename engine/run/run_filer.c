@@ -59,7 +59,7 @@ static void *filer_main(void *arg)
 				is_last = true;
 				free(first);
 			} else {
-				writer_post(engine, first);
+				message_queue_push(&engine->writer.queue, first);
 			}
 			first = next;
 		}
