@@ -13,11 +13,12 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "config_int.h"
+#include "report/report.h"
 #include "script/script.h"
 
 static const char *const known_keys[] = { "store",       "graphs",  "rules",       "prompts",
 	                                  "artifacts",   "plugins", "plugin_pins", "workers",
-	                                  "connections", "serve",   NULL };
+	                                  "connections", "serve",   "log",         NULL };
 
 static int read_file(const char *path, struct buf *ret, struct err *err)
 {
@@ -179,6 +180,13 @@ static void take_location(struct config *config)
 		config->http_location = mem_format("%.*s/v1/scxml", (int)len, url);
 }
 
+static bool is_level(const char *text)
+{
+	/* A name that is none is whatever the fallback is. */
+	return text &&
+	       report_level_read(text, REPORT_NOTHING) == report_level_read(text, REPORT_ERROR);
+}
+
 static int take(struct config *config, const json_t *table, struct err *err)
 {
 	if (check_keys(config->file ? config->file : "gangway.lua", table, err) < 0 ||
@@ -189,6 +197,12 @@ static int take(struct config *config, const json_t *table, struct err *err)
 	    take_path(config, table, "artifacts", "out", &config->artifacts, err) < 0 ||
 	    take_plugins(config, table, err) < 0)
 		return err->code;
+	const char *level = json_str(table, "log", NULL);
+	if (json_at(table, "log") && !is_level(level))
+		return err_set_id(err, ERR_INPUT, "config.type",
+		                  "%s: 'log' must be error, warning, info, debug or nothing",
+		                  config->file);
+	config->log = mem_dup_str(level);
 	const json_t *workers = json_at(table, "workers");
 	if (workers && (!json_is_integer(workers) || json_integer_value(workers) < 0 ||
 	                json_integer_value(workers) > 64))
@@ -298,6 +312,7 @@ void config_release(struct config *config)
 	free(config->rules);
 	free(config->prompts);
 	free(config->artifacts);
+	free(config->log);
 	json_decref(config->plugin_folders);
 	json_decref(config->plugin_pins);
 	json_decref(config->connections);

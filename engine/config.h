@@ -31,6 +31,7 @@ struct config {
 	json_t *connections;
 	json_t *serve;       /* as serve_start() takes it */
 	char *http_location; /* serve.public_url with the door's path; NULL: none is configured */
+	char *log;           /* level; NULL: the usual one */
 	int workers;
 };
 

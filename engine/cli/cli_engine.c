@@ -100,6 +100,11 @@ static void log_line(void *ctx, const json_t *line)
 	report_log_write(ctx, line);
 }
 
+static bool log_wants(void *ctx, const char *level)
+{
+	return report_level_read(level, REPORT_INFO) <= report_log_level(ctx);
+}
+
 static int make_folder(const char *file, struct err *err)
 {
 	char *folder = mem_dup_str(file);
@@ -125,7 +130,9 @@ static int open_engine(struct cli *cli, bool is_looking, struct engine **ret, st
 		return err->code;
 	if (!cli->log) {
 		const struct clock clock = clock_system();
-		enum report_level level = report_level_read(getenv("GANGWAY_LOG"), REPORT_ERROR);
+		const char *text = getenv("GANGWAY_LOG") ? getenv("GANGWAY_LOG") : cli->config.log;
+		enum report_level usual = cli->control ? REPORT_WARNING : REPORT_ERROR;
+		enum report_level level = report_level_read(text, usual);
 		cli->log = report_log_new(STDERR_FILENO, level, &clock);
 	}
 	struct engine_options options = {
@@ -145,6 +152,10 @@ static int open_engine(struct cli *cli, bool is_looking, struct engine **ret, st
 		.scripting = &script_ops,
 		.log = log_line,
 		.log_ctx = cli->log,
+		.logs = log_wants,
+		.release_check = cli->release_check,
+		.control = cli->control,
+		.program_ctx = cli->program_ctx,
 	};
 	struct engine *engine;
 	if (engine_open(&options, &engine, err) < 0)
@@ -276,6 +287,20 @@ static int own_and_ask(struct cli *cli, const json_t *request, cli_reply_cb *cb,
 	engine_wait_rest(engine);
 	engine_close(engine);
 	return 0;
+}
+
+int cli_ask_owner(struct cli *cli, const json_t *request, json_t **last, struct err *err)
+{
+	struct socket_reply to = { NULL, NULL, last };
+	*last = NULL;
+	if (cli_config(cli, err) < 0)
+		return err->code;
+	int status = engine_ask(cli->config.socket, request, on_socket_reply, &to, err);
+	if (status != ERR_ABSENT)
+		return status;
+	err_clear(err);
+	err_set_id(err, ERR_ABSENT, "serve.absent", "no server runs on %s", cli->config.store);
+	return err_hint(err, "gangway serve starts one");
 }
 
 int cli_ask(struct cli *cli, const json_t *request, cli_reply_cb *cb, void *arg, json_t **last,

@@ -149,6 +149,12 @@ static size_t world_names(void *ctx, const char *type, const char **ret, size_t 
 	return plugin ? plugin_action_names(plugin, ret, max) : 0;
 }
 
+struct chart_world graph_world(struct cli *cli)
+{
+	return (struct chart_world){ cli, world_compiles, world_globals, world_action,
+		                     world_names };
+}
+
 static int graph_check(struct cli *cli)
 {
 	struct err err = { 0 };
@@ -160,8 +166,7 @@ static int graph_check(struct cli *cli)
 		return cli_fail(cli, &err);
 	}
 	if (graph.chart) {
-		struct chart_world world = { cli, world_compiles, world_globals, world_action,
-			                     world_names };
+		struct chart_world world = graph_world(cli);
 		chart_check(graph.chart, &graph.files, &world, &graph.diags);
 	}
 	int code = graph_print_diags(cli, &graph);

@@ -27,6 +27,8 @@ struct graph {
 /* Reads FILE, or the graph of that name; release it in any case. */
 int graph_read(struct cli *cli, const char *name, struct graph *ret, struct err *err) ATTR_MUST_USE;
 void graph_release(struct graph *graph);
+/* What code and actions there are, for chart_check(); cli's plugins are loaded. */
+struct chart_world graph_world(struct cli *cli);
 /* Prints the findings, as text or JSON; gives the exit code: EXIT_USAGE when one is an error. */
 int graph_print_diags(const struct cli *cli, const struct graph *graph);
 int graph_read_whole(const char *path, struct buf *ret, struct err *err) ATTR_MUST_USE;

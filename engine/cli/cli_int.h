@@ -18,6 +18,7 @@
 
 struct plugins;
 struct engine;
+struct release;
 struct report_log;
 
 enum {
@@ -44,6 +45,10 @@ struct cli {
 	struct plugins *plugins; /* loaded when first needed: cli_plugins() */
 	bool keeps_schedules;    /* the engine that it becomes fires what is scheduled */
 	struct report_log *log;  /* of the engine, when this command owns the store */
+	/* Of a server, as engine_options has them; NULL: it is none. */
+	int (*release_check)(void *ctx, struct release *release, struct err *err);
+	json_t *(*control)(void *ctx, const json_t *request);
+	void *program_ctx;
 };
 
 /* "name" takes a value when it ends in '=', else it is a switch. */
@@ -98,6 +103,9 @@ typedef void cli_reply_cb(void *arg, const json_t *reply);
  */
 int cli_ask(struct cli *cli, const json_t *request, cli_reply_cb *cb, void *arg, json_t **last,
             struct err *err) ATTR_MUST_USE;
+/* The same of a running owner alone: ERR_ABSENT when there is none. */
+int cli_ask_owner(struct cli *cli, const json_t *request, json_t **last,
+                  struct err *err) ATTR_MUST_USE;
 /* Asks, prints what comes back (with show, or as JSON), and gives the exit code. */
 int cli_ask_and_show(struct cli *cli, json_t *request_taken, void (*show)(const json_t *reply));
 void cli_show_run(const json_t *reply); /* {"run": RUN} */

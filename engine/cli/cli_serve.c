@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli_commands.h"
+#include "cli/cli_serve.h"
 #include "report/report.h"
 #include "run/engine.h"
 #include "serve/serve.h"
@@ -74,12 +75,35 @@ static void tell_of_tokens(const struct cli *cli)
 		                "  gangway token new --role operator --owner YOU\n");
 }
 
-static int serve_until_stopped(struct cli *cli, struct engine *engine, const sigset_t *stops,
-                               int port)
+/* Once a second: has a file changed, and does whoever watches over us want a sign of life? */
+static void look_around(struct server *server)
+{
+	json_decref(server_reload(server, false));
+	notify("WATCHDOG=1");
+}
+
+static void wait_for_stop(struct server *server, const sigset_t *signals)
+{
+	const struct timespec second = { 1, 0 };
+	for (;;) {
+		int caught = sigtimedwait(signals, NULL, &second);
+		if (caught == SIGTERM || caught == SIGINT)
+			return;
+		if (caught != SIGHUP) {
+			look_around(server);
+			continue;
+		}
+		notify_reloading();
+		json_decref(server_reload(server, true));
+		notify("READY=1");
+	}
+}
+
+static int serve_until_stopped(struct server *server, const sigset_t *signals, int port)
 {
 	struct err err = { 0 };
-	struct serve *server;
-	const struct serve_options options = { .engine = engine,
+	struct cli *cli = server->cli;
+	const struct serve_options options = { .engine = server->engine,
 		                               .config = cli->config.serve,
 		                               .port = port,
 		                               .version = GANGWAY_VERSION,
@@ -88,39 +112,48 @@ static int serve_until_stopped(struct cli *cli, struct engine *engine, const sig
 		                               .secret_free = wire_secret_free,
 		                               .log = write_line,
 		                               .log_ctx = cli->log };
-	if (serve_start(&options, &server, &err) < 0) {
-		engine_close(engine);
+	if (serve_start(&options, &server->serve, &err) < 0) {
+		engine_close(server->engine);
 		return cli_fail(cli, &err);
 	}
-	tell(cli, server);
+	server_begin(server);
+	tell(cli, server->serve);
 	tell_of_tokens(cli);
-	int caught;
-	sigwait(stops, &caught);
+	notify("READY=1\nSTATUS=answers on %s", serve_address(server->serve));
+	wait_for_stop(server, signals);
+	notify("STOPPING=1");
 	if (!cli->is_json)
 		printf("stopping; what is open goes on at the next start\n");
-	serve_drain(server);
-	engine_close(engine);
-	serve_free(server);
+	serve_drain(server->serve);
+	engine_close(server->engine);
+	serve_free(server->serve);
 	return 0;
 }
 
 static int serve(struct cli *cli)
 {
 	struct err err = { 0 };
-	struct engine *engine;
-	sigset_t stops;
+	struct server server = { .cli = cli };
+	sigset_t signals;
 	int port = port_of(cli, &err);
 	if (err.code < 0)
 		return cli_fail(cli, &err);
-	sigemptyset(&stops);
-	sigaddset(&stops, SIGTERM);
-	sigaddset(&stops, SIGINT);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
 	/* Before the engine's threads exist: they inherit it, and the signal waits for us. */
-	pthread_sigmask(SIG_BLOCK, &stops, NULL);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	pthread_mutex_init(&server.lock, NULL);
 	cli->keeps_schedules = true;
-	if (cli_engine_open(cli, &engine, &err) < 0)
+	cli->release_check = server_check;
+	cli->control = server_control;
+	cli->program_ctx = &server;
+	if (cli_engine_open(cli, &server.engine, &err) < 0)
 		return cli_fail(cli, &err);
-	return serve_until_stopped(cli, engine, &stops, port);
+	int code = serve_until_stopped(&server, &signals, port);
+	pthread_mutex_destroy(&server.lock);
+	return code;
 }
 
 static int version(struct cli *cli)
@@ -146,8 +179,8 @@ const struct command command_serve = {
 	serve_options,
 	"own the store: carry runs and timers, answer over HTTP",
 	"  --port N    instead of the configuration's; 0: any that is free\n\n"
-	"Runs until SIGTERM or SIGINT.  Other gangway commands with the same configuration talk "
-	"to it.\n"
+	"Runs until SIGTERM or SIGINT; SIGHUP reloads (gangway reload).\n"
+	"Other gangway commands with the same configuration talk to it.\n"
 	"docs/reference/http-api.md tells what can be asked over HTTP.",
 	"gangway serve --port 8080",
 	serve

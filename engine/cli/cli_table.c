@@ -53,6 +53,8 @@ const struct command *const cli_commands[] = {
 	&command_audit_verify,
 	&command_doctor,
 	&command_serve,
+	&command_reload,
+	&command_log,
 	&command_version,
 	NULL,
 };

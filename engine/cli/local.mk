@@ -16,13 +16,16 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_graph.h \
 	%D%/cli_int.h \
 	%D%/cli_live.c \
+	%D%/cli_notify.c \
 	%D%/cli_plugin.c \
 	%D%/cli_plugin_new.c \
 	%D%/cli_print.c \
+	%D%/cli_reload.c \
 	%D%/cli_rules.c \
 	%D%/cli_run.c \
 	%D%/cli_schedule.c \
 	%D%/cli_serve.c \
+	%D%/cli_serve.h \
 	%D%/cli_story.c \
 	%D%/cli_story.h \
 	%D%/cli_story_cover.c \

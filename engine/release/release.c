@@ -343,26 +343,58 @@ static struct release *find_known(struct releases *releases, const json_t *pins)
 	return known ? release_ref(known) : NULL;
 }
 
-/* Looks at everything anew. */
+static int read_parts(struct releases *releases, const char *graph, struct parts *parts,
+                      struct release **ret, struct err *err)
+{
+	json_put(parts->pins, "engine", json_pack("{s:s}", "version", releases->engine_version));
+	json_put(parts->pins, "plugins", json_incref(releases->plugins));
+	if (gather(releases, graph, parts, err) < 0)
+		return err->code;
+	*ret = find_known(releases, parts->pins);
+	if (*ret)
+		return 0;
+	return release_build(json_incref(parts->pins), json_incref(parts->graph_files),
+	                     json_incref(parts->rules), json_incref(parts->prompts), ret, err);
+}
+
+/* What was read instead of before: may runs start with it? */
+static int pass_guard(struct releases *releases, const char *graph, struct release *release,
+                      const struct current_release *before, struct err *err)
+{
+	const struct release_guard *guard = &releases->guard;
+	if (!guard->check || !before || strcmp(before->release->sha256, release->sha256) == 0)
+		return 0;
+	if (guard->check(guard->ctx, release, err) < 0)
+		return err->code;
+	guard->told(guard->ctx, graph, release, NULL);
+	return 0;
+}
+
+/* Looks at everything anew; the lock is held. */
 static int release_read(struct releases *releases, const char *graph, struct release **ret,
                         struct err *err)
 {
 	struct parts parts = { json_object(), NULL, json_object(), json_object() };
-	json_put(parts.pins, "engine", json_pack("{s:s}", "version", releases->engine_version));
-	json_put(parts.pins, "plugins", json_incref(releases->plugins));
-	pthread_mutex_lock(&releases->lock);
-	int status = gather(releases, graph, &parts, err);
-	struct release *release = status == 0 ? find_known(releases, parts.pins) : NULL;
-	if (status == 0 && !release) {
-		status = release_build(json_incref(parts.pins), json_incref(parts.graph_files),
-		                       json_incref(parts.rules), json_incref(parts.prompts),
-		                       &release, err);
-		if (status == 0)
-			map_set(&releases->by_hash, release->sha256, release_ref(release));
-	}
+	struct current_release *before = map_get(&releases->current, graph);
+	struct release *release = NULL;
+	int status = read_parts(releases, graph, &parts, &release, err);
 	if (status == 0)
+		status = pass_guard(releases, graph, release, before, err);
+	if (status == 0) {
+		if (!map_get(&releases->by_hash, release->sha256))
+			map_set(&releases->by_hash, release->sha256, release_ref(release));
 		current_keep(releases, graph, release);
-	pthread_mutex_unlock(&releases->lock);
+	} else {
+		release_unref(release);
+		release = NULL;
+		if (releases->guard.check && before && strcmp(err->id, "graph.absent") != 0) {
+			current_stay(releases, before);
+			releases->guard.told(releases->guard.ctx, graph, before->release, err);
+			release = release_ref(before->release);
+			err_clear(err);
+			status = 0;
+		}
+	}
 	json_decref(parts.pins);
 	json_decref(parts.graph_files);
 	json_decref(parts.rules);
@@ -375,10 +407,32 @@ static int release_read(struct releases *releases, const char *graph, struct rel
 int release_current(struct releases *releases, const char *graph, struct release **ret,
                     struct err *err)
 {
+	int status = 0;
 	pthread_mutex_lock(&releases->lock);
 	*ret = current_find(releases, graph);
+	if (!*ret)
+		status = release_read(releases, graph, ret, err);
 	pthread_mutex_unlock(&releases->lock);
-	return *ret ? 0 : release_read(releases, graph, ret, err);
+	return status;
+}
+
+void releases_guard(struct releases *releases, const struct release_guard *guard)
+{
+	releases->guard = *guard;
+}
+
+void releases_look(struct releases *releases)
+{
+	struct map_entry *entry;
+	pthread_mutex_lock(&releases->lock);
+	for (size_t i = 0; (entry = map_each(&releases->current, &i));) {
+		struct err ignored = { 0 }; /* told already, or the graph is gone */
+		struct release *release = current_find(releases, entry->key);
+		if (!release)
+			(void)release_read(releases, entry->key, &release, &ignored);
+		release_unref(release);
+	}
+	pthread_mutex_unlock(&releases->lock);
 }
 
 /* --- the store -------------------------------------------------------------- */

@@ -46,6 +46,23 @@ struct releases *releases_new(const struct release_folders *folders);
 void releases_free(struct releases *releases);
 
 /*
+ * Who guards a server's releases: a graph whose files changed starts no run before
+ * check has agreed (0), and the release before it stays when it has not, or when
+ * the files cannot be read at all.  told says what came of each change, once:
+ * err NULL: runs start with release from now on.  The cache is locked meanwhile.
+ */
+struct release_guard {
+	void *ctx;
+	int (*check)(void *ctx, struct release *release, struct err *err);
+	void (*told)(void *ctx, const char *graph, const struct release *release,
+	             const struct err *err);
+};
+/* Before the first release_current(). */
+void releases_guard(struct releases *releases, const struct release_guard *guard);
+/* Looks at every graph that has a release now, so that changes are told without a start. */
+void releases_look(struct releases *releases);
+
+/*
  * The release a run of this graph would start with now.  graph is a folder's
  * name ("onboarding": graphs/onboarding/onboarding.scxml) or FOLDER/FILE
  * ("onboarding/onboarding-sequential").  ERR_ABSENT, ERR_INPUT name the place.

@@ -79,6 +79,13 @@ struct release *current_find(struct releases *releases, const char *graph)
 	return release_ref(current->release);
 }
 
+void current_stay(struct releases *releases, struct current_release *current)
+{
+	look_again(releases, current);
+	for (size_t i = 0; i < current->folder_count; i++)
+		stamp_of(current->folders[i].path, current->folders[i].stamp);
+}
+
 /* Remembers the folders that the caches hold the stamps of; an empty stamp never matches. */
 void current_keep(struct releases *releases, const char *graph, struct release *release)
 {

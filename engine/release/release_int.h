@@ -57,11 +57,14 @@ struct releases {
 	struct map by_hash; /* pins' hash -> struct release, referenced */
 	struct map current; /* graph -> struct current_release */
 	struct watch watch;
+	struct release_guard guard; /* check NULL: none */
 };
 
 /* release_current.c: the release that a graph had last, if nothing was touched; referenced. */
 struct release *current_find(struct releases *releases, const char *graph);
 void current_keep(struct releases *releases, const char *graph, struct release *release);
+/* Stays with what it has until something is touched again. */
+void current_stay(struct releases *releases, struct current_release *current);
 void current_free(struct current_release *current);
 
 struct release_int {

@@ -24,6 +24,10 @@ struct report_log *report_log_new(int fd, enum report_level level, const struct 
 void report_log_free(struct report_log *log);
 /* line: {"level","event",...}, borrowed. */
 void report_log_write(struct report_log *log, const json_t *line);
+/* From now on; any thread. */
+void report_log_set_level(struct report_log *log, enum report_level level);
+enum report_level report_log_level(const struct report_log *log);
+const char *report_level_name(enum report_level level);
 /* "error", "warning", "info", "debug", "nothing"; fallback for anything else, NULL included. */
 enum report_level report_level_read(const char *name, enum report_level fallback);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +13,7 @@
 
 struct report_log {
 	int fd;
-	enum report_level level;
+	atomic_int level; /* enum report_level */
 	struct clock clock;
 	pthread_mutex_t lock;
 };
@@ -33,11 +34,29 @@ enum report_level report_level_read(const char *name, enum report_level fallback
 	return fallback;
 }
 
+const char *report_level_name(enum report_level level)
+{
+	for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++)
+		if (levels[i].level == level)
+			return levels[i].name;
+	return "nothing";
+}
+
+void report_log_set_level(struct report_log *log, enum report_level level)
+{
+	atomic_store(&log->level, (int)level);
+}
+
+enum report_level report_log_level(const struct report_log *log)
+{
+	return (enum report_level)atomic_load(&log->level);
+}
+
 struct report_log *report_log_new(int fd, enum report_level level, const struct clock *clock)
 {
 	struct report_log *log = mem_alloc(sizeof(*log));
 	log->fd = fd;
-	log->level = level;
+	atomic_init(&log->level, (int)level);
 	log->clock = *clock;
 	pthread_mutex_init(&log->lock, NULL);
 	return log;
@@ -66,7 +85,8 @@ static void write_all(int fd, const char *bytes, size_t len)
 
 void report_log_write(struct report_log *log, const json_t *line)
 {
-	if ((int)report_level_read(json_str(line, "level", NULL), REPORT_INFO) > (int)log->level)
+	if ((int)report_level_read(json_str(line, "level", NULL), REPORT_INFO) >
+	    atomic_load(&log->level))
 		return;
 	char at[CLOCK_ISO_BYTES];
 	clock_iso(clock_wall_ms(&log->clock), at);

@@ -28,6 +28,12 @@ int64_t engine_now(const struct engine *engine)
 	return clock_wall_ms(&engine->options.clock);
 }
 
+bool engine_logs(const struct engine *engine, const char *level)
+{
+	const struct engine_options *options = &engine->options;
+	return options->log && (!options->logs || options->logs(options->log_ctx, level));
+}
+
 void engine_log(struct engine *engine, const char *level, const char *event, json_t *fields_taken)
 {
 	json_t *line = fields_taken ? fields_taken : json_object();
@@ -313,32 +319,6 @@ static void worker_release(struct worker *worker)
 
 /* --- opening ----------------------------------------------------------------------------- */
 
-static int make_connections(struct engine *engine, struct err *err)
-{
-	const char *name;
-	json_t *json;
-	json_object_foreach((json_t *)(uintptr_t)engine->options.connections, name, json) {
-		struct wire_connection *connection;
-		/* An optional one whose secret is not there is left out: its calls fail,
-		 * the graph decides. */
-		bool is_optional = json_truth(json, "optional", false);
-		json_t *own = json_copy(json);
-		json_object_del(own, "optional");
-		int status = wire_connection_new(name, own, &connection, err);
-		json_decref(own);
-		if (status == 0) {
-			map_set(&engine->connections, name, connection);
-		} else if (status == ERR_ABSENT && is_optional) {
-			engine_log(engine, "info", "connection.left_out",
-			           json_pack("{s:s,s:s}", "connection", name, "text", err->text));
-			err_clear(err);
-		} else {
-			return err_wrap(err, "connections.%s", name);
-		}
-	}
-	return 0;
-}
-
 static json_t *plugin_pins(const struct plugins *plugins)
 {
 	const char *names[256];
@@ -412,6 +392,7 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	engine->rand = engine->ground ? engine->ground->rand : rand_system();
 	engine->worker_count = worker_count(options);
 	pthread_mutex_init(&engine->lock, NULL);
+	pthread_mutex_init(&engine->looking, NULL);
 	pthread_cond_init(&engine->rested, NULL);
 	map_init(&engine->connections);
 	map_init(&engine->rulesets);
@@ -421,8 +402,9 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 		                           options->version, pins };
 	engine->releases = releases_new(&folders);
 	json_decref(pins);
+	look_begin(engine);
 	figures_open(engine);
-	if ((!options->is_looking && make_connections(engine, err) < 0) ||
+	if ((!options->is_looking && connections_open(engine, err) < 0) ||
 	    open_store(engine, err) < 0 || figures_store(engine, err) < 0 ||
 	    tokens_open(engine, err) < 0 || schedules_open(engine, err) < 0) {
 		engine_close(engine);
@@ -508,11 +490,9 @@ void engine_abandon(struct engine *engine)
 		worker_release(&engine->workers[i]);
 	crumb_close(engine);
 	free(engine->workers);
-	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
-		wire_connection_free(entry->value);
+	connections_close(engine);
 	for (size_t i = 0; (entry = map_each(&engine->rulesets, &i));)
 		engine->options.scripting->ruleset_unref(entry->value);
-	map_release(&engine->connections);
 	map_release(&engine->rulesets);
 	map_release(&engine->known_blobs);
 	figures_close(engine);
@@ -522,6 +502,7 @@ void engine_abandon(struct engine *engine)
 	if (engine->store && !engine->ground)
 		engine->store->ops->close(engine->store);
 	pthread_mutex_destroy(&engine->lock);
+	pthread_mutex_destroy(&engine->looking);
 	pthread_cond_destroy(&engine->rested);
 	free(engine);
 }

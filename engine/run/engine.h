@@ -69,6 +69,8 @@
  *   {"op":"figures","as"?}                -> {"figures":{name:{"type","samples":[...]}}}; {"text"}
  *                                            with "as" "text" (Prometheus) or "openmetrics"
  *   {"op":"doctor"}                       -> {"doctor":{...}}
+ *   {"op":"serve.reload"}                 -> {"reload":[{"what","ok","text"}]}
+ *   {"op":"serve.log","level"?}           -> {"level"}
  *   {"op":"stop"}                         ends the owner (serve)
  *
  * run.start takes "delivery" too: a name by which run.list finds the run
@@ -93,6 +95,7 @@
 
 struct engine;
 struct metrics;
+struct release;
 struct engine_ground; /* run/ground.h */
 struct plugins;
 
@@ -116,6 +119,13 @@ struct engine_options {
 	/* One structured line per event worth an operator's attention; may be NULL. */
 	void (*log)(void *ctx, const json_t *line);
 	void *log_ctx;
+	/* Would a line of this level be written?  NULL: all are. */
+	bool (*logs)(void *ctx, const char *level);
+	/* A server's: what release.h says of release_guard.  NULL: what is in the files counts. */
+	int (*release_check)(void *ctx, struct release *release, struct err *err);
+	/* Carries out "serve.reload" and "serve.log": a new reply.  NULL: nobody does. */
+	json_t *(*control)(void *ctx, const json_t *request);
+	void *program_ctx;                  /* of release_check and control */
 	const struct engine_ground *ground; /* NULL: the usual one; outlives the engine */
 };
 
@@ -128,6 +138,16 @@ int engine_open(const struct engine_options *options, struct engine **ret,
 /* Stops taking work, lets what is being committed finish, frees.
  * Open calls are left to recovery. */
 void engine_close(struct engine *engine);
+
+/*
+ * Looks whether files of graphs, rules and prompts changed, and checks them (release_check);
+ * [{"what","ok","text"}] of those that did; new.
+ */
+json_t *engine_look(struct engine *engine);
+/* Other connections from now on: all of them, or none with err.  What is under way ends over the
+ * connection that it began with; one whose settings are the same keeps breaker and tokens. */
+int engine_set_connections(struct engine *engine, const json_t *connections,
+                           struct err *err) ATTR_MUST_USE;
 
 /* What it counts; others of this process may count there too.  Until engine_close(). */
 struct metrics *engine_metrics(struct engine *engine);

@@ -14,6 +14,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_call.c \
 	%D%/run_commit.c \
 	%D%/run_commit.h \
+	%D%/run_connection.c \
 	%D%/run_crumb.c \
 	%D%/run_env.c \
 	%D%/run_explain.c \
@@ -24,6 +25,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_int.h \
 	%D%/run_intake.c \
 	%D%/run_life.c \
+	%D%/run_look.c \
 	%D%/run_loop.c \
 	%D%/run_many.c \
 	%D%/run_post.c \

@@ -166,7 +166,7 @@ static int make_plugin_call(struct call *call, bool is_checked, struct err *err)
 		.action = action,
 		.wire = run->worker->wire,
 		.loop = run->worker->loop,
-		.connection = map_get(&engine->connections, connection),
+		.connection = engine_connection(engine, connection),
 		.params = json_at(call->effect, "data"),
 		.is_checked = is_checked,
 		.run_id = run->id,

@@ -46,7 +46,7 @@ static int unknown_plugin(const struct run *run, const struct effect *effect, st
 
 static int check_plugin(const struct run *run, const struct effect *effect, struct err *err)
 {
-	const struct engine *engine = run->worker->engine;
+	struct engine *engine = run->worker->engine;
 	if (!plugins_find(engine->options.plugins, effect->type))
 		return unknown_plugin(run, effect, err);
 	const struct plugin_action *action = find_action(run, effect);
@@ -56,7 +56,7 @@ static int check_plugin(const struct run *run, const struct effect *effect, stru
 		                  effect->action ? effect->action : "");
 	if (!plugin_action_is_pure(action)) {
 		const char *connection = effect->dispatch->connection;
-		if (!map_get(&engine->connections, connection ? connection : effect->type)) {
+		if (!engine_connection(engine, connection ? connection : effect->type)) {
 			err_set_id(err, ERR_ABSENT, "connection.absent",
 			           "there is no connection '%s'",
 			           connection ? connection : effect->type);

@@ -122,6 +122,10 @@ static const struct metric_family families[] = {
 	                  .help = "What models cost by the configured prices, in the currency.",
 	                  .type = METRIC_COUNTER,
 	                  .labels = { "model", "currency" } },
+	[FIGURE_RELOADS] = { .name = "gw_reloads_total",
+	                     .help = "Changed files that were taken (ok) or refused.",
+	                     .type = METRIC_COUNTER,
+	                     .labels = { "what", "outcome" } },
 };
 
 static struct metric *figure(struct engine *engine, enum figure which,
@@ -225,6 +229,33 @@ static void count_model(struct engine *engine, const char *type, const json_t *f
 		           (double)json_int(cost, "micros", 0) / 1e6);
 }
 
+/* What happened to a run, in the log; without what it knows. */
+static void log_run(struct engine *engine, const struct run *run, const char *level,
+                    const char *event, json_t *more_taken)
+{
+	if (engine_logs(engine, level)) {
+		json_t *line = json_pack("{s:s,s:s,s:s}", "run", run->id, "graph", run->graph,
+		                         "correlation_id", run->correlation_id);
+		json_object_update(line, more_taken);
+		engine_log(engine, level, event, line);
+	}
+	json_decref(more_taken);
+}
+
+static void log_call(struct engine *engine, const struct run *run, const struct commit *commit)
+{
+	const json_t *failure = json_path(commit->body, "input.failure");
+	if (!failure || !engine_logs(engine, "warning"))
+		return;
+	json_t *more = json_pack("{s:s,s:s,s:s,s:s}", "plugin", json_str(commit->call, "type", ""),
+	                         "action", json_str(commit->call, "action", ""), "error_type",
+	                         json_str(failure, "error_type", ""), "error_code",
+	                         json_str(failure, "error_code", ""));
+	json_put(more, "attempts", json_incref(json_path(commit->body, "call.attempts")));
+	json_put(more, "took_ms", json_incref(json_path(commit->body, "call.took_ms")));
+	log_run(engine, run, "warning", "call.failed", more);
+}
+
 static void count_call(struct engine *engine, const struct commit *commit)
 {
 	const json_t *input = json_at(commit->body, "input"),
@@ -256,10 +287,16 @@ static void count_status(struct engine *engine, const struct run *run, const str
 	if (after > 0 && after < STORE_ENDED)
 		atomic_fetch_add(&engine->open_runs[after], 1);
 	const char *values[METRIC_LABELS] = { run->graph, status_name(after) };
-	if (after == STORE_BLOCKED)
+	if (after == STORE_BLOCKED) {
 		metric_add(figure(engine, FIGURE_BLOCKED, values), 1);
+		log_run(engine, run, "warning", "run.blocked",
+		        json_pack("{s:O*}", "reason", json_at(run->reason, "id")));
+	}
 	if (after < STORE_ENDED)
 		return;
+	log_run(engine, run, "info", "run.ended",
+	        json_pack("{s:s,s:I}", "outcome", status_name(after), "took_ms",
+	                  (json_int_t)(run->updated_ms - run->created_ms)));
 	metric_add(figure(engine, FIGURE_ENDED, values), 1);
 	metric_observe(figure(engine, FIGURE_RUN_SECONDS, values),
 	               (double)(run->updated_ms - run->created_ms) / 1000);
@@ -270,17 +307,27 @@ void run_count(const struct run *run, const struct commit *commit)
 	struct engine *engine = run->worker->engine;
 	const char *values[METRIC_LABELS] = { run->graph };
 	const json_t *made = json_at(commit->body, "inline");
-	if (commit->is_start)
+	if (commit->is_start) {
 		metric_add(figure(engine, FIGURE_STARTED, values), 1);
+		log_run(engine, run, "info", "run.started", json_object());
+	}
 	count_status(engine, run, commit);
 	for (size_t i = 0; i < json_array_size(made); i++)
 		count_verdict(engine, run,
 		              json_at(json_array_get(json_array_get(made, i), 1), "result"));
-	if (commit->call)
+	if (commit->call) {
 		count_call(engine, commit);
+		log_call(engine, run, commit);
+	}
 	engine_record_cb *cb = atomic_load(&engine->on_record);
 	if (cb)
 		cb(engine->on_record_arg, run->id, run->head.seq);
+}
+
+void figures_reload(struct engine *engine, const char *what, bool ok)
+{
+	const char *values[METRIC_LABELS] = { what, ok ? "ok" : "refused" };
+	metric_add(figure(engine, FIGURE_RELOADS, values), 1);
 }
 
 /* --- outgoing requests -------------------------------------------------------------- */
@@ -322,9 +369,9 @@ static void look_at_queues(struct engine *engine)
 static void look_at_connections(struct engine *engine)
 {
 	static const char *const states[] = { "closed", "half_open", "open" };
-	struct map_entry *entry;
-	for (size_t i = 0; (entry = map_each(&engine->connections, &i));) {
-		json_t *now = wire_connection_describe(entry->value);
+	json_t *all = connections_describe(engine);
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		const json_t *now = json_array_get(all, i);
 		const char *name[METRIC_LABELS] = { json_str(now, "name", "") };
 		metric_set(figure(engine, FIGURE_IN_FLIGHT, name),
 		           (double)json_int(now, "in_flight", 0));
@@ -335,8 +382,8 @@ static void look_at_connections(struct engine *engine)
 			metric_set(figure(engine, FIGURE_BREAKER, state),
 			           strcmp(json_str(now, "state", ""), states[s]) == 0);
 		}
-		json_decref(now);
 	}
+	json_decref(all);
 }
 
 struct task_counts {

@@ -299,7 +299,11 @@ struct engine {
 	struct rand rand;
 	struct store *store;
 	struct releases *releases;
-	struct map connections; /* name -> struct wire_connection; read-only after opening */
+	struct map connections;   /* name -> struct wire_connection; guarded by lock */
+	json_t *connections_json; /* what they were made from; guarded by lock */
+	VEC(struct wire_connection *) old_connections; /* calls may still be under way over them */
+	pthread_mutex_t looking;                       /* engine_look(), one at a time */
+	json_t *looked;         /* what it has found; the cache of releases guards it */
 	struct map rulesets;    /* hash -> void *; guarded by lock */
 	struct map known_blobs; /* hashes the store has; guarded by lock */
 	pthread_mutex_t lock;
@@ -325,6 +329,17 @@ struct engine {
 };
 
 int64_t engine_now(const struct engine *engine);
+/* Is a line of this level worth making? */
+bool engine_logs(const struct engine *engine, const char *level);
+/* run_connection.c: the named one as it is now, NULL: none. */
+struct wire_connection *engine_connection(struct engine *engine, const char *name);
+void look_begin(struct engine *engine); /* run_look.c */
+/* The one of that name, or else the first, whose URL the target lies within. */
+struct wire_connection *connection_reaching(struct engine *engine, const char *name,
+                                            const char *target, const char **ret_path);
+int connections_open(struct engine *engine, struct err *err) ATTR_MUST_USE;
+void connections_close(struct engine *engine);
+json_t *connections_describe(struct engine *engine); /* array; new */
 void engine_log(struct engine *engine, const char *level, const char *event, json_t *fields_taken);
 /* The compiled rule set of a release, made once per hash; borrowed. */
 void *engine_ruleset(struct engine *engine, const struct release *release, const char *set);
@@ -382,12 +397,14 @@ enum figure {
 	FIGURE_OVERDUE,
 	FIGURE_TOKENS,
 	FIGURE_GEN_AI,
-	FIGURE_COST
+	FIGURE_COST,
+	FIGURE_RELOADS
 };
 void figures_open(struct engine *engine);
 int figures_store(struct engine *engine, struct err *err) ATTR_MUST_USE;
 void figures_close(struct engine *engine);
 void figures_commit(struct engine *engine, size_t items, int64_t took_ns);
+void figures_reload(struct engine *engine, const char *what, bool ok);
 void figures_attempt(struct engine *engine, const json_t *span); /* as wire_options.trace */
 /* {"figures":{...}} as metrics_json, or {"text"} for "text" and "openmetrics"; new. */
 json_t *engine_figures(struct engine *engine, const char *as);

@@ -31,22 +31,10 @@ static const char *on_unsure(const struct call *call)
 
 /* --- check ---------------------------------------------------------------------------------- */
 
-/* The one that gw:connection names, else the first whose URL the target lies within. */
-static struct wire_connection *find_connection(const struct engine *engine, const char *name,
-                                               const char *target, const char **ret_path)
-{
-	struct map_entry *entry;
-	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
-		if ((!name || strcmp(name, entry->key) == 0) &&
-		    wire_connection_reaches(entry->value, target, ret_path))
-			return entry->value;
-	return NULL;
-}
-
 static int check_http(const struct run *run, const struct effect *effect, struct err *err)
 {
 	const char *name = effect->dispatch ? effect->dispatch->connection : NULL, *path;
-	if (find_connection(run->worker->engine, name, effect->target, &path))
+	if (connection_reaching(run->worker->engine, name, effect->target, &path))
 		return 0;
 	err_set_id(err, ERR_SYSTEM, "connection.absent", "no connection%s%s%s leads to '%.200s'",
 	           name ? " '" : "", name ? name : "", name ? "'" : "", effect->target);
@@ -92,7 +80,7 @@ int post_check(struct run *run, const struct effect *effect, struct err *err)
 static json_t *request_of(const struct call *call, struct err *err)
 {
 	const char *target = json_str(call->effect, "target", ""), *path = "/";
-	struct wire_connection *connection = find_connection(
+	struct wire_connection *connection = connection_reaching(
 		call->run->worker->engine,
 		json_str(json_at(call->effect, "dispatch"), "connection", NULL), target, &path);
 	struct buf body;

@@ -407,10 +407,7 @@ static int show_audit(struct engine *engine, const json_t *request, json_t **ret
 
 static json_t *doctor(struct engine *engine)
 {
-	json_t *connections = json_array();
-	struct map_entry *entry;
-	for (size_t i = 0; (entry = map_each(&engine->connections, &i));)
-		json_push(connections, wire_connection_describe(entry->value));
+	json_t *connections = connections_describe(engine);
 	json_t *ret = json_pack("{s:{s:s,s:i,s:s,s:I,s:o,s:o}}", "doctor", "engine",
 	                        engine->options.version, "workers", engine->worker_count, "store",
 	                        engine->options.store_path, "resident",
@@ -439,6 +436,10 @@ void engine_query(struct engine *engine, const json_t *request, const struct ask
 		reply = engine_figures(engine, json_str(request, "as", NULL));
 	else if (strcmp(op, "doctor") == 0)
 		reply = doctor(engine);
+	else if (str_begins(op, "serve.") && engine->options.control)
+		reply = engine->options.control(engine->options.program_ctx, request);
+	else if (str_begins(op, "serve."))
+		err_set_id(&err, ERR_ABSENT, "serve.absent", "no server runs on this store");
 	else
 		err_set_id(&err, ERR_INPUT, "request.op", "the engine knows no request '%.60s'",
 		           op);

@@ -70,6 +70,11 @@ int serve_start(const struct serve_options *options, struct serve **ret, struct 
 	return 0;
 }
 
+int serve_set_webhooks(struct serve *serve, const json_t *table, struct err *err)
+{
+	return sources_read(serve, table, err);
+}
+
 const char *serve_address(const struct serve *serve)
 {
 	return serve->main.address;

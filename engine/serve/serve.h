@@ -40,6 +40,8 @@ struct serve_options {
 /* Binds and starts answering.  ERR_INPUT names the key, ERR_SYSTEM the address. */
 int serve_start(const struct serve_options *options, struct serve **ret,
                 struct err *err) ATTR_MUST_USE;
+/* Other webhooks (serve.webhooks of the configuration, NULL: none), all or, with err, none. */
+int serve_set_webhooks(struct serve *serve, const json_t *table, struct err *err) ATTR_MUST_USE;
 /* "http://127.0.0.1:8080"; the health listener's, or NULL when there is none. */
 const char *serve_address(const struct serve *serve);
 const char *serve_health_address(const struct serve *serve);

@@ -310,6 +310,7 @@ struct source {
 	int64_t filled_ms;
 	atomic_ullong accepted, refused, throttled;
 };
+/* Instead of those there are; with err nothing changed. */
 int sources_read(struct serve *serve, const json_t *table, struct err *err) ATTR_MUST_USE;
 void sources_release(struct serve *serve);
 void handle_webhook(struct exchange *x);
@@ -378,9 +379,10 @@ struct serve {
 	struct serve_options options;
 	struct serve_config config;
 	struct listener main, health;
-	struct slack *slack;  /* NULL: not configured */
-	json_t *demo;         /* NULL: not configured */
-	struct map sources;   /* name -> struct source */
+	struct slack *slack; /* NULL: not configured */
+	json_t *demo;        /* NULL: not configured */
+	struct map sources;  /* name -> struct source; guarded by lock */
+	VEC(struct source *) old_sources;
 	pthread_mutex_t lock; /* conns, exchanges' places, draining */
 	pthread_cond_t changed;
 	struct conn *conns;

@@ -74,6 +74,7 @@ void metrics_count(struct exchange *x)
 static void look_at_sources(struct serve *serve)
 {
 	struct map_entry *entry;
+	pthread_mutex_lock(&serve->lock);
 	for (size_t i = 0; (entry = map_each(&serve->sources, &i));) {
 		const struct source *source = entry->value;
 		const char *values[METRIC_LABELS] = { source->name, "accepted" };
@@ -86,6 +87,7 @@ static void look_at_sources(struct serve *serve)
 		metric_set(figure(serve, HTTP_DELIVERIES, values),
 		           (double)atomic_load(&source->throttled));
 	}
+	pthread_mutex_unlock(&serve->lock);
 }
 
 static void look(struct serve *serve)

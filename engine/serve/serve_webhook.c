@@ -130,7 +130,7 @@ static int take_source(struct serve *serve, struct source *source, const json_t 
 	return take_secrets(serve, source, table, err);
 }
 
-int sources_read(struct serve *serve, const json_t *table, struct err *err)
+static int read_all(struct serve *serve, const json_t *table, struct map *ret, struct err *err)
 {
 	const char *name;
 	json_t *row;
@@ -142,7 +142,7 @@ int sources_read(struct serve *serve, const json_t *table, struct err *err)
 		source->name = mem_dup_str(name);
 		pthread_mutex_init(&source->lock, NULL);
 		source->filled_ms = serve_ms(serve);
-		map_set(&serve->sources, name, source);
+		map_set(ret, name, source);
 		if (strspn(name,
 		           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") !=
 		    strlen(name))
@@ -153,27 +153,75 @@ int sources_read(struct serve *serve, const json_t *table, struct err *err)
 	return 0;
 }
 
-void sources_release(struct serve *serve)
+static void release_source(struct source *source)
+{
+	for (size_t s = 0; s < source->secret_count; s++) {
+		explicit_bzero(source->secrets[s].bytes, source->secrets[s].len);
+		free(source->secrets[s].bytes);
+	}
+	pthread_mutex_destroy(&source->lock);
+	free(source->name);
+	free(source->graph);
+	free(source->header);
+	free(source->correlation);
+	free(source->input);
+	free(source->organization);
+	json_decref(source->map);
+	free(source);
+}
+
+static void release_all(struct map *sources)
 {
 	struct map_entry *entry;
-	size_t i = 0;
-	while ((entry = map_each(&serve->sources, &i))) {
-		struct source *source = entry->value;
-		for (size_t s = 0; s < source->secret_count; s++) {
-			explicit_bzero(source->secrets[s].bytes, source->secrets[s].len);
-			free(source->secrets[s].bytes);
-		}
-		pthread_mutex_destroy(&source->lock);
-		free(source->name);
-		free(source->graph);
-		free(source->header);
-		free(source->correlation);
-		free(source->input);
-		free(source->organization);
-		json_decref(source->map);
-		free(source);
+	for (size_t i = 0; (entry = map_each(sources, &i));)
+		release_source(entry->value);
+	map_release(sources);
+}
+
+/* What was counted under a name goes on under it. */
+static void inherit(struct source *source, const struct source *before)
+{
+	atomic_store(&source->accepted, atomic_load(&before->accepted));
+	atomic_store(&source->refused, atomic_load(&before->refused));
+	atomic_store(&source->throttled, atomic_load(&before->throttled));
+}
+
+int sources_read(struct serve *serve, const json_t *table, struct err *err)
+{
+	struct map fresh;
+	struct map_entry *entry;
+	map_init(&fresh);
+	if (read_all(serve, table, &fresh, err) < 0) {
+		release_all(&fresh);
+		return err->code;
+	}
+	pthread_mutex_lock(&serve->lock);
+	for (size_t i = 0; (entry = map_each(&serve->sources, &i));) {
+		struct source *after = map_get(&fresh, entry->key);
+		if (after)
+			inherit(after, entry->value);
+		*vec_add(&serve->old_sources) = entry->value; /* deliveries may be under way */
 	}
 	map_release(&serve->sources);
+	serve->sources = fresh;
+	pthread_mutex_unlock(&serve->lock);
+	return 0;
+}
+
+static struct source *find_source(struct serve *serve, const char *name)
+{
+	pthread_mutex_lock(&serve->lock);
+	struct source *ret = map_get(&serve->sources, name);
+	pthread_mutex_unlock(&serve->lock);
+	return ret;
+}
+
+void sources_release(struct serve *serve)
+{
+	release_all(&serve->sources);
+	for (size_t i = 0; i < serve->old_sources.len; i++)
+		release_source(serve->old_sources.at[i]);
+	vec_release(&serve->old_sources);
 }
 
 /* --- a delivery ------------------------------------------------------------------------------ */
@@ -330,7 +378,7 @@ void handle_webhook(struct exchange *x)
 	struct delivery *delivery = arena_alloc(&x->arena, sizeof(*delivery));
 	struct err err = { 0 };
 	x->own = delivery;
-	delivery->source = map_get(&x->serve->sources, x->ids[0]);
+	delivery->source = find_source(x->serve, x->ids[0]);
 	if (!delivery->source) {
 		exchange_problem(x, 404, "http.path", "path", "there is nothing here", NULL);
 		return;

@@ -50,5 +50,6 @@ return { serve = { port = 0, health_port = 0, anonymous = { "viewer", "operator"
 END
 
 . "$here/metrics.sh"
+. "$here/reload.sh"
 
 echo "1..$count"

@@ -142,6 +142,41 @@ static void run_all(struct engine_rig *rig)
 		engine_rig_ask(rig, "{\"op\":\"run.cancel\",\"run\":\"%s\",\"by\":\"ann\"}", run));
 }
 
+static const char *const logged[] = {
+	"{\"correlation_id\":\"1\",\"event\":\"run.started\",\"graph\":\"g\",\"level\":\"info\"}",
+	"{\"correlation_id\":\"1\",\"event\":\"run.ended\",\"graph\":\"g\",\"level\":\"info\","
+	"\"outcome\":\"ended\",\"took_ms\":0}",
+	"{\"action\":\"get\",\"attempts\":1,\"correlation_id\":\"3\",\"error_code\":\"no\","
+	"\"error_type\":\"validation\",\"event\":\"call.failed\",\"graph\":\"g\",\"level\":"
+	"\"warning\",\"plugin\":\"http\",\"took_ms\":0}",
+	"{\"correlation_id\":\"4\",\"event\":\"run.blocked\",\"graph\":\"g\",\"level\":\"warning\","
+	"\"reason\":\"rule.error\"}",
+	"{\"correlation_id\":\"2\",\"event\":\"run.ended\",\"graph\":\"idle\",\"level\":\"info\","
+	"\"outcome\":\"cancelled\",\"took_ms\":0}",
+};
+
+/* Each line stands in the log; it also names the run. */
+static void check_log(struct engine_rig *rig)
+{
+	pthread_mutex_lock(&rig->lock);
+	json_t *lines = json_deep_copy(rig->log);
+	pthread_mutex_unlock(&rig->lock);
+	for (size_t w = 0; w < sizeof(logged) / sizeof(*logged); w++) {
+		bool found = false;
+		for (size_t i = 0; i < json_array_size(lines); i++) {
+			json_t *line = json_copy(json_array_get(lines, i));
+			bool has_run = json_at(line, "run") != NULL;
+			json_object_del(line, "run");
+			char *text = json_canon(line);
+			found = found || (has_run && strcmp(text, logged[w]) == 0);
+			free(text);
+			json_decref(line);
+		}
+		CHECK_MSG(found, "logged: %s", logged[w]);
+	}
+	json_decref(lines);
+}
+
 /* Open runs and tasks are there after a restart; what was counted begins anew. */
 static void check_restart(struct engine_rig *rig)
 {
@@ -165,6 +200,7 @@ int main(void)
 	engine_rig_open(&rig);
 	run_all(&rig);
 	check_all(&rig);
+	check_log(&rig);
 	check_restart(&rig);
 	engine_rig_release(&rig);
 	return check_done();
