@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 	%D%/serve_many.c \
 	%D%/serve_metrics.c \
 	%D%/serve_openapi.c \
+	%D%/serve_proxy.c \
 	%D%/serve_role.c \
 	%D%/serve_routes.c \
 	%D%/serve_runs.c \
@@ -24,6 +25,7 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 	%D%/serve_soap.c \
 	%D%/serve_stream.c \
 	%D%/serve_target.c \
+	%D%/serve_tls.c \
 	%D%/serve_tasks.c \
 	%D%/serve_token.c \
 	%D%/serve_webhook.c \

@@ -39,6 +39,7 @@ static int start(struct serve *serve, struct err *err)
 {
 	const struct serve_options *options = &serve->options;
 	if (serve_config_read(options->config, &serve->config, err) < 0 ||
+	    tls_read(serve, json_at(options->config, "tls"), err) < 0 ||
 	    sources_read(serve, json_at(options->config, "webhooks"), err) < 0 ||
 	    slack_read(serve, json_at(options->config, "slack"), err) < 0 ||
 	    demo_read(serve, json_at(options->config, "demo"), err) < 0)
@@ -147,6 +148,7 @@ void serve_free(struct serve *serve)
 	sources_release(serve);
 	slack_release(serve);
 	json_decref(serve->demo);
+	tls_release(serve);
 	serve_config_release(&serve->config);
 	pthread_mutex_destroy(&serve->lock);
 	pthread_cond_destroy(&serve->changed);

@@ -23,8 +23,9 @@ static const struct number_key numbers[] = {
 };
 enum { NUMBERS = sizeof(numbers) / sizeof(*numbers) };
 
-static const char *const others[] = { "address",  "health_address", "anonymous", "public_url",
-	                              "webhooks", "slack",          "demo" };
+static const char *const others[] = { "address",        "health_address", "anonymous", "public_url",
+	                              "webhooks",       "slack",          "demo",      "tls",
+	                              "trusted_proxies" };
 enum { OTHERS = sizeof(others) / sizeof(*others) };
 
 static int check_keys(const json_t *table, struct err *err)
@@ -132,7 +133,8 @@ int serve_config_read(const json_t *table, struct serve_config *ret, struct err 
 	         take_text(table, "address", "127.0.0.1", &ret->address, err) < 0 ||
 	         take_text(table, "health_address", "127.0.0.1", &ret->health_address, err) < 0)
 		status = err->code;
-	else if (take_anonymous(table, ret, err) < 0 || check_public_url(table, err) < 0)
+	else if (take_anonymous(table, ret, err) < 0 || check_public_url(table, err) < 0 ||
+	         proxies_read(json_at(table, "trusted_proxies"), ret, err) < 0)
 		status = err->code;
 	json_decref(none);
 	return status;
@@ -142,4 +144,5 @@ void serve_config_release(struct serve_config *config)
 {
 	free(config->address);
 	free(config->health_address);
+	free(config->proxies);
 }

@@ -242,9 +242,9 @@ void exchange_deny(struct exchange *x, int status, const char *code, const char 
 {
 	atomic_fetch_add(&x->serve->denied, 1);
 	serve_log(x->serve, "warning", "request.denied",
-	          json_pack("{s:s,s:s,s:s,s:s,s:s}", "method", x->route->method, "path",
+	          json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "method", x->route->method, "path",
 	                    x->route->path, "code", code, "by", x->who.owner, "needs",
-	                    permission_name(x->route->permission)));
+	                    permission_name(x->route->permission), "from", x->client));
 	exchange_problem(x, status, code, where, text, NULL);
 }
 
@@ -322,6 +322,9 @@ bool exchange_admit(struct exchange *x)
 			return deny(x, 401, "token.unknown", "header Authorization",
 			            "this token is not known, or has expired");
 	} else if (config->is_anonymous) {
+		if (!x->is_local)
+			return deny(x, 401, "token.missing", "header X-Forwarded-For",
+			            "who comes through a proxy needs a token");
 		if (!is_loopback_host(x->frame.host))
 			return deny(x, 421, "http.host", "header Host",
 			            "this is not the host that was asked");

@@ -157,6 +157,24 @@ static void check_body_size(struct exchange *x)
 	}
 }
 
+static void find_client(struct exchange *x, struct MHD_Connection *mhd)
+{
+	static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *peer = info ? info->client_addr : NULL;
+	unsigned char address[ADDRESS_BYTES] = { 0 };
+	if (peer && peer->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)peer;
+		memcpy(address, mapped, sizeof(mapped));
+		memcpy(address + sizeof(mapped), &v4->sin_addr, sizeof(v4->sin_addr));
+	} else if (peer && peer->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const void *)peer;
+		memcpy(address, &v6->sin6_addr, sizeof(address));
+	}
+	client_find(x, address);
+}
+
 static enum MHD_Result first_call(struct exchange *x, struct MHD_Connection *mhd,
                                   const char *method, const char *version)
 {
@@ -175,6 +193,7 @@ static enum MHD_Result first_call(struct exchange *x, struct MHD_Connection *mhd
 	if (x->frame.fault)
 		return refuse_framing(x);
 	conn_enter(x->conn, CONN_BODY, x->serve->config.body_seconds);
+	find_client(x, mhd);
 	find_route(x);
 	if (x->route)
 		(void)exchange_admit(x);
@@ -334,6 +353,12 @@ static int bind_to(struct listener *listener, const char *address, int64_t port,
 	return status;
 }
 
+/* Health is asked from inside: orchestrators know no certificate. */
+static bool is_tls(const struct listener *listener)
+{
+	return !listener->is_health && listener->serve->config.tls_key;
+}
+
 static void name_address(struct listener *listener, const char *address)
 {
 	struct sockaddr_storage bound = { 0 };
@@ -343,8 +368,8 @@ static void name_address(struct listener *listener, const char *address)
 		port = bound.ss_family == AF_INET6
 		               ? ntohs(((struct sockaddr_in6 *)&bound)->sin6_port)
 		               : ntohs(((struct sockaddr_in *)&bound)->sin_port);
-	listener->address = mem_format(
-		bound.ss_family == AF_INET6 ? "http://[%s]:%d" : "http://%s:%d", address, port);
+	listener->address = mem_format(bound.ss_family == AF_INET6 ? "%s://[%s]:%d" : "%s://%s:%d",
+	                               is_tls(listener) ? "https" : "http", address, port);
 }
 
 static void log_quietly(void *cls, const char *format, va_list args)
@@ -368,12 +393,22 @@ int http_start(struct listener *listener, const char *address, int64_t port, str
 		return err->code;
 	}
 	name_address(listener, address);
-	struct MHD_OptionItem pool[] = { { MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL },
-		                         { MHD_OPTION_END, 0, NULL } };
-	struct MHD_OptionItem single[] = { { MHD_OPTION_END, 0, NULL } };
+	struct MHD_OptionItem more[] = {
+		{ MHD_OPTION_HTTPS_MEM_KEY, 0, config->tls_key },
+		{ MHD_OPTION_HTTPS_MEM_CERT, 0, config->tls_certificate },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0,
+		  (void *)(uintptr_t) "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
+		{ MHD_OPTION_END, 0, NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	struct MHD_OptionItem *rest = is_tls(listener) ? more : more + 3;
+	if (threads > 1)
+		more[3] = (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads,
+			                           NULL };
 	listener->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-		NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, log_quietly, NULL,
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+			(is_tls(listener) ? (unsigned int)MHD_USE_TLS : 0),
+		0, NULL, NULL, on_request, listener, MHD_OPTION_EXTERNAL_LOGGER, log_quietly, NULL,
 		MHD_OPTION_LISTEN_SOCKET, listener->fd, MHD_OPTION_CONNECTION_LIMIT, connections,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 		(unsigned int)(listener->is_health ? 0 : config->per_address),
@@ -381,13 +416,13 @@ int http_start(struct listener *listener, const char *address, int64_t port, str
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)SILENCE_S,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_target, listener,
 		MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION,
-		on_connection, listener, MHD_OPTION_ARRAY, threads > 1 ? pool : single,
-		MHD_OPTION_END);
+		on_connection, listener, MHD_OPTION_ARRAY, rest, MHD_OPTION_END);
 	if (!listener->daemon) {
 		close(listener->fd);
 		listener->fd = -1;
-		return err_set_id(err, ERR_SYSTEM, "serve.start",
-		                  "the HTTP server cannot start: %s", strerror(errno));
+		return err_set_id(
+			err, ERR_SYSTEM, "serve.start", "the HTTP server cannot start: %s",
+			is_tls(listener) ? "are certificate and key a pair?" : strerror(errno));
 	}
 	return 0;
 }

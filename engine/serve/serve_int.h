@@ -184,6 +184,8 @@ struct exchange {
 	const struct route *route;
 	const char *ids[ROUTE_IDS];
 	struct principal who;
+	char client[64]; /* the address of who asks */
+	bool is_local;   /* he is on this machine, and nobody asks on his behalf */
 	struct buf body;
 	json_t *json;    /* the body, when the route wants JSON */
 	bool is_framed;  /* the first callback has been */
@@ -355,8 +357,17 @@ void handle_metrics(struct exchange *x);
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
+enum { ADDRESS_BYTES = 16, ADDRESS_TEXT = 64 };
+struct address_range {
+	unsigned char bytes[ADDRESS_BYTES];
+	int bits;
+};
+
 struct serve_config {
 	char *address, *health_address;
+	char *tls_certificate, *tls_key; /* PEM; NULL: no TLS */
+	struct address_range *proxies;
+	size_t proxy_count;
 	int64_t port, health_port; /* health_port -1: none */
 	int64_t threads, connections, per_address, body_bytes;
 	int64_t header_seconds, body_seconds, idle_seconds, wait_seconds, drain_seconds,
@@ -364,6 +375,13 @@ struct serve_config {
 	unsigned int anonymous; /* roles of who brings no token */
 	bool is_anonymous;
 };
+/* serve_tls.c */
+int tls_read(struct serve *serve, const json_t *table, struct err *err) ATTR_MUST_USE;
+void tls_release(struct serve *serve);
+/* serve_proxy.c: who asks, behind the proxies that are trusted; fills client and is_local. */
+int proxies_read(const json_t *value, struct serve_config *ret, struct err *err) ATTR_MUST_USE;
+void client_find(struct exchange *x, const unsigned char peer[ADDRESS_BYTES]);
+void address_write(const unsigned char address[ADDRESS_BYTES], char ret[ADDRESS_TEXT]);
 int serve_config_read(const json_t *table, struct serve_config *ret, struct err *err) ATTR_MUST_USE;
 void serve_config_release(struct serve_config *config);
 

@@ -67,7 +67,9 @@ void metrics_count(struct exchange *x)
 	if (x->status > 0)
 		snprintf(status, sizeof(status), "%d", x->status);
 	const char *values[METRIC_LABELS] = { x->route ? x->route->method : "_OTHER",
-		                              x->route ? x->route->path : "", status, "http" };
+		                              x->route ? x->route->path : "", status,
+		                              str_begins(x->listener->address, "https:") ? "https"
+		                                                                         : "http" };
 	metric_observe(figure(x->serve, HTTP_REQUESTS, values), (double)took_ns / 1e9);
 }
 

@@ -51,5 +51,6 @@ END
 
 . "$here/metrics.sh"
 . "$here/reload.sh"
+. "$here/tls.sh"
 
 echo "1..$count"
