@@ -51,7 +51,8 @@ static void *filer_main(void *arg)
 		struct message *first = message_queue_take_all(&filer->queue, true);
 		int64_t began_ms = clock_monotonic_ms(&engine->options.clock);
 		bool is_last = false;
-		sync_folder(engine);
+		if (first->kind != MESSAGE_STOP || first->next)
+			sync_folder(engine);
 		int64_t took_ms = clock_monotonic_ms(&engine->options.clock) - began_ms;
 		while (first) {
 			struct message *next = first->next;
