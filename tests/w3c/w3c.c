@@ -2,7 +2,7 @@
 /*
  * The W3C's conformance tests, in their Lua form, with the virtual clock.
  *
- *	w3c [--verbose] [NUMBER ...]
+ *	w3c [--verbose] [NUMBER ... | SECTION.NAME]
  *
  * Each test runs three times: straight; with the machine saved and restored
  * after every step, which must tell the same story, line for line; and from the
@@ -11,9 +11,13 @@
  * a listed test that fails is a failure, one that passes and is not listed is
  * reported, and the file may only grow.
  *
+ * tests/cases/scxml has cases of our own, by section; SECTION.NAME is a part of a
+ * file's name there ("3.10-").  They run always.
+ *
  * The corpus is no part of the repository: GANGWAY_SCXML_DIR, or the folder
  * scxml of GANGWAY_SHARED, or ../shared/scxml.
  */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,20 +206,26 @@ static char *play_formatted(struct corpus *corpus, const char *name, const char 
 	return why;
 }
 
+/* Straight, restarted, laid out. */
+static char *play_file(struct corpus *corpus, const char *name, const char *want)
+{
+	struct chart *chart = NULL;
+	struct err err = { 0 };
+	char *why = load_chart(corpus, name, &chart, &err) < 0 ? mem_dup_str(err.text)
+	                                                       : play(corpus, chart, want);
+	chart_unref(chart);
+	return why ? why : play_formatted(corpus, name, want);
+}
+
 static char *run_test(struct corpus *corpus, int number)
 {
 	char *name = mem_format("test%d.scxml", number), *why = NULL;
 	struct chart *chart = NULL;
 	struct err err = { 0 };
-	int status = load_chart(corpus, name, &chart, &err);
-	if (number == 301)
-		why = status < 0 ? NULL : mem_dup_str("it was not rejected");
-	else if (status < 0)
-		why = mem_dup_str(err.text);
-	else
-		why = play(corpus, chart, wanted_end(number));
-	if (!why && chart)
-		why = play_formatted(corpus, name, wanted_end(number));
+	if (number != 301)
+		why = play_file(corpus, name, wanted_end(number));
+	else if (load_chart(corpus, name, &chart, &err) == 0)
+		why = mem_dup_str("it was not rejected");
 	chart_unref(chart);
 	free(name);
 	return why;
@@ -276,6 +286,28 @@ static void run_all(struct corpus *corpus, const char *manifest, const char *lis
 	}
 }
 
+/* Our own, named after sections of the Recommendation: each must end in "pass". */
+static void run_own(struct corpus *corpus, const char *only)
+{
+	struct dirent **entries = NULL;
+	int count, ran = 0;
+	free(corpus->dir);
+	corpus->dir = mem_dup_str(SRCDIR "/tests/cases/scxml");
+	count = scandir(corpus->dir, &entries, NULL, alphasort);
+	for (int i = 0; i < count; i++) {
+		const char *name = entries[i]->d_name;
+		if (str_ends(name, ".scxml") && (!only || strstr(name, only))) {
+			char *why = play_file(corpus, name, "[\"pass\"]");
+			CHECK_MSG(!why, "%s: %s", name, why ? why : "passes");
+			free(why);
+			ran++;
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	CHECK_MSG(only || ran >= 50, "%d cases of our own", ran);
+}
+
 int main(int count, char **args)
 {
 	struct clock clock = clock_system();
@@ -292,6 +324,9 @@ int main(int count, char **args)
 		run_all(&corpus, manifest, list, count, args);
 	else
 		check_skip("the corpus is not here");
+	const char *last = count > 1 ? args[count - 1] : NULL;
+	if (!last || last[0] == '-' || strchr(last, '.'))
+		run_own(&corpus, last && last[0] != '-' ? last : NULL);
 	script_free(corpus.script);
 	free(corpus.dir);
 	free(path);
