@@ -183,11 +183,12 @@ static int step(struct driver *driver, struct input *input, struct err *err)
 	driver->steps_free++;
 	free(driver->machine->last_event);
 	driver->machine->last_event = NULL;
+	driver->machine->has_moved = false;
 	if (machine_step(driver->machine, input, NULL, &made, &driver->effects, err) < 0)
 		return err->code;
 	json_decref(made);
-	/* The good end of a send, or of one element of many, moves nothing. */
-	if (input->kind != INPUT_RESULT || driver->machine->last_event)
+	/* The good end of a send, a step of a child: the root is where it was. */
+	if (driver->machine->has_moved)
 		tell_stable(driver);
 	take_effects(driver);
 	return driver->options->restarts ? restart(driver, err) : 0;

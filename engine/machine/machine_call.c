@@ -198,7 +198,7 @@ static int complete_call(struct machine *machine, struct call *call, const char 
 	invocation->is_ended = true;
 	call_remove(machine, call);
 	if (!is_done) {
-		note_event(machine, event.name);
+		note_event(s, event.name);
 		return raise_event(s, &event) < 0 ? machine->err->code : wake(s);
 	}
 	int status = take_external(s, &event);
@@ -426,7 +426,7 @@ static int finish_send(struct machine *machine, struct call *call, const struct 
 	struct blame blame = { .sendid = call->id };
 	int status = 0;
 	if (!input->ok)
-		note_event(machine, error_of(input->failure));
+		note_event(s, error_of(input->failure));
 	if (!input->ok)
 		status = raise_failure(s, error_of(input->failure), &blame,
 		                       json_incref(input->failure));

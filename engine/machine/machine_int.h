@@ -219,7 +219,10 @@ struct machine {
 		size_t head, len, size;
 	} ready;
 	uint32_t inline_count;
-	char *last_event; /* name of the last external event, for the driver */
+	/* For the driver: has the root come to a stable configuration, and the external event
+	 * that led it there. */
+	bool has_moved;
+	char *last_event;
 };
 
 /* Whose error it is: fields of the error event.  All may be blank. */
@@ -244,7 +247,7 @@ void drop_calls_of(struct session *session);
 /* machine_step.c */
 int enter_initial(struct session *session);
 int main_event_loop(struct session *session);
-void note_event(struct machine *machine, const char *name);
+void note_event(struct session *s, const char *name);
 int take_external(struct session *session, const struct event *event);
 int wake(struct session *session);
 int exit_interpreter(struct session *session, bool is_cancelled);

@@ -337,6 +337,7 @@ static int check_data(struct session *s)
 /* Until the session is stable or ended: the appendix's loop up to its wait for an event. */
 int main_event_loop(struct session *s)
 {
+	s->machine->has_moved |= s->serial == 0;
 	do {
 		int status = macrostep(s);
 		if (status == 0)
@@ -352,11 +353,13 @@ int main_event_loop(struct session *s)
 	return s->is_running ? 0 : exit_interpreter(s, false);
 }
 
-/* What led to the next stable configuration; for the driver. */
-void note_event(struct machine *machine, const char *name)
+/* What led the root to its next stable configuration; for the driver. */
+void note_event(struct session *s, const char *name)
 {
-	free(machine->last_event);
-	machine->last_event = mem_dup_str(name);
+	if (s->serial != 0)
+		return;
+	free(s->machine->last_event);
+	s->machine->last_event = mem_dup_str(name);
 }
 
 /* One external event of one session, to the next stable configuration. */
@@ -364,7 +367,7 @@ int take_external(struct session *s, const struct event *event)
 {
 	if (!s->is_running)
 		return 0;
-	note_event(s->machine, event->name);
+	note_event(s, event->name);
 	s->iterations = 0;
 	tell_now(s);
 	s->ops->set_event(s->dm, event);
@@ -494,7 +497,7 @@ static int take_input(struct machine *machine, const struct input *input)
 	case INPUT_CANCEL:
 		if (root->is_done)
 			return 0;
-		machine->is_started = true;
+		machine->is_started = machine->has_moved = true;
 		tell_now(root);
 		return exit_interpreter(root, true);
 	}
