@@ -234,6 +234,7 @@ driven_programs = %D%/crash/crash $(fuzz_programs)
 CRASH_FLAGS = --quick
 if PLAIN
 planted_tests = '$(abs_top_srcdir)/%D%/crash/planted.sh'
+real_tests = '$(abs_top_srcdir)/%D%/w3c/run.sh'
 endif
 test_scripts = \
 	'$(abs_top_srcdir)/%D%/cli/run.sh' \
@@ -243,7 +244,7 @@ test_scripts = \
 	'$(abs_top_srcdir)/%D%/hostile/run.sh' \
 	'$(abs_top_srcdir)/%D%/io/run.sh' \
 	'$(abs_top_srcdir)/%D%/operate/run.sh' \
-	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox'
+	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox' $(real_tests)
 
 # The sources are the same in every build: checks of the house go with the plain one.
 if PLAIN
