@@ -45,6 +45,11 @@ bool crypto_algorithm_named(const char *name, enum crypto_algorithm *ret);
 const char *crypto_algorithm_name(enum crypto_algorithm algorithm);
 /* A private or public key in PEM form without a pass phrase; no error shows any of it. */
 int crypto_key_read(struct str pem, struct crypto_key **ret, struct err *err) ATTR_MUST_USE;
+/* Public keys from their numbers, as a JSON Web Key has them (big endian). */
+int crypto_key_rsa(struct str modulus, struct str exponent, struct crypto_key **ret,
+                   struct err *err) ATTR_MUST_USE;
+int crypto_key_p256(struct str x, struct str y, struct crypto_key **ret,
+                    struct err *err) ATTR_MUST_USE;
 void crypto_key_free(struct crypto_key *key);
 /* Does the key fit?  RSA of at least 2048 bits, or the algorithm's curve. */
 int crypto_key_check(const struct crypto_key *key, enum crypto_algorithm algorithm,

@@ -13,6 +13,7 @@ noinst_LIBRARIES += %D%/libgw_base.a
 	%D%/clock.h \
 	%D%/crypto.c \
 	%D%/crypto.h \
+	%D%/crypto_jwk.c \
 	%D%/crypto_key.c \
 	%D%/err.c \
 	%D%/err.h \

@@ -14,6 +14,7 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 	%D%/serve_int.h \
 	%D%/serve_many.c \
 	%D%/serve_metrics.c \
+	%D%/serve_oidc.c \
 	%D%/serve_openapi.c \
 	%D%/serve_proxy.c \
 	%D%/serve_role.c \

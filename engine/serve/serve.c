@@ -42,11 +42,13 @@ static int start(struct serve *serve, struct err *err)
 	    tls_read(serve, json_at(options->config, "tls"), err) < 0 ||
 	    sources_read(serve, json_at(options->config, "webhooks"), err) < 0 ||
 	    slack_read(serve, json_at(options->config, "slack"), err) < 0 ||
-	    demo_read(serve, json_at(options->config, "demo"), err) < 0)
+	    demo_read(serve, json_at(options->config, "demo"), err) < 0 ||
+	    oidc_read(serve, json_at(options->config, "oidc"), err) < 0)
 		return err->code;
 	if (options->port >= 0)
 		serve->config.port = options->port;
 	streams_begin(serve);
+	oidc_begin(serve);
 	if (sweep_start(serve) != 0)
 		return err_set_id(err, ERR_SYSTEM, "serve.start", "no thread can be had");
 	if (http_start(&serve->main, serve->config.address, serve->config.port, err) < 0)
@@ -149,6 +151,7 @@ void serve_free(struct serve *serve)
 	slack_release(serve);
 	json_decref(serve->demo);
 	tls_release(serve);
+	oidc_release(serve);
 	serve_config_release(&serve->config);
 	pthread_mutex_destroy(&serve->lock);
 	pthread_cond_destroy(&serve->changed);

@@ -23,9 +23,10 @@ static const struct number_key numbers[] = {
 };
 enum { NUMBERS = sizeof(numbers) / sizeof(*numbers) };
 
-static const char *const others[] = { "address",        "health_address", "anonymous", "public_url",
-	                              "webhooks",       "slack",          "demo",      "tls",
-	                              "trusted_proxies" };
+static const char *const others[] = {
+	"address", "health_address", "anonymous", "public_url",      "webhooks",
+	"slack",   "demo",           "tls",       "trusted_proxies", "oidc"
+};
 enum { OTHERS = sizeof(others) / sizeof(*others) };
 
 static int check_keys(const json_t *table, struct err *err)

@@ -306,6 +306,29 @@ static bool refuse_cross_site(struct exchange *x)
 	return is_foreign && strcmp(x->route->method, "GET") != 0;
 }
 
+/* A token of ours, or of the identity provider; false: a problem was answered. */
+static bool know_bearer(struct exchange *x, const char *header)
+{
+	const char *token = header + strlen("Bearer ");
+	enum oidc_answer answer = OIDC_BAD;
+	if (strncasecmp(header, "Bearer ", 7) != 0)
+		return deny(x, 401, "token.unknown", "header Authorization",
+		            "a token is sent as  Authorization: Bearer ...");
+	if (x->serve->oidc && !str_begins(token, "gw_"))
+		answer = oidc_admit(x->serve, token, &x->who);
+	else if (know_token(x, token))
+		answer = OIDC_GOOD;
+	if (answer == OIDC_LATER) {
+		x->retry_after = 1;
+		exchange_problem(x, 503, "oidc.keys", "header Authorization",
+		                 "the identity provider's keys are being read", "ask again");
+	} else if (answer == OIDC_BAD) {
+		deny(x, 401, "token.unknown", "header Authorization",
+		     "this token is not known, or has expired");
+	}
+	return answer == OIDC_GOOD;
+}
+
 bool exchange_admit(struct exchange *x)
 {
 	const struct serve_config *config = &x->serve->config;
@@ -317,10 +340,8 @@ bool exchange_admit(struct exchange *x)
 		            "another site may not ask this");
 	const char *header = x->frame.authorization;
 	if (header) {
-		bool is_known = strncasecmp(header, "Bearer ", 7) == 0 && know_token(x, header + 7);
-		if (!is_known)
-			return deny(x, 401, "token.unknown", "header Authorization",
-			            "this token is not known, or has expired");
+		if (!know_bearer(x, header))
+			return false;
 	} else if (config->is_anonymous) {
 		if (!x->is_local)
 			return deny(x, 401, "token.missing", "header X-Forwarded-For",

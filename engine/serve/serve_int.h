@@ -340,6 +340,15 @@ void handle_demo_run_all(struct exchange *x);
 void handle_demo_errors_on(struct exchange *x);
 void handle_demo_errors_off(struct exchange *x);
 
+/* --- tokens of an identity provider (serve_oidc.c) ------------------------------------------- */
+
+struct oidc;
+enum oidc_answer { OIDC_GOOD, OIDC_BAD, OIDC_LATER /* its key is being asked for */ };
+int oidc_read(struct serve *serve, const json_t *table, struct err *err) ATTR_MUST_USE;
+void oidc_begin(struct serve *serve); /* asks for the keys */
+void oidc_release(struct serve *serve);
+enum oidc_answer oidc_admit(struct serve *serve, const char *token, struct principal *who);
+
 /* --- streams (serve_stream.c) ---------------------------------------------------------------- */
 
 void handle_run_events(struct exchange *x);
@@ -399,6 +408,7 @@ struct serve {
 	struct listener main, health;
 	struct slack *slack; /* NULL: not configured */
 	json_t *demo;        /* NULL: not configured */
+	struct oidc *oidc;   /* NULL: not configured */
 	struct map sources;  /* name -> struct source; guarded by lock */
 	VEC(struct source *) old_sources;
 	pthread_mutex_t lock; /* conns, exchanges' places, draining */

@@ -19,11 +19,11 @@
 
 /* --- the engine ------------------------------------------------------------------- */
 
-static struct engine *open_engine(struct plugins *plugins)
+static struct engine *open_engine(struct plugins *plugins, const char *text)
 {
 	struct err err = { 0 };
 	struct engine *engine;
-	json_t *connections = json_object();
+	json_t *connections = json_loads(text, 0, NULL);
 	struct engine_options options = {
 		.store_path = "memory:",
 		.graphs = SRCDIR "/tests/serve/graphs",
@@ -98,9 +98,15 @@ static int port_of(const char *address)
 
 void served_start(struct served *served, const char *config)
 {
+	served_start_with(served, config, "{}");
+}
+
+void served_start_with(struct served *served, const char *config, const char *connections)
+{
 	struct err err = { 0 };
 	struct plugins *plugins = plugins_new();
-	*served = (struct served){ .engine = open_engine(plugins), .plugins = plugins };
+	*served = (struct served){ .engine = open_engine(plugins, connections),
+		                   .plugins = plugins };
 	if (start(served, config, &err) < 0) {
 		printf("Bail out! the server: %s\n", err.text);
 		exit(1);
@@ -113,7 +119,7 @@ const char *served_refusal(const char *config)
 {
 	static struct err err;
 	struct plugins *plugins = plugins_new();
-	struct served served = { .engine = open_engine(plugins), .plugins = plugins };
+	struct served served = { .engine = open_engine(plugins, "{}"), .plugins = plugins };
 	memset(&err, 0, sizeof(err));
 	if (start(&served, config, &err) == 0) {
 		served_stop(&served);

@@ -26,6 +26,8 @@ struct served {
 
 /* config: JSON text of the table `serve`; stops the test when it cannot start. */
 void served_start(struct served *served, const char *config);
+/* The same with connections: the configuration's table as JSON text. */
+void served_start_with(struct served *served, const char *config, const char *connections);
 /* The error's id, or "" when it did start (and was stopped again); static buffer. */
 const char *served_refusal(const char *config);
 void served_stop(struct served *served);
