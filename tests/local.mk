@@ -86,6 +86,7 @@ check_PROGRAMS += \
 	%D%/unit/test_wire_shared \
 	%D%/crash/crash \
 	%D%/plugins/test_cases \
+	%D%/serve/test_access \
 	%D%/serve/test_api \
 	%D%/serve/test_doors \
 	%D%/serve/test_frame \
@@ -175,6 +176,8 @@ check_PROGRAMS += \
 %C%_sim_sim_LDADD = $(use_test) $(use_run) $(use_script)
 %C%_plugins_test_cases_LDADD = $(use_test_plugin)
 %C%_sandbox_test_sandbox_LDADD = $(use_test) $(use_sandbox)
+%C%_serve_test_access_SOURCES = %D%/serve/test_access.c %D%/serve/served.c %D%/serve/served.h
+%C%_serve_test_access_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_api_SOURCES = %D%/serve/test_api.c %D%/serve/served.c %D%/serve/served.h
 %C%_serve_test_api_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_frame_SOURCES = %D%/serve/test_frame.c %D%/serve/served.c %D%/serve/served.h

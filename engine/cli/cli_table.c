@@ -51,6 +51,7 @@ const struct command *const cli_commands[] = {
 	&command_token_revoke,
 	&command_audit_show,
 	&command_audit_verify,
+	&command_audit_access,
 	&command_doctor,
 	&command_serve,
 	&command_reload,

@@ -4,6 +4,7 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 %C%_libgw_cli_a_SOURCES = \
 	%D%/cli.c \
 	%D%/cli.h \
+	%D%/cli_access.c \
 	%D%/cli_again.c \
 	%D%/cli_audit.c \
 	%D%/cli_commands.h \

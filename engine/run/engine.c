@@ -406,7 +406,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	figures_open(engine);
 	if ((!options->is_looking && connections_open(engine, err) < 0) ||
 	    open_store(engine, err) < 0 || figures_store(engine, err) < 0 ||
-	    tokens_open(engine, err) < 0 || schedules_open(engine, err) < 0) {
+	    tokens_open(engine, err) < 0 || schedules_open(engine, err) < 0 ||
+	    access_open(engine, err) < 0) {
 		engine_close(engine);
 		return err->code;
 	}
@@ -498,6 +499,7 @@ void engine_abandon(struct engine *engine)
 	figures_close(engine);
 	tokens_close(engine);
 	schedules_close(engine);
+	access_close(engine);
 	releases_free(engine->releases);
 	if (engine->store && !engine->ground)
 		engine->store->ops->close(engine->store);
@@ -594,7 +596,7 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
 	} else if (strcmp(op, "run.bulk") == 0) {
 		many_act(engine, request, &asker);
 		return;
-	} else if (token_is_op(op) || schedule_is_op(op)) {
+	} else if (token_is_op(op) || schedule_is_op(op) || access_is_op(op)) {
 		worker = &engine->workers[0];
 	} else if (is_about_run(op)) {
 		if (find_run(engine, request, &no, &err) < 0) {

@@ -64,6 +64,9 @@
  *                                         -> {"schedule":SCHEDULE,"etag"}
  *   {"op":"schedule.trigger","name","key"?,"by"}, {"op":"schedule.backfill","name","from_ms",
  *    "to_ms","by"}                        -> {"results":[...]} as of run.batch
+ *   {"op":"access.note","what":{...}}     -> {} on record, unless too many came this second
+ *   {"op":"access.list","from"?,"limit"?} -> {"records":[...],"next":no?}
+ *   {"op":"access.verify"}                -> {"verify":{"ok","records","findings","head"}}
  *   {"op":"wire.ask","connection","method"?,"path","body"?,"retries"?,"timeout_ms"?}
  *                                         -> {"code","body":text} of no run, on no record
  *   {"op":"figures","as"?}                -> {"figures":{name:{"type","samples":[...]}}}; {"text"}

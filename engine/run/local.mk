@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/engine.c \
 	%D%/engine.h \
 	%D%/ground.h \
+	%D%/run_access.c \
 	%D%/run_advice.c \
 	%D%/run_again.c \
 	%D%/run_ask.c \

@@ -320,6 +320,7 @@ struct engine {
 	struct run_crumb *crumb;     /* mapped; NULL: none */
 	struct tokens *tokens;       /* run_token.c */
 	struct schedules *schedules; /* run_schedule.c */
+	struct access *access;       /* run_access.c */
 	_Atomic(engine_record_cb *) on_record;
 	void *on_record_arg;
 	struct metrics *metrics; /* run_figures.c */
@@ -365,6 +366,13 @@ int tokens_open(struct engine *engine, struct err *err) ATTR_MUST_USE;
 void tokens_close(struct engine *engine);
 bool token_is_op(const char *op);
 void token_request(struct worker *worker, const json_t *request, const struct asker *asker);
+/* run_access.c: who was denied, who changed what no run's journal tells; on the first worker. */
+int access_open(struct engine *engine, struct err *err) ATTR_MUST_USE;
+void access_close(struct engine *engine);
+bool access_is_op(const char *op);
+void access_request(struct worker *worker, const json_t *request, const struct asker *asker);
+void access_note(struct worker *worker, json_t *what_taken);
+
 /* run_schedule.c: runs that start by the calendar; on the first worker. */
 int schedules_open(struct engine *engine, struct err *err) ATTR_MUST_USE;
 void schedules_close(struct engine *engine);

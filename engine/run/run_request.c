@@ -549,6 +549,10 @@ void worker_request(struct worker *worker, struct message *message)
 		worker_ask(worker, message->request, &message->asker);
 		return;
 	}
+	if (access_is_op(op)) {
+		access_request(worker, message->request, &message->asker);
+		return;
+	}
 	if (schedule_is_op(op)) {
 		schedule_request(worker, message->request, &message->asker);
 		return;

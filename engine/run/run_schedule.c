@@ -226,6 +226,8 @@ static void note_change(struct worker *worker, const json_t *request, const char
 	engine_log(
 		worker->engine, "info", json_str(request, "op", ""),
 		json_pack("{s:s,s:s}", "schedule", name, "by", json_str(request, "by", "someone")));
+	access_note(worker, json_pack("{s:s,s:s,s:s}", "what", json_str(request, "op", ""), "about",
+	                              name, "by", json_str(request, "by", "someone")));
 }
 
 /* schedule.add: a new one; schedule.set: instead of the one of this name. */

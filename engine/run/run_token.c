@@ -153,6 +153,9 @@ static void new_token(struct worker *worker, const json_t *request, const struct
 	           json_pack("{s:s,s:O,s:O,s:s}", "token", id, "owner", json_at(token, "owner"),
 	                     "roles", json_at(token, "roles"), "by",
 	                     json_str(request, "by", "someone")));
+	access_note(worker, json_pack("{s:s,s:s,s:s,s:O,s:O}", "what", "token.new", "about", id,
+	                              "by", json_str(request, "by", "someone"), "owner",
+	                              json_at(token, "owner"), "roles", json_at(token, "roles")));
 	submit(worker, after, token, asker);
 }
 
@@ -169,6 +172,8 @@ static void revoke_token(struct worker *worker, const json_t *request, const str
 		engine_log(worker->engine, "info", "token.revoke",
 		           json_pack("{s:s,s:s}", "token", id, "by",
 		                     json_str(request, "by", "someone")));
+		access_note(worker, json_pack("{s:s,s:s,s:s}", "what", "token.revoke", "about", id,
+		                              "by", json_str(request, "by", "someone")));
 		submit(worker, after, token, asker);
 		return;
 	}

@@ -5,6 +5,7 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 %C%_libgw_serve_a_SOURCES = \
 	%D%/serve.c \
 	%D%/serve.h \
+	%D%/serve_access.c \
 	%D%/serve_config.c \
 	%D%/serve_conn.c \
 	%D%/serve_demo.c \

@@ -349,6 +349,12 @@ void oidc_begin(struct serve *serve); /* asks for the keys */
 void oidc_release(struct serve *serve);
 enum oidc_answer oidc_admit(struct serve *serve, const char *token, struct principal *who);
 
+/* --- the access journal (serve_access.c) ----------------------------------------------------- */
+
+void access_tell(struct exchange *x, const char *outcome, const char *code);
+void handle_access_list(struct exchange *x);
+void handle_access_verify(struct exchange *x);
+
 /* --- streams (serve_stream.c) ---------------------------------------------------------------- */
 
 void handle_run_events(struct exchange *x);

@@ -358,8 +358,8 @@ static bool is_signed(struct exchange *x, struct delivery *delivery)
 	atomic_fetch_add(&source->refused, 1);
 	serve_log(x->serve, "warning", "webhook.refused",
 	          json_pack("{s:s}", "source", source->name));
-	exchange_problem(x, 401, "webhook.signature", "header",
-	                 "the delivery is not signed as it should be", NULL);
+	exchange_deny(x, 401, "webhook.signature", "header",
+	              "the delivery is not signed as it should be");
 	return false;
 }
 
