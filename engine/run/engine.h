@@ -18,6 +18,9 @@
  *   {"op":"run.show","run":ID}            -> {"run":RUN with "data","calls","tasks","advice",
  *                                             "timeline","pins"}
  *   {"op":"run.events","run":ID,"from"?}  -> {"records":[...]} the journal
+ *   {"op":"events","after"?:PLACE,"limit"?}  -> {"events":[{"place","run","seq","at","kind",...}],
+ *                                             "place"} of all runs, in the order of their commits;
+ *                                             without "after" only the place of the last one
  *   {"op":"run.cancel","run":ID,"by","reason"?}
  *   {"op":"run.signal","run":ID,"event":NAME,"data"?,"id"?,"by"?}   id: the same id is taken once;
  *       "session"?, "origin"?, "origintype"?, "raw"?: of an event that another session sent

@@ -392,6 +392,43 @@ static int show_events(struct engine *engine, const json_t *request, json_t **re
 	return 0;
 }
 
+struct feed {
+	json_t *events;
+	int64_t last;
+};
+
+/* What passed by, without what runs know. */
+static bool add_event(void *arg, int64_t place, const char *run_id, int64_t seq, struct str body)
+{
+	static const char *const shown[] = { "at", "kind", "states", "reason", "by" };
+	struct feed *feed = arg;
+	json_t *record = json_loadb(body.ptr, body.len, 0, NULL);
+	json_t *event = json_pack("{s:I,s:s,s:I}", "place", (json_int_t)place, "run", run_id, "seq",
+	                          (json_int_t)seq);
+	for (size_t i = 0; i < sizeof(shown) / sizeof(*shown); i++)
+		json_put(event, shown[i], json_incref(json_at(record, shown[i])));
+	json_put_str(event, "input", json_str(json_at(record, "input"), "kind", NULL));
+	json_push(feed->events, event);
+	json_decref(record);
+	feed->last = place;
+	return true;
+}
+
+static int show_feed(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
+{
+	int64_t after = json_int(request, "after", -1),
+		limit = json_int(request, "limit", LIST_MAX);
+	struct feed feed = { json_array(), after < 0 ? 0 : after };
+	if (engine->store->ops->feed(engine->store, after, (int)limit, add_event, &feed, err) < 0) {
+		json_decref(feed.events);
+		return err->code;
+	}
+	if (after < 0)
+		json_array_clear(feed.events); /* only where the feed ends now */
+	*ret = json_pack("{s:o,s:I}", "events", feed.events, "place", (json_int_t)feed.last);
+	return 0;
+}
+
 static int show_audit(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
 {
 	int64_t no;
@@ -430,6 +467,8 @@ void engine_query(struct engine *engine, const json_t *request, const struct ask
 		(void)show_task(engine, request, &reply, &err);
 	else if (strcmp(op, "run.events") == 0)
 		(void)show_events(engine, request, &reply, &err);
+	else if (strcmp(op, "events") == 0)
+		(void)show_feed(engine, request, &reply, &err);
 	else if (strcmp(op, "audit.show") == 0)
 		(void)show_audit(engine, request, &reply, &err);
 	else if (strcmp(op, "figures") == 0)

@@ -358,6 +358,7 @@ void handle_access_verify(struct exchange *x);
 /* --- streams (serve_stream.c) ---------------------------------------------------------------- */
 
 void handle_run_events(struct exchange *x);
+void handle_all_events(struct exchange *x);
 void streams_begin(struct serve *serve);
 void streams_end(struct serve *serve);
 void streams_beat(struct serve *serve, int64_t now_ms);

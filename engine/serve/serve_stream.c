@@ -12,13 +12,13 @@
 
 #include "serve/serve_int.h"
 
-enum { STREAM_BYTES_MAX = 32 * 1024 * 1024 };
+enum { STREAM_BYTES_MAX = 32 * 1024 * 1024, FEED_PAGE = 500 };
 
 struct stream {
 	struct stream *prev, *next;
 	struct serve *serve;
 	struct exchange *exchange; /* NULL once its connection is gone */
-	char run_id[64];
+	char run_id[64]; /* empty: of all runs, and numbers are places in the store's feed */
 	atomic_int refs;
 	pthread_mutex_t lock; /* what follows */
 	struct buf out;       /* not sent yet */
@@ -56,8 +56,11 @@ static void put_event(struct stream *stream, const json_t *record)
 	for (size_t i = 0; i < sizeof(shown) / sizeof(*shown); i++)
 		if (json_at(record, shown[i]))
 			json_put(line, shown[i], json_incref(json_at(record, shown[i])));
-	json_put_str(line, "run", stream->run_id);
-	json_put_str(line, "input", json_str(json_at(record, "input"), "kind", NULL));
+	bool is_of_all = *stream->run_id == '\0';
+	json_put_str(line, "run", is_of_all ? json_str(record, "run", "") : stream->run_id);
+	json_put_str(line, "input",
+	             is_of_all ? json_str(record, "input", NULL)
+	                       : json_str(json_at(record, "input"), "kind", NULL));
 	int64_t at = json_int(record, "at", -1);
 	if (at >= 0) {
 		char text[CLOCK_ISO_BYTES];
@@ -66,7 +69,7 @@ static void put_event(struct stream *stream, const json_t *record)
 	}
 	char *text = json_dumps(line, JSON_COMPACT);
 	json_decref(line);
-	stream->last_seq = json_int(record, "seq", stream->last_seq);
+	stream->last_seq = json_int(record, is_of_all ? "place" : "seq", stream->last_seq);
 	buf_printf(&stream->out, "id: %lld\nevent: %s\ndata: %s\n\n", (long long)stream->last_seq,
 	           json_str(record, "kind", "record"), text);
 	free(text);
@@ -77,14 +80,18 @@ static void look(struct stream *stream);
 static void journal_read(void *arg, const json_t *reply, bool is_last)
 {
 	struct stream *stream = arg;
-	const json_t *records = json_at(reply, "records");
+	bool is_of_all = *stream->run_id == '\0';
+	const json_t *records = json_at(reply, is_of_all ? "events" : "records");
 	if (!is_last)
 		return;
 	pthread_mutex_lock(&stream->lock);
 	for (size_t i = 0; i < json_array_size(records); i++)
-		if (json_int(json_array_get(records, i), "seq", 0) > stream->last_seq)
+		if (json_int(json_array_get(records, i), is_of_all ? "place" : "seq", 0) >
+		    stream->last_seq)
 			put_event(stream, json_array_get(records, i));
 	stream->is_asking = false;
+	if (is_of_all && json_array_size(records) == FEED_PAGE)
+		stream->is_dirty = true; /* there is more */
 	bool again = stream->is_dirty && !stream->is_over;
 	if (stream->out.len > 0)
 		wake(stream);
@@ -106,8 +113,10 @@ static void look(struct stream *stream)
 	pthread_mutex_unlock(&stream->lock);
 	if (!may_ask)
 		return;
-	json_t *request = json_pack("{s:s,s:s,s:I}", "op", "run.events", "run", stream->run_id,
-	                            "from", (json_int_t)from);
+	json_t *request = *stream->run_id ? json_pack("{s:s,s:s,s:I}", "op", "run.events", "run",
+	                                              stream->run_id, "from", (json_int_t)from)
+	                                  : json_pack("{s:s,s:I,s:i}", "op", "events", "after",
+	                                              (json_int_t)(from - 1), "limit", FEED_PAGE);
 	atomic_fetch_add(&stream->refs, 1);
 	atomic_fetch_add(&stream->serve->engine_owes, 1);
 	engine_request(stream->serve->options.engine, request, journal_read, stream);
@@ -125,7 +134,7 @@ static void on_record(void *arg, const char *run_id, int64_t seq)
 		return;
 	pthread_mutex_lock(&serve->lock);
 	for (struct stream *stream = serve->streams; stream; stream = stream->next) {
-		if (strcmp(stream->run_id, run_id) != 0)
+		if (*stream->run_id && strcmp(stream->run_id, run_id) != 0)
 			continue;
 		pthread_mutex_lock(&stream->lock);
 		stream->is_dirty = true;
@@ -222,7 +231,7 @@ static void open_stream(struct exchange *x, int64_t last_seq)
 	stream->last_seq = last_seq;
 	stream->beat_ms = serve_ms(serve) + serve->config.heartbeat_seconds * 1000;
 	stream->is_dirty = true;
-	snprintf(stream->run_id, sizeof(stream->run_id), "%s", x->ids[0]);
+	snprintf(stream->run_id, sizeof(stream->run_id), "%s", x->ids[0] ? x->ids[0] : "");
 	atomic_init(&stream->refs, 1);
 	pthread_mutex_init(&stream->lock, NULL);
 	buf_init(&stream->out, STREAM_BYTES_MAX);
@@ -237,25 +246,42 @@ static void open_stream(struct exchange *x, int64_t last_seq)
 	x->stream = stream;
 }
 
+/* Where to go on: false when the header is no number of a record, and that was answered. */
+static bool read_last_event(struct exchange *x, int64_t *ret)
+{
+	const char *text = x->frame.last_event;
+	size_t digits = text ? strspn(text, "0123456789") : 0;
+	if (text && (digits == 0 || digits > 15 || text[digits] != '\0')) {
+		exchange_problem(x, 400, "stream.last_event", "header Last-Event-ID",
+		                 "this is no number of a record", NULL);
+		return false;
+	}
+	if (text)
+		*ret = strtoll(text, NULL, 10);
+	return true;
+}
+
+static void begin_stream(struct exchange *x, int64_t last_seq)
+{
+	if (!exchange_claim(x))
+		return;
+	open_stream(x, last_seq);
+	x->status = 200;
+	x->type = "text/event-stream";
+	exchange_ready(x);
+}
+
 /* Is there such a run?  Then the rest comes by itself. */
 static void run_found(struct exchange *x, const json_t *reply, bool is_last)
 {
 	const json_t *error = json_at(reply, "error");
-	const char *text = x->frame.last_event;
-	size_t digits = text ? strspn(text, "0123456789") : 0;
+	int64_t last = 0;
 	if (!is_last)
 		return;
-	if (error) {
+	if (error)
 		exchange_error(x, error);
-	} else if (text && (digits == 0 || digits > 15 || text[digits] != '\0')) {
-		exchange_problem(x, 400, "stream.last_event", "header Last-Event-ID",
-		                 "this is no number of a record", NULL);
-	} else if (exchange_claim(x)) {
-		open_stream(x, text ? strtoll(text, NULL, 10) : 0);
-		x->status = 200;
-		x->type = "text/event-stream";
-		exchange_ready(x);
-	}
+	else if (read_last_event(x, &last))
+		begin_stream(x, last);
 }
 
 void handle_run_events(struct exchange *x)
@@ -263,4 +289,25 @@ void handle_run_events(struct exchange *x)
 	json_t *request = json_pack("{s:s,s:s,s:I}", "op", "run.events", "run", x->ids[0], "from",
 	                            (json_int_t)INT32_MAX);
 	exchange_ask(x, request, run_found);
+}
+
+/* Of all runs: from Last-Event-ID or from on, else what comes from now on. */
+static void feed_found(struct exchange *x, const json_t *reply, bool is_last)
+{
+	const json_t *error = json_at(reply, "error");
+	int64_t last = json_int(reply, "place", 0);
+	if (!is_last)
+		return;
+	if (error) {
+		exchange_error(x, error);
+		return;
+	}
+	int64_t from = exchange_number(x, "from", 0, INT64_MAX, last);
+	if (from >= 0 && read_last_event(x, &from))
+		begin_stream(x, from);
+}
+
+void handle_all_events(struct exchange *x)
+{
+	exchange_ask(x, json_pack("{s:s}", "op", "events"), feed_found);
 }

@@ -117,6 +117,9 @@ typedef void store_run_cb(void *arg, const struct store_run *run);
 typedef void store_task_cb(void *arg, const struct store_task *task);
 /* Returns false to stop. */
 typedef bool store_record_cb(void *arg, int64_t seq, const unsigned char hash[32], struct str body);
+/* Returns false to stop.  run_id: of the run that the record is about. */
+typedef bool store_feed_cb(void *arg, int64_t place, const char *run_id, int64_t seq,
+                           struct str body);
 typedef void store_bytes_cb(void *arg, int64_t seq, struct str body);
 
 struct store_ops {
@@ -143,6 +146,10 @@ struct store_ops {
 	int (*next_wake)(struct store *store, int64_t *ret, struct err *err);
 	int (*records)(struct store *store, int64_t no, int64_t from_seq, store_record_cb *cb,
 	               void *arg, struct err *err);
+	/* Records of all runs in the order of their commits, behind a place (0: from the first);
+	 * places ascend for ever.  after -1: only the last one there is. */
+	int (*feed)(struct store *store, int64_t after, int limit, store_feed_cb *cb, void *arg,
+	            struct err *err);
 	int (*snapshot)(struct store *store, int64_t no, store_bytes_cb *cb, void *arg,
 	                struct err *err);
 	int (*tasks)(struct store *store, const struct store_task_filter *filter, store_task_cb *cb,

@@ -478,6 +478,34 @@ static int memory_records(struct store *store, int64_t no, int64_t from_seq, sto
 	return 0;
 }
 
+static const char *id_of_run(const struct memory_store *s, int64_t no)
+{
+	for (size_t i = 0; i < s->runs.len; i++)
+		if (s->runs.at[i].row.no == no)
+			return s->runs.at[i].row.id;
+	return NULL; /* of no run: the access journal */
+}
+
+/* Records stand in the order of their commits: the place is the index from 1. */
+static int memory_feed(struct store *store, int64_t after, int limit, store_feed_cb *cb, void *arg,
+                       struct err *err)
+{
+	struct memory_store *s = self(store);
+	(void)err;
+	pthread_mutex_lock(&s->lock);
+	size_t from = after < 0 ? (s->records.len > 0 ? s->records.len - 1 : 0) : (size_t)after;
+	for (size_t i = from; i < s->records.len && limit > 0; i++) {
+		const struct memory_record *record = &s->records.at[i];
+		const char *id = id_of_run(s, record->run);
+		if (id && !cb(arg, (int64_t)i + 1, id, record->seq,
+		              (struct str){ record->body, record->len }))
+			break;
+		limit -= id != NULL;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
 static int memory_snapshot(struct store *store, int64_t no, store_bytes_cb *cb, void *arg,
                            struct err *err)
 {
@@ -656,6 +684,7 @@ struct store *store_memory_new(void)
 		.owing = memory_owing,
 		.next_wake = memory_next_wake,
 		.records = memory_records,
+		.feed = memory_feed,
 		.snapshot = memory_snapshot,
 		.tasks = memory_tasks,
 		.run_counts = memory_run_counts,

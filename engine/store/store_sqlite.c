@@ -63,6 +63,10 @@ static const char *const statements[ST_COUNT] = {
 		   " ORDER BY wake_ms,no LIMIT ?",
 	[ST_OWING] = "SELECT " RUN_COLUMNS " FROM run WHERE wake_ms=0 ORDER BY no",
 	[ST_NEXT_WAKE] = "SELECT min(wake_ms) FROM run WHERE wake_ms>0",
+	[ST_FEED] = "SELECT record.id,run.id,record.seq,record.body FROM record"
+		    " JOIN run ON run.no=record.run WHERE record.id>?1 ORDER BY record.id LIMIT ?2",
+	[ST_FEED_LAST] = "SELECT record.id,run.id,record.seq,record.body FROM record"
+			 " JOIN run ON run.no=record.run ORDER BY record.id DESC LIMIT 1",
 	[ST_RECORDS] = "SELECT seq,hash,body FROM record WHERE run=? AND seq>=? ORDER BY seq",
 	[ST_GET_SNAPSHOT] = "SELECT seq,body FROM snapshot WHERE run=?",
 	[ST_TASKS] = "SELECT " TASK_COLUMNS
@@ -478,6 +482,7 @@ int store_sqlite_open(const char *path, struct store **ret, struct err *err)
 		.owing = store_sqlite_owing,
 		.next_wake = store_sqlite_next_wake,
 		.records = store_sqlite_records,
+		.feed = store_sqlite_feed,
 		.snapshot = store_sqlite_snapshot,
 		.tasks = store_sqlite_tasks,
 		.task = store_sqlite_task,

@@ -37,6 +37,8 @@ enum statement {
 	ST_OWING,
 	ST_NEXT_WAKE,
 	ST_RECORDS,
+	ST_FEED,
+	ST_FEED_LAST,
 	ST_GET_SNAPSHOT,
 	ST_TASKS,
 	ST_GET_TASK,
@@ -90,6 +92,8 @@ int store_sqlite_owing(struct store *store, store_run_cb *cb, void *arg, struct 
 int store_sqlite_next_wake(struct store *store, int64_t *ret, struct err *err);
 int store_sqlite_records(struct store *store, int64_t no, int64_t from_seq, store_record_cb *cb,
                          void *arg, struct err *err);
+int store_sqlite_feed(struct store *store, int64_t after, int limit, store_feed_cb *cb, void *arg,
+                      struct err *err);
 int store_sqlite_snapshot(struct store *store, int64_t no, store_bytes_cb *cb, void *arg,
                           struct err *err);
 int store_sqlite_blob(struct store *store, const unsigned char sha256[32], store_bytes_cb *cb,

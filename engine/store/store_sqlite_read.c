@@ -167,6 +167,25 @@ int store_sqlite_records(struct store *store, int64_t no, int64_t from_seq, stor
 	return read_end(s, st, code, false, err);
 }
 
+int store_sqlite_feed(struct store *store, int64_t after, int limit, store_feed_cb *cb, void *arg,
+                      struct err *err)
+{
+	struct sqlite_store *s = (struct sqlite_store *)store;
+	sqlite3_stmt *st = read_begin(s, after < 0 ? ST_FEED_LAST : ST_FEED);
+	if (after >= 0) {
+		sqlite3_bind_int64(st, 1, after);
+		sqlite3_bind_int(st, 2, limit);
+	}
+	int code;
+	while ((code = sqlite3_step(st)) == SQLITE_ROW) {
+		struct str body = { column_text(st, 3), (size_t)sqlite3_column_bytes(st, 3) };
+		if (!cb(arg, sqlite3_column_int64(st, 0), column_text(st, 1),
+		        sqlite3_column_int64(st, 2), body))
+			break;
+	}
+	return read_end(s, st, code, false, err);
+}
+
 static int read_bytes(struct sqlite_store *s, sqlite3_stmt *st, store_bytes_cb *cb, void *arg,
                       struct err *err)
 {

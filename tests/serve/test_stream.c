@@ -86,6 +86,69 @@ static void check_live(struct served *served)
 	free(run);
 }
 
+static int listen_to_all(struct served *served, const char *query, const char *last)
+{
+	char request[300];
+	int fd = client_dial(served->port);
+	snprintf(request, sizeof(request),
+	         "GET /v1/events%s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s%s%s\r\n", query,
+	         last ? "Last-Event-ID: " : "", last ? last : "", last ? "\r\n" : "");
+	client_send(fd, request, strlen(request));
+	return fd;
+}
+
+/* How many events of this run came; *ret_last: the last number. */
+static int count_of(const char *text, const char *run, char ret_last[32])
+{
+	int ret = 0;
+	for (const char *at = text; (at = strstr(at, "\nid: ")); at++)
+		snprintf(ret_last, 32, "%.*s", (int)strspn(at + 5, "0123456789"), at + 5);
+	for (const char *at = text; (at = strstr(at, run)); at++)
+		ret++;
+	return ret;
+}
+
+/* Of all runs: nothing missing, nothing twice, whenever one comes back. */
+static void check_all(struct served *served)
+{
+	char *before = start(served), last[32] = "", ignored[32] = "";
+	int fd = listen_to_all(served, "", NULL);
+	char *head = client_until(fd, "\r\n\r\n"); /* listening, before anything comes */
+	CHECK_MSG(!strstr(head, before), "only what comes from now on");
+	free(head);
+	char *one = start(served), *two = start(served);
+	signal_run(served, one, "tick");
+	signal_run(served, two, "go");
+	char *text = client_until(fd, "\"end\"");
+	CHECK_MSG(count_of(text, before, last) == 0 && count_of(text, one, last) == 2 &&
+	                  count_of(text, two, last) == 2,
+	          "both runs, in the order of their commits");
+	free(text);
+	close(fd);
+	signal_run(served, one, "tick");
+	signal_run(served, one, "go");
+	fd = listen_to_all(served, "", last);
+	text = client_until(fd, "\"end\"");
+	CHECK_MSG(count_of(text, one, ignored) == 2 && count_of(text, two, ignored) == 0,
+	          "from where one left: %s", text);
+	free(text);
+	close(fd);
+	fd = listen_to_all(served, "?from=0", NULL);
+	text = client_until(fd, ignored);
+	CHECK_MSG(count_of(text, before, last) == 1 && count_of(text, one, last) == 4,
+	          "and from the first");
+	free(text);
+	close(fd);
+	fd = listen_to_all(served, "", "x");
+	text = client_response(fd);
+	CHECK_MSG(text && str_begins(text, "HTTP/1.1 400"), "an id that is none");
+	free(text);
+	close(fd);
+	free(before);
+	free(one);
+	free(two);
+}
+
 static void check_heartbeat(struct served *served)
 {
 	char *run = start(served);
@@ -122,6 +185,7 @@ int main(void)
 	served_start(&served,
 	             "{\"anonymous\":\"viewer\",\"per_address\":0,\"heartbeat_seconds\":1}");
 	check_live(&served);
+	check_all(&served);
 	check_heartbeat(&served);
 	check_end(&served);
 	return check_done();
