@@ -92,6 +92,7 @@ check_PROGRAMS += \
 	%D%/serve/test_frame \
 	%D%/serve/test_oidc \
 	%D%/serve/test_openapi \
+	%D%/serve/test_rows \
 	%D%/serve/test_runs \
 	%D%/serve/test_sign \
 	%D%/serve/test_stream \
@@ -186,6 +187,8 @@ check_PROGRAMS += \
 %C%_serve_test_oidc_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_openapi_SOURCES = %D%/serve/test_openapi.c %D%/serve/served.c %D%/serve/served.h
 %C%_serve_test_openapi_LDADD = $(use_test) $(use_serve) $(use_script)
+%C%_serve_test_rows_SOURCES = %D%/serve/test_rows.c %D%/serve/served.c %D%/serve/served.h
+%C%_serve_test_rows_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_runs_SOURCES = %D%/serve/test_runs.c %D%/serve/served.c %D%/serve/served.h
 %C%_serve_test_runs_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_serve_test_doors_SOURCES = %D%/serve/test_doors.c %D%/serve/served.c %D%/serve/served.h

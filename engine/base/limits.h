@@ -48,7 +48,8 @@
 #define LIMIT_CHILD_SESSIONS 100 /* SCXML children of one run, all levels */
 #define LIMIT_EVENT_NAME_BYTES 256
 #define LIMIT_CORRELATION_ID_BYTES 200
-#define LIMIT_BATCH_STARTS 1000 /* in one batch, which is one commit */
+#define LIMIT_BATCH_STARTS 1000   /* in one batch, which is one commit */
+#define LIMIT_RESIDENT_RUNS 10000 /* in memory at once; starts from outside wait then; config */
 #define LIMIT_SCHEDULES 1000
 #define LIMIT_EACH_ELEMENTS 1000  /* elements of one gw:each */
 #define LIMIT_SNAPSHOT_RECORDS 64 /* records between snapshots */

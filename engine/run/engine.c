@@ -569,6 +569,21 @@ static bool is_about_run(const char *op)
 	return false;
 }
 
+/*
+ * A start from outside is let in while there is room: what is in memory, and what
+ * waits to be decided, is bounded.  Nothing of one that is refused is kept.
+ */
+static int check_room(struct engine *engine, struct err *err)
+{
+	int64_t max = engine->options.resident_max ? engine->options.resident_max
+	                                           : LIMIT_RESIDENT_RUNS;
+	if (atomic_load(&engine->resident) < max)
+		return 0;
+	err_set_id(err, ERR_LIMIT, "engine.full",
+	           "%lld runs are under way, which is all that there is room for", (long long)max);
+	return err_hint(err, "try again a little later");
+}
+
 void engine_request(struct engine *engine, const json_t *request, engine_reply_cb *cb, void *arg)
 {
 	const char *op = json_str(request, "op", "");
@@ -576,6 +591,11 @@ void engine_request(struct engine *engine, const json_t *request, engine_reply_c
 	struct err err = { 0 };
 	int64_t no = 0;
 	struct worker *worker = NULL;
+	bool is_start = strcmp(op, "run.start") == 0 || strcmp(op, "run.batch") == 0;
+	if (is_start && check_room(engine, &err) < 0) {
+		reply_error(&asker, &err);
+		return;
+	}
 	if (strcmp(op, "run.start") == 0) {
 		/* The same name always meets the same worker,
 		 * so a double start is settled there. */

@@ -74,6 +74,8 @@
  *                                         -> {"code","body":text} of no run, on no record
  *   {"op":"figures","as"?}                -> {"figures":{name:{"type","samples":[...]}}}; {"text"}
  *                                            with "as" "text" (Prometheus) or "openmetrics"
+ *   {"op":"versions","graph"?}            -> {"versions":[{"graph","release","pins"}|{"graph",
+ *                                             "error"}]}: what runs would start with now
  *   {"op":"doctor"}                       -> {"doctor":{...}}
  *   {"op":"serve.reload"}                 -> {"reload":[{"what","ok","text"}]}
  *   {"op":"serve.log","level"?}           -> {"level"}
@@ -117,6 +119,7 @@ struct engine_options {
 	/* Only to be asked about what is on record: no connections, nothing is recovered or
 	 * woken.  For requests that change nothing (cli_engine.c lists them). */
 	bool is_looking;
+	int resident_max;     /* LIMIT_RESIDENT_RUNS; 0: that */
 	bool keeps_schedules; /* what is scheduled fires */
 	struct clock clock;
 	struct plugins *plugins; /* outlives the engine; one that kills it may be quarantined */

@@ -454,6 +454,41 @@ static json_t *doctor(struct engine *engine)
 	return ret;
 }
 
+/* What a run of this graph would start with now; or why it could not. */
+static json_t *version_of(struct engine *engine, const char *graph)
+{
+	struct release *release;
+	struct err err = { 0 };
+	if (release_current(engine->releases, graph, &release, &err) < 0)
+		return json_pack("{s:s,s:{s:s,s:o}}", "graph", graph, "error", "id", err.id, "text",
+		                 json_text(str_of(err.text)));
+	json_t *ret = json_pack("{s:s,s:s,s:O}", "graph", graph, "release", release->sha256, "pins",
+	                        release->pins);
+	release_unref(release);
+	return ret;
+}
+
+static int show_versions(struct engine *engine, const json_t *request, json_t **ret,
+                         struct err *err)
+{
+	const char *graph = json_str(request, "graph", NULL);
+	json_t *names = graph ? json_pack("[s]", graph) : release_graphs(engine->releases);
+	json_t *versions = json_array();
+	for (size_t i = 0; i < json_array_size(names); i++)
+		json_push(versions,
+		          version_of(engine, json_string_value(json_array_get(names, i))));
+	json_decref(names);
+	const json_t *error = graph ? json_at(json_array_get(versions, 0), "error") : NULL;
+	if (error) {
+		err_set_id(err, ERR_ABSENT, json_str(error, "id", ""), "%s",
+		           json_str(error, "text", ""));
+		json_decref(versions);
+		return err->code;
+	}
+	*ret = json_pack("{s:o}", "versions", versions);
+	return 0;
+}
+
 void engine_query(struct engine *engine, const json_t *request, const struct asker *asker)
 {
 	const char *op = json_str(request, "op", "");
@@ -473,6 +508,8 @@ void engine_query(struct engine *engine, const json_t *request, const struct ask
 		(void)show_audit(engine, request, &reply, &err);
 	else if (strcmp(op, "figures") == 0)
 		reply = engine_figures(engine, json_str(request, "as", NULL));
+	else if (strcmp(op, "versions") == 0)
+		(void)show_versions(engine, request, &reply, &err);
 	else if (strcmp(op, "doctor") == 0)
 		reply = doctor(engine);
 	else if (str_begins(op, "serve.") && engine->options.control)

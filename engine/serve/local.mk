@@ -30,6 +30,7 @@ noinst_LIBRARIES += %D%/libgw_serve.a
 	%D%/serve_tls.c \
 	%D%/serve_tasks.c \
 	%D%/serve_token.c \
+	%D%/serve_versions.c \
 	%D%/serve_webhook.c \
 	%D%/serve_xml.c
 

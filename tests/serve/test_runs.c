@@ -233,6 +233,17 @@ static void check_schedules(struct served *served)
 	expect(served, "GET", "/v1/schedules/early", NULL, 404, "schedule.absent");
 }
 
+static void check_versions(struct served *served)
+{
+	struct reply reply = client_call(served->port, "GET", "/v1/graphs/echo", NULL, NULL, NULL);
+	CHECK(reply.status == 200 && strlen(json_str(reply.json, "release", "")) == 64);
+	CHECK(json_string_length(json_path(reply.json, "pins.graph.sha256")) == 64);
+	reply_release(&reply);
+	expect(served, "GET", "/v1/graphs/none", NULL, 404, "graph.absent");
+	expect(served, "GET", "/v1/rules", NULL, 200, "");
+	expect(served, "GET", "/v1/prompts", NULL, 200, "");
+}
+
 int main(void)
 {
 	struct served served;
@@ -244,6 +255,7 @@ int main(void)
 	check_again(&served);
 	check_task(&served);
 	check_schedules(&served);
+	check_versions(&served);
 	served_stop(&served);
 	return check_done();
 }

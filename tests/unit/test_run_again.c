@@ -394,6 +394,35 @@ static void test_batch(void)
 	engine_rig_release(&rig);
 }
 
+/* What is let in is bounded: the start that finds no room is refused, and nothing of it kept. */
+static void test_room(void)
+{
+	struct engine_rig rig;
+	engine_rig_init(&rig, true);
+	engine_rig_graph(&rig, "g", "", CALLS("/hold"));
+	rig.options.resident_max = 1;
+	engine_rig_open(&rig);
+	json_t *reply = engine_rig_ask(
+		&rig, "{\"op\":\"run.start\",\"graph\":\"g\",\"correlation_id\":\"a\"}");
+	CHECK_STR(rig_error(reply), "");
+	char run[32];
+	snprintf(run, sizeof(run), "%s", json_str(json_at(reply, "run"), "id", ""));
+	json_decref(reply);
+	check_error(engine_rig_ask(&rig, "{\"op\":\"run.start\",\"graph\":\"g\","
+	                                 "\"correlation_id\":\"b\"}"),
+	            "engine.full");
+	engine_rig_let_go(&rig);
+	wait_for(&rig, run, "ended");
+	for (const char *error = "engine.full"; strcmp(error, "engine.full") == 0;) {
+		reply = engine_rig_ask(&rig, "{\"op\":\"run.start\",\"graph\":\"g\","
+		                             "\"correlation_id\":\"b\"}");
+		error = *rig_error(reply) ? "engine.full" : "";
+		CHECK_MSG(*error || json_truth(reply, "is_new", false), "it was not kept before");
+		json_decref(reply);
+	}
+	engine_rig_release(&rig);
+}
+
 /* --- why ------------------------------------------------------------------------------- */
 
 static void test_explain(void)
@@ -437,6 +466,7 @@ int main(void)
 	test_assign();
 	test_starter();
 	test_batch();
+	test_room();
 	test_explain();
 	return check_done();
 }
