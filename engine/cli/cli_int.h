@@ -118,15 +118,22 @@ const char *cli_by(const struct cli *cli);
 /* Who is named: --by, else $GANGWAY_USER; NULL: nobody. */
 const char *cli_named(const struct cli *cli);
 
-/* Shows {"step":...} replies as they come: live on a terminal, plain lines else. */
+/*
+ * Shows {"step":...} replies as they come: live on a terminal (not with
+ * NO_COLOR or TERM=dumb), plain lines else.  It stays where it is: its own
+ * thread draws it.
+ */
 struct cli_live {
 	const struct cli *cli;
 	int64_t started_ms;
-	json_t *open; /* number -> {"name","since"} */
-	int lines;    /* on the screen that will be drawn over */
+	json_t *open;                /* "number.element" -> {"what","title","at"} */
+	struct cli_painter *painter; /* NULL: plain lines */
 };
 void cli_live_init(struct cli_live *live, const struct cli *cli);
 void cli_live_step(struct cli_live *live, const json_t *reply);
+/* The calls that were open when somebody began to watch: the "asks" of a reply. */
+void cli_live_open(struct cli_live *live, const json_t *asks);
+/* Before anything else is printed. */
 void cli_live_end(struct cli_live *live);
 
 #endif

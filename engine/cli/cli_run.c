@@ -39,6 +39,31 @@ static void print_list(const char *name, const json_t *list)
 	buf_release(&out);
 }
 
+static void print_lines(const char *name, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		print_value(i == 0 ? name : "", json_array_get(list, i));
+}
+
+/* What the search values above have not told already, a member a line. */
+static void print_result(const json_t *result, const json_t *search)
+{
+	const char *name;
+	json_t *value;
+	if (!json_is_object(result)) {
+		print_value("result", result);
+		return;
+	}
+	json_object_foreach((json_t *)(uintptr_t)result, name, value) {
+		if (json_equal(value, json_at(search, name)))
+			continue;
+		if (json_is_array(value))
+			print_lines(name, value);
+		else
+			print_value(name, value);
+	}
+}
+
 static void print_run(const json_t *run)
 {
 	printf("run %s\n", json_str(run, "id", ""));
@@ -64,8 +89,13 @@ static void print_run(const json_t *run)
 		         json_str(task, "title", ""),
 		         json_str(task, "role", json_str(task, "owner", "")));
 		print_pair(i == 0 ? "open tasks" : "", line);
+		if (strcmp(json_str(task, "kind", ""), "approval") != 0)
+			continue;
+		snprintf(line, sizeof(line), "gangway task approve|reject %s --by YOU",
+		         json_str(task, "id", ""));
+		print_pair("", line);
 	}
-	print_value("result", json_at(run, "result"));
+	print_result(json_at(run, "result"), json_at(run, "search"));
 	const json_t *paths = json_at(run, "artifact_paths");
 	for (size_t i = 0; i < json_array_size(paths); i++)
 		print_pair(i == 0 ? "artifacts" : "", json_string_value(json_array_get(paths, i)));
@@ -119,6 +149,7 @@ static void on_start_reply(void *arg, const json_t *reply)
 		       json_truth(reply, "is_new", true) ? "started"
 		                                         : "was started before; it goes on");
 		fflush(stdout);
+		cli_live_open(&starting->live, json_at(reply, "asks"));
 	} else {
 		return;
 	}

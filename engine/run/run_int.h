@@ -590,6 +590,8 @@ json_t *run_row_json(const struct store_run *row);
 json_t *run_json(const struct run *run);
 json_t *run_show(struct worker *worker, int64_t no, struct err *err);
 json_t *run_line(const struct run *run, const json_t *record);
+/* The calls that are open, in the same form as a line's "asks", each with "at"; new. */
+json_t *run_asks(const struct run *run);
 const char *status_name(int status);
 json_t *task_json(const struct store_task *task);
 

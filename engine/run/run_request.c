@@ -292,7 +292,8 @@ void worker_start_child(struct worker *worker, const char *graph, const char *co
 static void request_wait(struct run *run, const json_t *request, const struct asker *asker)
 {
 	if (json_truth(request, "again", false)) {
-		json_t *reply = json_pack("{s:o,s:b}", "run", run_json(run), "is_new", 0);
+		json_t *reply = json_pack("{s:o,s:b,s:o}", "run", run_json(run), "is_new", 0,
+		                          "asks", run_asks(run));
 		asker->cb(asker->arg, reply, false);
 		json_decref(reply);
 	}

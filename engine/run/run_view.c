@@ -131,6 +131,45 @@ json_t *run_show(struct worker *worker, int64_t no, struct err *err)
 	return ret;
 }
 
+/* What people call the state, or the nearest around it that has a title; NULL: none has. */
+static const char *title_of(const struct run *run, const char *state)
+{
+	const struct chart *chart = run->release ? run->release->chart : NULL;
+	int32_t s = chart && state ? chart_find(chart, state) : 0;
+	while (s > 0 && !chart->states[s].title)
+		s = chart->states[s].parent;
+	return s > 0 ? chart->states[s].title : NULL;
+}
+
+/* A call that was asked for, for whoever watches. */
+static json_t *ask_line(const struct run *run, const json_t *effect)
+{
+	const char *state = json_str(effect, "state", NULL);
+	json_t *ret = json_pack("{s:O,s:s,s:s,s:s}", "number", json_at(effect, "number"), "kind",
+	                        json_str(effect, "kind", ""), "type", json_str(effect, "type", ""),
+	                        "action", json_str(effect, "action", ""));
+	if (json_at(effect, "element"))
+		json_put(ret, "element", json_incref(json_at(effect, "element")));
+	json_put_str(ret, "state", state);
+	json_put_str(ret, "id", json_str(effect, "id", NULL));
+	json_put_str(ret, "title", title_of(run, state));
+	return ret;
+}
+
+json_t *run_asks(const struct run *run)
+{
+	json_t *ret = json_array();
+	for (size_t i = 0; i < run->calls.len; i++) {
+		const struct call *call = run->calls.at[i];
+		if (call->state == CALL_ENDED)
+			continue;
+		json_t *line = ask_line(run, call->effect);
+		json_put_int(line, "at", call->opened_ms);
+		json_push(ret, line);
+	}
+	return ret;
+}
+
 /* One record as a line for whoever watches a run go by. */
 json_t *run_line(const struct run *run, const json_t *record)
 {
@@ -143,6 +182,8 @@ json_t *run_line(const struct run *run, const json_t *record)
 	json_put_str(ret, "input", json_str(input, "kind", NULL));
 	if (json_at(input, "number"))
 		json_put(ret, "number", json_incref(json_at(input, "number")));
+	if (json_at(input, "element"))
+		json_put(ret, "element", json_incref(json_at(input, "element")));
 	if (json_at(input, "failure"))
 		json_put(ret, "failure", json_incref(json_at(input, "failure")));
 	json_put(ret, "took_ms", json_incref(json_path(record, "call.took_ms")));
@@ -152,10 +193,7 @@ json_t *run_line(const struct run *run, const json_t *record)
 		const json_t *effect = json_array_get(effects, i);
 		const char *kind = json_str(effect, "kind", "");
 		if (strcmp(kind, "call") == 0 || strcmp(kind, "send") == 0)
-			json_push(asks, json_pack("{s:O,s:s,s:s,s:s}", "number",
-			                          json_at(effect, "number"), "kind", kind, "type",
-			                          json_str(effect, "type", ""), "action",
-			                          json_str(effect, "action", "")));
+			json_push(asks, ask_line(run, effect));
 	}
 	json_put(ret, "asks", asks);
 	const json_t *artifacts = json_at(record, "artifacts");
@@ -167,13 +205,10 @@ json_t *run_line(const struct run *run, const json_t *record)
 		json_t *titles = json_array();
 		const json_t *states = json_at(record, "states");
 		for (size_t i = 0; i < json_array_size(states); i++) {
-			int32_t s = chart_find(run->release->chart,
-			                       json_string_value(json_array_get(states, i)));
-			while (s > 0 && !run->release->chart->states[s].title)
-				s = run->release->chart->states[s].parent;
-			if (s > 0)
-				json_push(titles,
-				          json_string(run->release->chart->states[s].title));
+			const char *title = title_of(run,
+			                             json_string_value(json_array_get(states, i)));
+			if (title)
+				json_push(titles, json_string(title));
 		}
 		json_put(ret, "titles", titles);
 	}

@@ -48,7 +48,18 @@ chmod -R a-w "$at/share"
 run "$gangway" demo --folder shown;     is 0 "demo works in any folder, and writes nothing where it was installed"
 says "ACME-001     PROCEED   PROCEED   ended" "and shows the decisions"
 says "$work/elsewhere/shown/out/audit_" "the audit is among the artifacts"
+says "answered  Contract                        clm.get_contract" "what is asked and answered is told, with what it is for"
+says "was started before; it goes on" "the killed run goes on"
+hides "call answered" "which call was answered is known after a kill too"
+grep -q 'waits for      approval$' "$work/out"; result $? "it waits for an approval"
 chmod -R u+w "$at/share"
+if command -v script >/dev/null; then
+	run env TERM=xterm LANG=C.UTF-8 script -qec "$gangway run start onboarding --input '{\"account_id\":\"ACME-001\"}' --correlation-id live --wait --config shown/gangway.json" /dev/null
+	says $'\342\234\227' "on a terminal what has ended is marked"
+	says $'\033[J' "and what is open is drawn again"
+	run env TERM=dumb script -qec "$gangway run list --config shown/gangway.json" /dev/null
+	hides $'\033' "not on one that cannot"
+fi
 run env PATH="$at/bin:$PATH" "$gangway" demo --folder shown; says "  gangway audit verify" "it names itself as one would type it"
 run "$gangway" audit verify shown/out/audit_*.json --config shown/gangway.json; is 2 "one audit is verified at a time"
 first=$(ls shown/out/audit_*.json | head -n 1)
