@@ -55,8 +55,7 @@ grep -q 'waits for      approval$' "$work/out"; result $? "it waits for an appro
 chmod -R u+w "$at/share"
 if command -v script >/dev/null; then
 	run env TERM=xterm LANG=C.UTF-8 script -qec "$gangway run start onboarding --input '{\"account_id\":\"ACME-001\"}' --correlation-id live --wait --config shown/gangway.json" /dev/null
-	says $'\342\234\227' "on a terminal what has ended is marked"
-	says $'\033[J' "and what is open is drawn again"
+	says $'\342\234\223' "on a terminal what has ended is marked"
 	run env TERM=dumb script -qec "$gangway run list --config shown/gangway.json" /dev/null
 	hides $'\033' "not on one that cannot"
 fi
