@@ -132,10 +132,11 @@ static struct gw_str encoded(const struct gw_host *host, struct gw_call *call,
 }
 
 /* The path with each {name} replaced from values; false when the call has failed. */
-static bool path_of(const struct gw_host *host, struct gw_call *call, struct gw_str *ret)
+static bool path_of(const struct gw_host *host, struct gw_call *call, const char *parameter,
+                    struct gw_str *ret)
 {
 	const struct gw_json *values = host->json->get(host->call->params(call), "values");
-	struct gw_str path = host->call->str(call, "path");
+	struct gw_str path = host->call->str(call, parameter);
 	*ret = GW_LIT("");
 	for (size_t i = 0, len; i < path.len; i += len) {
 		const char *open = memchr(path.ptr + i, '{', path.len - i);
@@ -230,7 +231,8 @@ static void send(const struct gw_host *host, struct gw_call *call, const char *m
 	struct gw_http_req req = {
 		.size = sizeof(req), .method = method, .effect = effect, .headers = headers
 	};
-	if (!path_of(host, call, &req.path) || !put_headers(host, call, headers, &req.header_count))
+	if (!path_of(host, call, "path", &req.path) ||
+	    !put_headers(host, call, headers, &req.header_count))
 		return;
 	req.path = with_query(host, call, req.path);
 	if (body)
@@ -251,6 +253,17 @@ static void request(const struct gw_host *host, struct gw_call *call)
 	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods); i++)
 		if (is(method, methods[i].method))
 			send(host, call, methods[i].method, methods[i].effect);
+}
+
+/* Did it happen?  What the path of "lookup" leads to is there, or it is not. */
+static void look_up(const struct gw_host *host, struct gw_call *call)
+{
+	struct gw_http_req req = { .size = sizeof(req), .method = "GET" };
+	struct gw_failure nobody_knows = { .size = sizeof(nobody_knows), .status = GW_E_UNSURE };
+	if (host->call->str(call, "lookup").len == 0)
+		host->call->fail(call, &nobody_knows);
+	else if (path_of(host, call, "lookup", &req.path))
+		host->http->send(call, &req, answered);
 }
 
 static void get(const struct gw_host *host, struct gw_call *call)
@@ -309,8 +322,11 @@ static const struct gw_action request_action = {
 		   "once.",
 	.params = PARAMS("\"method\",\"path\"") BODY
 	",\"method\":{\"enum\":[\"GET\",\"HEAD\",\"POST\","
-		"\"PUT\",\"PATCH\",\"DELETE\"]}}}",
-	.result = RESULT, .start = request,
+		"\"PUT\",\"PATCH\",\"DELETE\"]},"
+		"\"lookup\":{\"type\":\"string\",\"pattern\":\"^/\",\"description\":"
+		"\"Read when nobody knows whether it happened: there, it did; 404, it did "
+		"not\"}}}",
+	.result = RESULT, .start = request, .lookup = look_up,
 };
 
 static const struct gw_action get_action = {

@@ -41,7 +41,7 @@ extern "C" {
 #endif
 
 #define GW_ABI_MAJOR 1
-#define GW_ABI_MINOR 0
+#define GW_ABI_MINOR 1
 
 #if defined(__GNUC__)
 #define GW_EXPORT __attribute__((visibility("default")))
@@ -333,6 +333,14 @@ struct gw_action {
 	size_t state_size;
 	/* Begin.  Returns at once; the call may still be open. */
 	void (*start)(const struct gw_host *host, struct gw_call *call);
+	/*
+	 * Since 1.1; NULL: there is none.  A ONCE request of this call may have
+	 * arrived, and nobody knows.  Begins like start, in a call of its own with the
+	 * same parameters and keys, may ask READ requests only, and ends with done (it
+	 * happened: the action's result), with GW_E_ABSENT (it did not: the engine
+	 * begins the call again), or with any other failure (a person is asked).
+	 */
+	void (*lookup)(const struct gw_host *host, struct gw_call *call);
 };
 
 struct gw_plugin {

@@ -71,6 +71,8 @@ size_t plugin_action_names(const struct plugin *plugin, const char **ret, size_t
 /* {"params":schema,"result":schema,"effect":"READ"}; borrowed. */
 const json_t *plugin_action_describe(const struct plugin_action *action);
 bool plugin_action_is_pure(const struct plugin_action *action);
+/* Can it ask whether a call of it happened (gw_action.lookup)? */
+bool plugin_action_has_lookup(const struct plugin_action *action);
 enum wire_effect plugin_action_effect(const struct plugin_action *action); /* not for PURE */
 /* 0, or ERR_INPUT with what the schema says. */
 int plugin_action_check(const struct plugin_action *action, const json_t *params,
@@ -122,6 +124,7 @@ struct plugin_call_options {
 	struct wire *wire;                  /* NULL: for PURE actions */
 	struct wire_connection *connection; /* NULL: the action needs none */
 	const json_t *params;               /* referenced */
+	bool is_lookup;  /* it asks whether the call happened, by the action's lookup; READ only */
 	bool is_checked; /* plugin_action_check() took these parameters just now */
 	const char *run_id, *correlation_id;
 	const char *traceparent; /* NULL: none */

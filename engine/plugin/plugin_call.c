@@ -44,6 +44,7 @@ int plugin_call_new(const struct plugin_call_options *options, struct plugin_cal
 	call->wire = options->wire;
 	call->connection = options->connection;
 	call->loop = options->loop;
+	call->is_lookup = options->is_lookup;
 	call->hooks = options->hooks ? options->hooks : &no_hooks;
 	call->params = options->params ? json_incref((json_t *)(uintptr_t)options->params)
 	                               : json_object();
@@ -361,7 +362,8 @@ void plugin_call_start(struct plugin_call *call)
 	call->is_started = true;
 	enter(call);
 	begin_turn(call);
-	call->action->own.start(&plugin_host, &call->face);
+	(call->is_lookup ? call->action->own.lookup : call->action->own.start)(&plugin_host,
+	                                                                       &call->face);
 	end_turn(call);
 	call->announced = call->requests.len; /* the caller looks at them itself */
 	call->is_kept = call->is_ended;

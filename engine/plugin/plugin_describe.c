@@ -385,6 +385,11 @@ const json_t *plugin_action_describe(const struct plugin_action *action)
 	return action->describe;
 }
 
+bool plugin_action_has_lookup(const struct plugin_action *action)
+{
+	return action->own.lookup != NULL;
+}
+
 bool plugin_action_is_pure(const struct plugin_action *action)
 {
 	return action->own.effect == GW_EFFECT_PURE;

@@ -120,6 +120,7 @@ struct plugin_call {
 	void *state;
 	json_t *facts, *notes, *masks;
 
+	bool is_lookup;
 	bool is_started;
 	bool is_armed; /* the first release has been */
 	bool is_cancelled;

@@ -348,7 +348,7 @@ static const char *const effect_names[] = { "", "READ", "KEYED", "ONCE" };
 /* 0: the action's own.  A request may be milder than its action, never stricter. */
 static int effect_of(struct plugin_call *call, int32_t asked)
 {
-	int most = call->action->own.effect;
+	int most = call->is_lookup ? GW_EFFECT_READ : call->action->own.effect;
 	int effect = asked == 0 ? most : asked;
 	if (most == GW_EFFECT_PURE) {
 		plugin_bug(call, "the action is declared PURE but asks for a request");

@@ -3,7 +3,8 @@
  * Calls of plugin actions, seen from the run: built while deciding, released
  * once on record, answered through the run's intake, and after a restart begun
  * anew by effect class: READ and KEYED are repeated (KEYED with what is on
- * record), ONCE is unsure (DESIGN.md 4).
+ * record), ONCE is unsure: the action's own lookup is asked, then a person
+ * (DESIGN.md 4).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -102,19 +103,33 @@ static bool is_unsure(const json_t *failure)
 	return strcmp(json_str(failure, "error_type", ""), "unsure") == 0;
 }
 
+/* Unsure: a person decides what became of it; repeat: it begins again. */
+static void hand_in(struct call *call, enum intake_kind kind)
+{
+	struct intake *intake = intake_new(kind);
+	intake->number = call->number;
+	intake->element = call->element;
+	run_intake(call->run, intake);
+}
+
+static void settle_lookup(struct call *call, bool ok, json_t *value_taken, json_t *extra_taken);
+static bool look_up(struct call *call);
+
 static void on_end(void *ctx, struct plugin_call *plugin, bool ok, json_t *value)
 {
 	struct call *call = ctx;
 	json_t *extra = end_facts(call, plugin);
+	if (call->is_lookup) {
+		settle_lookup(call, ok, value, extra);
+		return;
+	}
 	const char *on_unsure = json_str(json_at(call->effect, "dispatch"), "on_unsure",
 	                                 "reconcile");
 	if (!ok && is_unsure(value) && strcmp(on_unsure, "reconcile") == 0) {
 		json_decref(value);
 		json_decref(extra);
-		struct intake *intake = intake_new(INTAKE_UNSURE);
-		intake->number = call->number;
-		intake->element = call->element;
-		run_intake(call->run, intake);
+		if (!look_up(call))
+			hand_in(call, INTAKE_UNSURE);
 		return;
 	}
 	call_answer(call, ok, value, extra);
@@ -178,7 +193,8 @@ static int make_plugin_call(struct call *call, bool is_checked, struct err *err)
 		.retries = (int32_t)json_int(dispatch, "retries", -1),
 		.backoff_min_ms = json_int(dispatch, "backoff_min_ms", -1),
 		.backoff_max_ms = json_int(dispatch, "backoff_max_ms", -1),
-		.recorded = call->requests,
+		.recorded = call->is_lookup ? NULL : call->requests,
+		.is_lookup = call->is_lookup,
 		.hooks = call_hooks(call),
 	};
 	return plugin_call_new(&options, &call->plugin, err);
@@ -258,6 +274,56 @@ void call_release(struct call *call)
 		plugin_call_release(call->plugin, UINT32_MAX);
 }
 
+/* --- did it happen? ----------------------------------------------------------------------- */
+
+/*
+ * An action that can tell is asked before a person is.  Its requests are READ,
+ * so none of it is on record but the end: the result, a repeat, or the task.
+ * What never comes to an end is a person's business, too.
+ */
+static bool look_up(struct call *call)
+{
+	enum { LOOKUPS_MAX = 3 };
+	struct err ignored = { 0 };
+	const struct plugin *plugin = plugins_find(call->run->worker->engine->options.plugins,
+	                                           effect_str(call, "type", ""));
+	const struct plugin_action *action =
+		plugin ? plugin_action_find(plugin, effect_str(call, "action", "")) : NULL;
+	if (!action || !plugin_action_has_lookup(action) || call->is_cancelled ||
+	    call->lookups++ >= LOOKUPS_MAX)
+		return false;
+	plugin_call_free(call->plugin);
+	call->plugin = NULL;
+	call->is_lookup = true;
+	if (make_plugin_call(call, true, &ignored) < 0) {
+		call->is_lookup = false;
+		return false;
+	}
+	call->state = CALL_OPEN;
+	plugin_call_start(call->plugin);
+	bool ok;
+	json_t *value;
+	if (plugin_call_take_end(call->plugin, &ok, &value))
+		settle_lookup(call, ok, value, end_facts(call, call->plugin));
+	else
+		plugin_call_release(call->plugin, UINT32_MAX);
+	return true;
+}
+
+static void settle_lookup(struct call *call, bool ok, json_t *value_taken, json_t *extra_taken)
+{
+	call->is_lookup = false;
+	if (ok) {
+		json_put(extra_taken, "looked_up", json_true());
+		call_answer(call, true, value_taken, extra_taken);
+		return;
+	}
+	bool did_not_happen = strcmp(json_str(value_taken, "error_type", ""), "not_found") == 0;
+	json_decref(value_taken);
+	json_decref(extra_taken);
+	hand_in(call, did_not_happen ? INTAKE_REPEAT : INTAKE_UNSURE);
+}
+
 /* --- after a restart ---------------------------------------------------------------------- */
 
 static bool has_once_request(const struct call *call)
@@ -282,10 +348,8 @@ static void recover_unsure(struct call *call)
 		call_answer(call, false, failure, json_object());
 		return;
 	}
-	struct intake *intake = intake_new(INTAKE_UNSURE);
-	intake->number = call->number;
-	intake->element = call->element;
-	run_intake(call->run, intake);
+	if (!look_up(call))
+		hand_in(call, INTAKE_UNSURE);
 }
 
 /*
@@ -318,6 +382,8 @@ static bool rebuild_call(struct call *call)
 
 void call_begin_again(struct call *call)
 {
+	plugin_call_free(call->plugin); /* a lookup that has ended */
+	call->plugin = NULL;
 	call->state = CALL_HELD; /* released with the commit under way */
 	if (call->is_post)
 		post_begin(call);

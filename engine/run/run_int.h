@@ -170,6 +170,8 @@ struct call {
 	int64_t opened_ms;
 	json_t *answers; /* what came back per request; NULL: nothing yet */
 	bool may_have_happened;
+	bool is_lookup; /* what runs asks whether it happened */
+	int lookups;
 	struct plugin_call_hooks hooks;
 	struct call *next_dead; /* in the worker's list of those to be freed */
 };

@@ -94,17 +94,22 @@ static void wait_for_release(struct engine_rig *rig)
 static void answer(struct client *client, const char *text)
 {
 	const char *path = strchr(text, ' ') + 1;
-	if (strncmp(path, "/lost", 5) == 0)
+	if (strncmp(path, "/lost", 5) == 0 ||
+	    (strncmp(path, "/slip", 5) == 0 && atomic_fetch_add(&client->rig->slip_count, 1) == 0))
 		return;
 	if (strncmp(path, "/hold", 5) == 0)
 		wait_for_release(client->rig);
-	bool is_bad = strncmp(path, "/bad", 4) == 0 ||
+	bool is_gone = strncmp(path, "/gone", 5) == 0;
+	bool is_bad = is_gone || strncmp(path, "/bad", 4) == 0 ||
 	              (strncmp(path, "/mend", 5) == 0 &&
 	               atomic_fetch_add(&client->rig->mend_count, 1) == 0);
 	const char *body = is_bad ? "{\"error\":\"no\"}" : "{\"ok\":true}";
 	char *reply = mem_format("HTTP/1.1 %s\r\nContent-Type: application/json\r\n"
 	                         "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
-	                         is_bad ? "400 Bad" : "200 OK", strlen(body), body);
+	                         is_gone  ? "404 Not Found"
+	                         : is_bad ? "400 Bad"
+	                                  : "200 OK",
+	                         strlen(body), body);
 	(void)!send(client->fd, reply, strlen(reply), MSG_NOSIGNAL);
 	free(reply);
 }

@@ -36,7 +36,7 @@ struct engine_rig {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool is_released, is_closing;
-	atomic_int mend_count;
+	atomic_int mend_count, slip_count;
 	int open_clients;
 	json_t *requests; /* ["POST /ok key body"] */
 	json_t *log;      /* lines of the engine's log */

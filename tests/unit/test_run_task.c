@@ -436,6 +436,73 @@ static void test_unsure_after_restart(void)
 	engine_rig_release(&rig);
 }
 
+/* --- lookup --------------------------------------------------------------------------------- */
+
+#define LOOKED_UP(path, lookup)                                                                \
+	"<datamodel><data id='what'/></datamodel><state id='a'>"                               \
+	"<invoke id='c' type='http' src='request'><param name='method' expr=\"'POST'\"/>"      \
+	"<param name='path' expr=\"'" path "'\"/><param name='lookup' expr=\"'" lookup "'\"/>" \
+	"</invoke>"                                                                            \
+	"<transition event='done.invoke.c' target='b'><assign location='what' expr=\"'ok'\"/>" \
+	"</transition></state>"                                                                \
+	"<final id='b'><donedata><param name='what' expr='what'/></donedata></final>"
+
+/* Starts a run of that graph; how many requests it took, how it stands, and that it verifies. */
+static void check_lookup(struct engine_rig *rig, const char *graph, size_t requests,
+                         const char *status, const char *tasks)
+{
+	char run[32];
+	size_t before = engine_rig_requests(rig);
+	json_t *reply = engine_rig_start(rig, graph, graph, NULL, run);
+	CHECK_MSG(strcmp(json_str(json_at(reply, "run"), "status", ""), status) == 0, "%s: %s",
+	          graph, json_str(json_at(reply, "run"), "status", ""));
+	CHECK_MSG(engine_rig_requests(rig) == before + requests, "%s: %zu requests", graph,
+	          engine_rig_requests(rig) - before);
+	check_tasks(rig, run, "", tasks);
+	check_verified(rig, run);
+	json_decref(reply);
+}
+
+/* Nobody knows whether it happened, but the action can ask: only where that fails, a person is. */
+static void test_lookup(void)
+{
+	struct engine_rig rig;
+	engine_rig_init(&rig, true);
+	engine_rig_graph(&rig, "there", "", LOOKED_UP("/lost", "/there"));
+	engine_rig_graph(&rig, "gone", "", LOOKED_UP("/slip", "/gone"));
+	engine_rig_graph(&rig, "bad", "", LOOKED_UP("/lost", "/bad"));
+	engine_rig_graph(&rig, "never", "", LOOKED_UP("/lost", "/gone"));
+	engine_rig_graph(&rig, "held", "", LOOKED_UP("/hold", "/there"));
+	engine_rig_open(&rig);
+	if (!rig.has_plugins) {
+		check_skip("the plugin http is not built");
+		engine_rig_release(&rig);
+		return;
+	}
+	check_lookup(&rig, "there", 2, "ended", "");
+	check_lookup(&rig, "gone", 3, "ended", "");
+	check_lookup(&rig, "bad", 2, "waiting_for_people", "1.unsure0:open");
+	/* It does not go on for ever. */
+	check_lookup(&rig, "never", 7, "waiting_for_people", "1.unsure0:open");
+
+	struct rig_asker asker;
+	rig_asker_init(&asker);
+	rig_asker_send(&asker, &rig,
+	               "{\"op\":\"run.start\",\"graph\":\"held\",\"correlation_id\":\"c\"}");
+	char run[32];
+	snprintf(run, sizeof(run), "%s",
+	         json_str(json_at(rig_asker_last(&asker), "run"), "id", ""));
+	rig_asker_release(&asker);
+	engine_rig_seen(&rig, 15);
+	engine_rig_reopen(&rig);
+	engine_wait_rest(rig.engine);
+	CHECK(engine_rig_requests(&rig) == 16);
+	check_tasks(&rig, run, "", "");
+	check_verified(&rig, run);
+	engine_rig_let_go(&rig);
+	engine_rig_release(&rig);
+}
+
 /* An unsure send holds up nothing, not even the end of its run; it is settled afterwards. */
 static void test_unsure_send(void)
 {
@@ -489,6 +556,7 @@ int main(void)
 	test_checklist_done_at_once();
 	test_checklist_wrong();
 	test_unsure();
+	test_lookup();
 	test_unsure_after_restart();
 	test_unsure_send();
 	return check_done();
