@@ -62,14 +62,15 @@ static void test_folder(const char *folder)
 	const char *names[8];
 	CHECK(plugins_load_folder(plugins, folder, findings, &err) == 0);
 	size_t count = plugins_names(plugins, names, 8);
-	CHECK(count == 4);
-	if (count == 4) {
+	CHECK(count == 5);
+	if (count == 5) {
 		CHECK_STR(names[0], "contract");
-		CHECK_STR(names[1], "newer");
-		CHECK_STR(names[2], "older");
-		CHECK_STR(names[3], "small");
+		CHECK_STR(names[1], "frozen");
+		CHECK_STR(names[2], "newer");
+		CHECK_STR(names[3], "older");
+		CHECK_STR(names[4], "small");
 	}
-	CHECK(plugins_names(plugins, names, 1) == 4);
+	CHECK(plugins_names(plugins, names, 1) == 5);
 	CHECK_STR(plugin_version(plugins_find(plugins, "small")), "1.0");
 	check_finding(findings, "/small_twin.so", "the name 'small' is taken by ");
 	check_finding(findings, "/bad_major.so",

@@ -309,6 +309,20 @@ static void test_all(const struct plugin *plugin)
 	test_no_connection(plugin);
 }
 
+/* Built for 1.0, it is called by every later 1.x. */
+static void check_frozen(const struct plugin *plugin)
+{
+	struct err err = { 0 };
+	json_t *params = json_pack("{s:s}", "text", "as ever"), *result = NULL;
+	bool ok = false;
+	const struct plugin_action *action = plugin ? plugin_action_find(plugin, "run") : NULL;
+	CHECK(action && !plugin_action_has_lookup(action));
+	CHECK(action && plugin_pure(action, params, "r1", 0, &ok, &result, &err) == 0 && ok);
+	CHECK_STR(json_str(result, "text", ""), "as ever");
+	json_decref(result);
+	json_decref(params);
+}
+
 int main(void)
 {
 	mem_install();
@@ -317,13 +331,17 @@ int main(void)
 	char *folder = plugin_dir("GANGWAY_CONTRACT_DIR", "../plugins/contract");
 	char *contract = mem_format("%s/contract.so", folder ? folder : "");
 	char *newer = mem_format("%s/newer.so", folder ? folder : "");
+	char *frozen = mem_format("%s/frozen.so", folder ? folder : "");
 	if (CHECK(plugins_load(plugins, contract, NULL, &err) == 0 &&
-	          plugins_load(plugins, newer, NULL, &err) == 0)) {
+	          plugins_load(plugins, newer, NULL, &err) == 0 &&
+	          plugins_load(plugins, frozen, NULL, &err) == 0)) {
 		test_all(plugins_find(plugins, "contract"));
 		test_newer(plugins);
+		check_frozen(plugins_find(plugins, "frozen"));
 	}
 	free(contract);
 	free(newer);
+	free(frozen);
 	free(folder);
 	plugins_free(plugins);
 	return check_done();
