@@ -5,6 +5,7 @@ import { commandLine, copies, faults, garbage, inspection } from './behaviour.mj
 import { clmDocuments, docusign, jsforce, netsuiteRest, slackWeb, smtpTls } from './clients.mjs';
 import { done, ok, start } from './lib.mjs';
 import llm from './llm.mjs';
+import { mail, webhooks } from './engine.mjs';
 import netsuite from './netsuite.mjs';
 import { anthropic, bedrock, responses } from './providers.mjs';
 import salesforce from './salesforce.mjs';
@@ -27,6 +28,8 @@ for (const [name, test] of Object.entries(tests))
 const end = await box.stop();
 ok(end.code === 0 && end.err === '', 'the sandbox ends cleanly and says nothing', end);
 await run('mail over TLS', () => smtpTls(workdir));
+await run('the engine and smtp-server', () => mail(workdir));
+await run('the engine and standardwebhooks', webhooks);
 await run('copies', copies);
 await run('command line', commandLine);
 done();
