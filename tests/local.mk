@@ -240,6 +240,8 @@ check_LTLIBRARIES += \
 	%D%/sim/far_1.la \
 	%D%/sim/far_2.la
 
+%C%_plugins_contract_frozen_la_SOURCES = %D%/plugins/contract/frozen.c %D%/abi/gw_plugin_1_0.h
+
 # --- running them ---------------------------------------------------------------------------
 # Programs that a script drives.
 driven_programs = %D%/crash/crash $(fuzz_programs)
