@@ -205,11 +205,19 @@ static int dm_create(void *factory, const struct datamodel_setup *setup, struct 
 	return 0;
 }
 
+static void forget_event(struct datamodel *dm)
+{
+	if (dm->has_event)
+		event_release(&dm->event);
+	dm->has_event = false;
+}
+
 static void dm_free(struct datamodel *dm)
 {
 	if (!dm)
 		return;
 	lua_State *L = dm->script->L;
+	forget_event(dm);
 	/* Chunks that ran last for this session still share its _ENV: let go of the data. */
 	datamodel_push_ref(dm, dm->holder_ref);
 	lua_pushnil(L);
@@ -330,12 +338,22 @@ static const char *event_type_name(enum event_type type)
 
 static void dm_set_event(struct datamodel *dm, const struct event *event)
 {
-	lua_State *L = dm->script->L;
-	if (!event) {
-		lua_pushnil(L);
-		datamodel_set_event_value(dm);
+	forget_event(dm);
+	if (event) {
+		event_copy(&dm->event, event);
+		dm->has_event = true;
 		return;
 	}
+	lua_pushnil(dm->script->L);
+	datamodel_set_event_value(dm);
+}
+
+void datamodel_make_event(struct datamodel *dm)
+{
+	lua_State *L = dm->script->L;
+	const struct event *event = &dm->event;
+	if (!dm->has_event)
+		return;
 	lua_createtable(L, 0, 8);
 	set_text(L, "name", event->name);
 	set_text(L, "type", event_type_name(event->type));
@@ -350,6 +368,7 @@ static void dm_set_event(struct datamodel *dm, const struct event *event)
 	}
 	value_freeze(L, FROZEN_EVENT);
 	datamodel_set_event_value(dm);
+	forget_event(dm);
 }
 
 /* --- what is kept ----------------------------------------------------- */

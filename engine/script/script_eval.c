@@ -22,6 +22,7 @@ static int push_chunk(struct datamodel *dm, const struct chart_expr *expr, enum 
                       struct expr_code **ret, struct err *err)
 {
 	lua_State *L = dm->script->L;
+	datamodel_make_event(dm);
 	if (chart_code_push(dm->script, dm->code, expr, role, ret, err) < 0)
 		return err->code;
 	datamodel_push_ref(dm, dm->holder_ref);

@@ -263,6 +263,8 @@ struct datamodel {
 	bool is_suspect;     /* anything may have been written since the last check */
 	struct map suspects; /* names written at an index since the last check */
 	size_t slots;        /* values that the chart's functions keep between calls */
+	struct event event;  /* what _event will be when anybody looks; see has_event */
+	bool has_event;
 };
 
 void datamodel_declare(struct datamodel *dm, const char *name);
@@ -272,6 +274,8 @@ void datamodel_push_ref(struct datamodel *dm, int ref);
 void datamodel_set(struct datamodel *dm, const char *name); /* pops the value */
 int datamodel_load_scripts(struct datamodel *dm, struct err *err);
 void datamodel_set_event_value(struct datamodel *dm); /* pops the value of _event */
+/* Before anything looks at _event: makes it of the last event.  Most events nobody looks at. */
+void datamodel_make_event(struct datamodel *dm);
 /* Pushes the value of expr. */
 int datamodel_eval(struct datamodel *dm, const struct chart_expr *expr, struct err *err);
 /* Stores the value on top of the stack; pops it in any case. */

@@ -349,6 +349,7 @@ json_t *script_save(struct datamodel *dm)
 	};
 	json_t *ret = json_object(), *data = json_object(), *empty = json_array();
 	must(lua_gettop(L) == 0);
+	datamodel_make_event(dm);
 	lua_newtable(L);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, dm->system_ref);
 	lua_rawgeti(L, LUA_REGISTRYINDEX, dm->env_ref);
