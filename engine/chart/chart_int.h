@@ -202,7 +202,7 @@ void check_results(struct checker *k);
 void check_code(struct checker *k); /* chart_check_code.c: Lua */
 
 /* chart_tree.c: questions about states that several parts ask. */
-/* The compound state or root that a transition with targets does not leave (appendix A). */
+/* The compound state or root that a transition with targets does not leave (appendix D). */
 int32_t tree_domain(const struct chart *chart, const struct chart_transition *transition);
 /* The innermost state that contains both or is one of them. */
 int32_t tree_common(const struct chart *chart, int32_t a, int32_t z);

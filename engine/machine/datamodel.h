@@ -43,7 +43,7 @@ struct datamodel_ops {
 	 * never goes back within a run. */
 	void (*set_now)(struct datamodel *dm, int64_t now_ms);
 	/* The document-level <script>: runs once, at start; with early binding after the data got
-	 * their values, with late binding before (appendix A). */
+	 * their values, with late binding before (appendix D). */
 	int (*load_script)(struct datamodel *dm, const struct chart_expr *code, struct err *err);
 
 	/* Makes the variable exist, without a value. */

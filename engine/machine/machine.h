@@ -17,7 +17,7 @@
  * A step that fails (ERR_BLOCKED, ERR_LIMIT) spoils the machine: free it and
  * rebuild it from snapshot and records.
  *
- * Source: SCXML appendix A; the functions bear its names.
+ * Source: SCXML appendix D; the functions bear its names.
  */
 #ifndef MACHINE_H
 #define MACHINE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which transitions are taken, what is left and what is entered: the pure half
- * of SCXML appendix A, under its names.
+ * of SCXML appendix D, under its names.
  *
  * Nothing here looks at all states of the chart.  A state's descendants are a
  * range of indices, so the active ones among them are a range of the sorted

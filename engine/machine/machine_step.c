@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One input at a time: macrosteps and microsteps, the procedures of SCXML
- * appendix A.  The loops of the appendix that wait for events are turned inside
+ * appendix D.  The loops of the appendix that wait for events are turned inside
  * out: main_event_loop() returns where the appendix blocks, and machine_step()
  * goes on with the next input.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Read it beside appendix A; every shortcut would defeat its purpose. */
+/* Read it beside appendix D; every shortcut would defeat its purpose. */
 #include "reference.h"
 
 #include <stdlib.h>

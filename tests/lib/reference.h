@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A second interpreter of charts, deliberately naive: sets of booleans, loops
- * over all states, the procedures of SCXML appendix A line by line.  It knows
+ * over all states, the procedures of SCXML appendix D line by line.  It knows
  * one session and what generated charts use (chart_gen.h).  What it does is told
  * in a trace: a line per log, dropped error and end.
  *
