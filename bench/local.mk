@@ -1,8 +1,19 @@
 # SPDX-License-Identifier: MIT
-# Measurements; built when asked for: make bench/engine_bench
+# Measurements; built when asked for: make bench (docs/performance.md)
+check_PROGRAMS += %D%/engine_bench
 EXTRA_PROGRAMS += \
-	%D%/engine_bench \
-	%D%/machine/machine_bench
+	%D%/floor \
+	%D%/load \
+	%D%/machine/machine_bench \
+	%D%/wire_bench
 %C%_engine_bench_LDADD = $(use_cli)
+%C%_floor_LDADD = $(CURL_LIBS) $(SQLITE_LIBS)
+%C%_load_LDADD =
 %C%_machine_machine_bench_LDADD = $(use_script)
+%C%_wire_bench_LDADD = $(use_cli)
 EXTRA_DIST += bench
+
+# Everything that is installed here, in one run: a table, a picture.  BENCH_FLAGS='--help' tells more.
+bench: %D%/engine_bench %D%/floor %D%/load %D%/wire_bench gangway $(plugin_LTLIBRARIES)
+	python3 $(srcdir)/bench/bench.py --build . $(BENCH_FLAGS)
+.PHONY: bench
