@@ -157,7 +157,7 @@ class Gangway:
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
         config = {'store': f'{self.folder}/runs.db', 'graphs': f'{HERE}/graphs', 'rules': f'{HERE}/rules',
-                  'artifacts': f'{self.folder}/out', 'plugins': os.path.abspath(f'{self.build}/plugins/.libs'),
+                  'artifacts': f'{self.folder}/out', 'audit_files': False, 'plugins': os.path.abspath(f'{self.build}/plugins/.libs'),
                   'serve': {'port': PORT, 'anonymous': 'operator', 'per_address': 0},
                   'connections': {'stub': {'url': f'http://127.0.0.1:{STUB_PORT}', 'plugin': 'http',
                                            'private': True, 'concurrency': 256}}}

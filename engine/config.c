@@ -16,9 +16,10 @@
 #include "report/report.h"
 #include "script/script.h"
 
-static const char *const known_keys[] = { "store",       "graphs",  "rules",       "prompts",
-	                                  "artifacts",   "plugins", "plugin_pins", "workers",
-	                                  "connections", "serve",   "log",         NULL };
+static const char *const known_keys[] = { "store",     "graphs",      "rules",   "prompts",
+	                                  "artifacts", "audit_files", "plugins", "plugin_pins",
+	                                  "workers",   "connections", "serve",   "log",
+	                                  NULL };
 
 static int read_file(const char *path, struct buf *ret, struct err *err)
 {
@@ -203,6 +204,11 @@ static int take(struct config *config, const json_t *table, struct err *err)
 		                  "%s: 'log' must be error, warning, info, debug or nothing",
 		                  config->file);
 	config->log = mem_dup_str(level);
+	const json_t *audits = json_at(table, "audit_files");
+	if (audits && !json_is_boolean(audits))
+		return err_set_id(err, ERR_INPUT, "config.type",
+		                  "%s: 'audit_files' must be true or false", config->file);
+	config->has_audit_files = !json_is_false(audits);
 	const json_t *workers = json_at(table, "workers");
 	if (workers && (!json_is_integer(workers) || json_integer_value(workers) < 0 ||
 	                json_integer_value(workers) > 64))

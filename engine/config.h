@@ -26,6 +26,7 @@ struct config {
 	char *work;      /* absolute; and those of what is written from here */
 	char *store, *socket;
 	char *graphs, *rules, *prompts, *artifacts;
+	bool has_audit_files;
 	json_t *plugin_folders;
 	json_t *plugin_pins; /* {name: sha256} */
 	json_t *connections;

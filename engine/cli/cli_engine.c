@@ -141,6 +141,7 @@ static int open_engine(struct cli *cli, bool is_looking, struct engine **ret, st
 		.rules = cli->config.rules,
 		.prompts = cli->config.prompts,
 		.artifacts = cli->config.artifacts,
+		.has_no_audit_files = !cli->config.has_audit_files,
 		.connections = cli->connections ? cli->connections : cli->config.connections,
 		.version = GANGWAY_VERSION,
 		.http_location = cli->config.http_location,

@@ -111,6 +111,7 @@ struct engine_options {
 	const char *store_path;               /* "memory:" for a store that forgets */
 	const char *graphs, *rules, *prompts; /* folders */
 	const char *artifacts;                /* folder for reports, mails, audits */
+	bool has_no_audit_files;              /* an audit is told when it is asked for, not filed */
 	const json_t *connections;            /* {name: {...}} as wire_connection_new takes them */
 	const char *version;                  /* of the engine */
 	/* Where others reach sessions by HTTP: "/<session id>" follows; NULL: nowhere. */

@@ -302,8 +302,8 @@ void run_write_audit(struct run *run)
 {
 	struct engine *engine = run->worker->engine;
 	struct err err = { 0 };
-	if (!engine->options.artifacts)
-		return; /* nowhere to put it; `audit show` makes it from the journal at any time */
+	if (!engine->options.artifacts || engine->options.has_no_audit_files)
+		return; /* `audit show` makes it from the journal at any time */
 	json_t *audit = run_audit(engine, run->no, &err);
 	if (!audit) {
 		engine_log(engine, "error", "audit.failed",

@@ -256,7 +256,9 @@ void commit_pins(struct commit *commit)
 static bool owes_files(const struct commit *commit, int status)
 {
 	return !commit->is_filed && commit->worker->engine->options.artifacts &&
-	       status != STORE_RUNNING && (commit->run->is_unfiled || status >= STORE_ENDED);
+	       status != STORE_RUNNING &&
+	       (commit->run->is_unfiled ||
+	        (status >= STORE_ENDED && !commit->worker->engine->options.has_no_audit_files));
 }
 
 /* Completes the item: row, snapshot, search keys; and hands it to the writer. */

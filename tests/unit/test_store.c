@@ -576,6 +576,8 @@ static void overwrite(const char *path, off_t at, const char *bytes, size_t len)
 	close(fd);
 }
 
+enum { PAGE_BYTES = 8192 }; /* as store_sqlite.c makes them */
+
 /*
  * Damage is told or shows as other bytes (which the journal's chain finds),
  * never a crash; what reads the same is the same.
@@ -602,13 +604,13 @@ static void test_damage(void)
 	struct stat st;
 	int failed = 0, changed = 0, tried = 0;
 	CHECK(stat(place.path, &st) == 0);
-	for (off_t page = 0; page < st.st_size / 4096; page++) {
+	for (off_t page = 0; page < st.st_size / PAGE_BYTES; page++) {
 		char before[8];
 		int fd = open(place.path, O_RDONLY | O_CLOEXEC);
 		CHECK(fd >= 0 &&
-		      pread(fd, before, sizeof(before), page * 4096) == (ssize_t)sizeof(before));
+		      pread(fd, before, sizeof(before), page * PAGE_BYTES) == (ssize_t)sizeof(before));
 		close(fd);
-		overwrite(place.path, page * 4096, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+		overwrite(place.path, page * PAGE_BYTES, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
 		err_clear(&err);
 		char *now = read_everything(place.path, &err);
 		failed += !now;
@@ -618,7 +620,7 @@ static void test_damage(void)
 		if (page == 0)
 			CHECK(!now);
 		free(now);
-		overwrite(place.path, page * 4096, before, sizeof(before));
+		overwrite(place.path, page * PAGE_BYTES, before, sizeof(before));
 	}
 	CHECK_MSG(failed > 0 && failed + changed > tried / 2,
 	          "of %d damaged pages %d fail, %d differ", tried, failed, changed);
