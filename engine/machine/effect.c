@@ -3,6 +3,7 @@
 #include "machine/effect.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/must.h"
 #include "machine/machine_int.h"
@@ -35,6 +36,8 @@ static const char *kind_name(enum effect_kind kind)
 	must_not_reach();
 }
 
+static const char usual_unsure[] = "reconcile";
+
 static void put_unless(json_t *object, const char *key, int64_t number, int64_t usual)
 {
 	if (number != usual)
@@ -57,7 +60,8 @@ json_t *dispatch_to_json(const struct chart_dispatch *dispatch)
 	}
 	json_put_str(ret, "advisory", dispatch->advisory);
 	json_put_str(ret, "fallback", dispatch->fallback);
-	json_put_str(ret, "on_unsure", dispatch->on_unsure);
+	if (strcmp(dispatch->on_unsure, usual_unsure) != 0)
+		json_put_str(ret, "on_unsure", dispatch->on_unsure);
 	return ret;
 }
 
@@ -75,7 +79,7 @@ const struct chart_dispatch *dispatch_from_json(const json_t *json, struct arena
 		.parallel = (int32_t)json_int(json, "parallel", 1),
 		.advisory = arena_dup_str(arena, json_str(json, "advisory", NULL)),
 		.fallback = arena_dup_str(arena, json_str(json, "fallback", NULL)),
-		.on_unsure = arena_dup_str(arena, json_str(json, "on_unsure", NULL)),
+		.on_unsure = arena_dup_str(arena, json_str(json, "on_unsure", usual_unsure)),
 	};
 	return ret;
 }

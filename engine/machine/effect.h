@@ -36,7 +36,7 @@ struct effect {
 	uint64_t number;
 	uint32_t element;    /* of gw:each, from 0 */
 	uint32_t elements;   /* how many the gw:each has; 0 when there is no gw:each */
-	const char *session; /* id of the session that asks */
+	const char *session; /* id of the session that asks; NULL: the root */
 	const char *state;   /* id of the state it came from, for people; may be NULL */
 	const char *id;      /* invokeid or sendid; may be NULL for a send */
 	const char *type;    /* plugin name or built-in type */

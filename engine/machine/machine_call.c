@@ -231,7 +231,7 @@ static void describe_call(struct session *s, const struct invocation *invocation
 	*ret = (struct effect){
 		.kind = EFFECT_CALL,
 		.number = invocation->number,
-		.session = arena_dup_str(arena, s->id),
+		.session = s->parent ? arena_dup_str(arena, s->id) : NULL,
 		.state = s->chart->states[invocation->state].id,
 		.id = arena_dup_str(arena, invocation->id),
 		.type = arena_dup_str(arena, type),

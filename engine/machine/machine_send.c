@@ -218,7 +218,7 @@ static int leave_machine(struct session *s, struct message *message, enum effect
 	struct effect effect = {
 		.kind = kind,
 		.number = next_number(s->machine),
-		.session = arena_dup_str(arena, s->id),
+		.session = s->parent ? arena_dup_str(arena, s->id) : NULL,
 		.id = arena_dup_str(arena, message->sendid),
 		.type = arena_dup_str(arena, message->type ? message->type : SCXML_EVENT_TYPE),
 		.action = arena_dup_str(arena, message->name),
@@ -347,7 +347,7 @@ static int check_delayed_action(struct session *s, struct message *message, uint
 	struct effect effect = {
 		.kind = EFFECT_SEND,
 		.number = number,
-		.session = s->id,
+		.session = s->parent ? s->id : NULL,
 		.id = message->sendid,
 		.type = message->type,
 		.action = message->name,

@@ -23,7 +23,8 @@
 
 struct telling {
 	json_t *audit;
-	json_t *calls; /* by "number.element" */
+	json_t *calls;  /* by "number.element" */
+	json_t *builds; /* {plugin: build} that served its calls so far */
 	json_t *rules, *advice, *artifacts, *chain, *people, *blocks, *pins;
 	json_t *prompts_used;
 	json_t *decisions;
@@ -90,6 +91,12 @@ static void tell_result(struct telling *telling, const json_t *record)
 		                               "facts",    "notes",   "requests" };
 	for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++)
 		json_put(call, members[i], json_incref(json_at(extra, members[i])));
+	/* A record names the build where it is another than the plugin's last one. */
+	const char *type = json_str(call, "type", "");
+	if (json_at(call, "plugin"))
+		json_put(telling->builds, type, json_incref(json_at(call, "plugin")));
+	else
+		json_put(call, "plugin", json_incref(json_at(telling->builds, type)));
 	if (strcmp(json_str(call, "type", ""), "approval") == 0 && ok)
 		json_push(telling->people, json_deep_copy(json_at(input, "data")));
 }
@@ -264,6 +271,7 @@ json_t *run_audit(struct engine *engine, int64_t no, struct err *err)
 	}
 	struct telling telling = { .audit = audit,
 		                   .calls = json_object(),
+		                   .builds = json_object(),
 		                   .rules = json_array(),
 		                   .advice = json_array(),
 		                   .artifacts = json_array(),
@@ -281,6 +289,7 @@ json_t *run_audit(struct engine *engine, int64_t no, struct err *err)
 	put_decision(audit, &telling);
 	json_put(audit, "calls", call_list(telling.calls));
 	json_decref(telling.calls);
+	json_decref(telling.builds);
 	json_put(audit, "rules", telling.rules);
 	json_put(audit, "advice", telling.advice);
 	json_put(audit, "people", telling.people);

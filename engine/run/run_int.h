@@ -236,6 +236,7 @@ struct run {
 	json_t *tasks;            /* {task id: body} open ones */
 	json_t *signals;          /* {id: true} of signals taken, for at-most-once */
 	json_t *artifacts;        /* [name] */
+	json_t *builds;           /* {plugin: {"version","sha256"}} that records name already */
 	json_t *reason;           /* why it is blocked: {"id","text"}; NULL */
 	/* {"input","call"?} to be tried again after a repin; NULL.  Without a reason: the repin
 	 * is on record, the retry is not yet. */

@@ -160,6 +160,7 @@ void run_free(struct run *run)
 	json_decref(run->checklists);
 	json_decref(run->tasks);
 	json_decref(run->signals);
+	json_decref(run->builds);
 	json_decref(run->artifacts);
 	arena_release(&run->step);
 	free(run->id);

@@ -293,6 +293,24 @@ static bool is_overtaken(struct run *run, const struct intake *intake)
 	return true;
 }
 
+/*
+ * The build that served a call stands in its record, but for one that the record
+ * of an earlier call of the same plugin names already (run_audit.c reads it so).
+ */
+static void name_build_once(struct run *run, const struct call *call, json_t *extra)
+{
+	json_t *build = json_at(extra, "plugin");
+	const char *type = json_str(call->effect, "type", "");
+	if (!build)
+		return;
+	if (!run->builds)
+		run->builds = json_object();
+	if (json_equal(build, json_at(run->builds, type)))
+		json_object_del(extra, "plugin");
+	else
+		json_put(run->builds, type, json_incref(build));
+}
+
 static void decide_input(struct run *run, struct intake *intake)
 {
 	struct input *input = &intake->input;
@@ -328,6 +346,8 @@ static void decide_input(struct run *run, struct intake *intake)
 		goto out;
 	}
 	json_put(body, "input", input_to_json(input));
+	if (call)
+		name_build_once(run, call, intake->extra);
 	if (intake->extra)
 		json_put(body, "call", json_incref(intake->extra));
 	json_put_str(body, "signal", intake->label);
