@@ -24,7 +24,8 @@ json_t *input_to_json(const struct input *input)
 		break;
 	case INPUT_RESULT:
 		json_put_int(ret, "number", (int64_t)input->number);
-		json_put_int(ret, "element", input->element);
+		if (input->element > 0)
+			json_put_int(ret, "element", input->element);
 		json_put(ret, "ok", json_boolean(input->ok));
 		json_put(ret, input->ok ? "data" : "failure",
 		         json_incref(input->ok ? input->data : input->failure));

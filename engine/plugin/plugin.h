@@ -163,7 +163,7 @@ void plugin_call_release(struct plugin_call *call, uint32_t ordinal);
 void plugin_call_cancel(struct plugin_call *call);
 /* Has anything but READ been released? */
 bool plugin_call_has_left(const struct plugin_call *call);
-/* Facts and notes of this call so far: {"facts":{...},"notes":[...]}; new. */
+/* Facts and notes of this call so far, where there are any: {"facts":{...},"notes":[...]}; new. */
 json_t *plugin_call_facts(const struct plugin_call *call);
 /* At any time, also inside on_end; requests in flight are aborted and not reported. */
 void plugin_call_free(struct plugin_call *call);

@@ -427,8 +427,10 @@ bool plugin_call_has_left(const struct plugin_call *call)
 json_t *plugin_call_facts(const struct plugin_call *call)
 {
 	json_t *json = json_object();
-	json_put(json, "facts", json_deep_copy(call->facts));
-	json_put(json, "notes", json_deep_copy(call->notes));
+	if (json_object_size(call->facts) > 0)
+		json_put(json, "facts", json_deep_copy(call->facts));
+	if (json_array_size(call->notes) > 0)
+		json_put(json, "notes", json_deep_copy(call->notes));
 	return json;
 }
 

@@ -63,8 +63,12 @@ static void on_answer(void *ctx, struct plugin_call *plugin, uint32_t ordinal,
 {
 	struct call *call = ctx;
 	(void)plugin;
-	json_t *row = json_pack("{s:i,s:i,s:i,s:I}", "ordinal", (int)ordinal, "code", reply->code,
-	                        "attempts", reply->attempts, "took_ms", (json_int_t)reply->took_ms);
+	json_t *row = json_object();
+	if (ordinal > 0)
+		json_put_int(row, "ordinal", ordinal);
+	json_put_int(row, "code", reply->code);
+	json_put_int(row, "attempts", reply->attempts);
+	json_put_int(row, "took_ms", reply->took_ms);
 	if (reply->log && json_array_size(reply->log) > 1)
 		json_put(row, "log", json_deep_copy(reply->log));
 	if (!call->answers)
@@ -72,6 +76,14 @@ static void on_answer(void *ctx, struct plugin_call *plugin, uint32_t ordinal,
 	json_push(call->answers, row);
 	if (reply->may_have_left && reply->status != WIRE_OK && reply->code == 0)
 		call->may_have_happened = true;
+}
+
+static json_t *build_json(const struct plugin *build)
+{
+	json_t *ret = json_object();
+	json_put_str(ret, "version", plugin_version(build));
+	json_put_str(ret, "sha256", plugin_sha256(build));
+	return ret;
 }
 
 static json_t *end_facts(struct call *call, struct plugin_call *plugin)
@@ -88,13 +100,7 @@ static json_t *end_facts(struct call *call, struct plugin_call *plugin)
 	const struct plugin *build = plugins_find(call->run->worker->engine->options.plugins,
 	                                          effect_str(call, "type", ""));
 	if (build)
-		json_put(extra, "plugin",
-		         json_pack("{s:s,s:s}", "version", plugin_version(build), "sha256",
-		                   plugin_sha256(build)));
-	if (json_object_size(json_at(extra, "facts")) == 0)
-		json_object_del(extra, "facts");
-	if (json_array_size(json_at(extra, "notes")) == 0)
-		json_object_del(extra, "notes");
+		json_put(extra, "plugin", build_json(build));
 	return extra;
 }
 

@@ -159,6 +159,8 @@ static int replay_step(struct run *run, const json_t *record, struct err *err)
 	struct input input;
 	int status = input_from_json(json_at(record, "input"), &run->step, &input, err);
 	run->last_step_ms = json_int(record, "at", 0);
+	if (status == 0 && input.at_ms == 0)
+		input.at_ms = run->last_step_ms; /* the record says it once */
 	if (status == 0 && input.kind == INPUT_CANCEL)
 		run->is_cancelled = true;
 	/* Advice is filed before the step: its templates see it. */

@@ -345,7 +345,9 @@ static void decide_input(struct run *run, struct intake *intake)
 		block(run, intake, &err);
 		goto out;
 	}
-	json_put(body, "input", input_to_json(input));
+	json_t *given = input_to_json(input);
+	json_object_del(given, "at_ms"); /* as the record's own */
+	json_put(body, "input", given);
 	if (call)
 		name_build_once(run, call, intake->extra);
 	if (intake->extra)

@@ -92,8 +92,13 @@ static int check(const struct wire_send_options *options, const char *base, stru
 static void add_line(struct wire_request *request, const char *name, const char *value)
 {
 	/* curl's way to say that a header has no value is a semicolon. */
-	request->lines[request->line_count++] = arena_format(&request->arena, "%s%s%s", name,
-	                                                     *value ? ": " : ";", value);
+	const char *mark = *value ? ": " : ";";
+	size_t name_len = strlen(name), mark_len = strlen(mark), value_len = strlen(value);
+	char *line = arena_alloc(&request->arena, name_len + mark_len + value_len + 1);
+	memcpy(line, name, name_len);
+	memcpy(line + name_len, mark, mark_len);
+	memcpy(line + name_len + mark_len, value, value_len + 1);
+	request->lines[request->line_count++] = line;
 }
 
 /* A string as RFC 8941 writes it. */
