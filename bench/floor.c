@@ -30,8 +30,8 @@ static const struct {
 	{ "/kyc", NULL },
 	{ "/bank", NULL },
 	{ "/profile", NULL },
-	{ "/llm", "{\"model\":\"stub-1\",\"id\":\"r-1\",\"messages\":[{\"role\":\"user\",\"content\":"
-	          "\"assess {\\\"domains\\\":{\\\"identity\\\":{\\\"ok\\\":true,\\\"n\\\":7}}}\"}]}" },
+	{ "/llm", "{\"model\":\"stub-1\",\"id\":\"r-1\",\"messages\":[{\"role\":\"user\","
+	          "\"content\":\"assess the five domains: identity, address, contact\"}]}" },
 	{ "/provision", "{\"id\":\"r-1\",\"tier\":\"standard\"}" },
 	{ "/notify", "{\"id\":\"r-1\",\"decision\":\"approve\",\"account\":\"ACC-0001\"}" },
 };
@@ -277,7 +277,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	struct floor floor = { .url = argv[1] };
-	int in_flight = atoi(argv[2]);
+	int in_flight = (int)strtol(argv[2], NULL, 10);
 	double seconds = strtod(argv[3], NULL);
 	pthread_t thread;
 	struct run *first = NULL, **last = &first;

@@ -143,7 +143,7 @@ static bool is_complete(struct connection *c, int *status)
 		return false;
 	size_t head = (size_t)(end - c->reply) + 4;
 	end[2] = '\0';
-	*status = atoi(c->reply + 9);
+	*status = (int)strtol(c->reply + 9, NULL, 10);
 	const char *length = strcasestr(c->reply, "\r\ncontent-length:");
 	bool is_chunked = strcasestr(c->reply, "\r\ntransfer-encoding:") != NULL;
 	end[2] = '\r';
@@ -157,8 +157,7 @@ static void note(struct load *load, struct connection *c, int status)
 	double took_s = now_s() - c->sent_s;
 	c->is_busy = false;
 	load->waiting--;
-	bool is_good = status / 100 == 2 &&
-	               (!load->must_hold || strstr(c->reply, load->must_hold));
+	bool is_good = status / 100 == 2 && (!load->must_hold || strstr(c->reply, load->must_hold));
 	if (!is_good) {
 		load->bad++;
 		if (load->bad == 1)
@@ -204,9 +203,8 @@ static void look_at_clock(struct load *load)
 		load->measured_s = now;
 		load->cpu_s = cpu_s();
 		puts("START");
-	} else if (load->phase == MEASURING &&
-	           (now - load->measured_s >= load->length_s ||
-	            (load->count > 0 && load->len >= load->count))) {
+	} else if (load->phase == MEASURING && (now - load->measured_s >= load->length_s ||
+	                                        (load->count > 0 && load->len >= load->count))) {
 		load->phase = DRAINING;
 		load->ended_s = now;
 		load->cpu_s = cpu_s() - load->cpu_s;
@@ -265,7 +263,7 @@ int main(int argc, char **argv)
 		                "[MUST_HOLD]\n");
 		return 2;
 	}
-	struct load load = { .port = atoi(argv[1]),
+	struct load load = { .port = (int)strtol(argv[1], NULL, 10),
 		             .path = argv[2],
 		             .warm_s = strtod(argv[4], NULL),
 		             .length_s = strtod(argv[5], NULL),

@@ -154,7 +154,7 @@ int main(int argc, char **argv)
 {
 	mem_install();
 	if (argc < 5 || !getenv("GANGWAY_PLUGIN_DIR")) {
-		fprintf(stderr, "usage: GANGWAY_PLUGIN_DIR=... wire_bench URL PATH IN_FLIGHT CALLS\n");
+		fprintf(stderr, "usage: wire_bench URL PATH IN_FLIGHT CALLS\n");
 		return 2;
 	}
 	struct bench bench = { .url = argv[1],

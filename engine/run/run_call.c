@@ -104,6 +104,22 @@ static json_t *end_facts(struct call *call, struct plugin_call *plugin)
 	return extra;
 }
 
+/* Once per run and plugin (run_audit.c reads it so). */
+void call_name_build(const struct call *call, json_t *extra)
+{
+	struct run *run = call->run;
+	json_t *build = json_at(extra, "plugin");
+	const char *type = json_str(call->effect, "type", "");
+	if (!build)
+		return;
+	if (!run->builds)
+		run->builds = json_object();
+	if (json_equal(build, json_at(run->builds, type)))
+		json_object_del(extra, "plugin");
+	else
+		json_put(run->builds, type, json_incref(build));
+}
+
 static bool is_unsure(const json_t *failure)
 {
 	return strcmp(json_str(failure, "error_type", ""), "unsure") == 0;

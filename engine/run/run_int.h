@@ -512,6 +512,8 @@ void calls_release_reads(
 void call_release(struct call *call); /* it is on record: act */
 /* A prompt of the pinned release, rendered and masked; NULL with err. */
 json_t *run_prompt(struct run *run, const char *name, const json_t *values, struct err *err);
+/* What goes on record of an answer: the build that gave it, unless an earlier record names it. */
+void call_name_build(const struct call *call, json_t *extra);
 void call_recover(struct call *call);     /* after a restart */
 void call_begin_again(struct call *call); /* a person said so; released with the next commit */
 /* Hands the end of a call to the run: *failure as plugin.h says; both are taken. */

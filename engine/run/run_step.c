@@ -293,24 +293,6 @@ static bool is_overtaken(struct run *run, const struct intake *intake)
 	return true;
 }
 
-/*
- * The build that served a call stands in its record, but for one that the record
- * of an earlier call of the same plugin names already (run_audit.c reads it so).
- */
-static void name_build_once(struct run *run, const struct call *call, json_t *extra)
-{
-	json_t *build = json_at(extra, "plugin");
-	const char *type = json_str(call->effect, "type", "");
-	if (!build)
-		return;
-	if (!run->builds)
-		run->builds = json_object();
-	if (json_equal(build, json_at(run->builds, type)))
-		json_object_del(extra, "plugin");
-	else
-		json_put(run->builds, type, json_incref(build));
-}
-
 static void decide_input(struct run *run, struct intake *intake)
 {
 	struct input *input = &intake->input;
@@ -349,7 +331,7 @@ static void decide_input(struct run *run, struct intake *intake)
 	json_object_del(given, "at_ms"); /* as the record's own */
 	json_put(body, "input", given);
 	if (call)
-		name_build_once(run, call, intake->extra);
+		call_name_build(call, intake->extra);
 	if (intake->extra)
 		json_put(body, "call", json_incref(intake->extra));
 	json_put_str(body, "signal", intake->label);

@@ -453,7 +453,8 @@ static int open_all(struct sqlite_store *s, struct err *err)
 	    make_file(s->path, err) < 0 || open_connection(s, &s->writer, err) < 0)
 		return err->code;
 	if (execute(s->writer,
-	            "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+	            "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+	            "PRAGMA foreign_keys=ON;"
 	            "PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA wal_autocheckpoint=2000;"
 	            "PRAGMA cache_size=-8192; PRAGMA temp_store=MEMORY",
 	            err) < 0 ||

@@ -608,7 +608,7 @@ static void test_damage(void)
 		char before[8];
 		int fd = open(place.path, O_RDONLY | O_CLOEXEC);
 		CHECK(fd >= 0 &&
-		      pread(fd, before, sizeof(before), page * PAGE_BYTES) == (ssize_t)sizeof(before));
+		      pread(fd, before, 8, page * PAGE_BYTES) == (ssize_t)sizeof(before));
 		close(fd);
 		overwrite(place.path, page * PAGE_BYTES, "\xff\xff\xff\xff\xff\xff\xff\xff", 8);
 		err_clear(&err);
