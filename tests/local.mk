@@ -244,12 +244,13 @@ check_LTLIBRARIES += \
 
 # --- running them ---------------------------------------------------------------------------
 # Programs that a script drives.
-driven_programs = %D%/crash/crash $(fuzz_programs)
+driven_programs = %D%/crash/crash bench/engine_bench $(fuzz_programs)
 
 CRASH_FLAGS = --quick
 if PLAIN
 planted_tests = '$(abs_top_srcdir)/%D%/crash/planted.sh'
 real_tests = '$(abs_top_srcdir)/%D%/w3c/run.sh'
+speed_tests = '$(abs_top_srcdir)/%D%/speed/run.sh'
 endif
 test_scripts = \
 	'$(abs_top_srcdir)/%D%/cli/run.sh' \
@@ -259,6 +260,7 @@ test_scripts = \
 	'$(abs_top_srcdir)/%D%/hostile/run.sh' \
 	'$(abs_top_srcdir)/%D%/io/run.sh' \
 	'$(abs_top_srcdir)/%D%/operate/run.sh' \
+	$(speed_tests) \
 	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox' $(real_tests)
 
 # The sources are the same in every build: checks of the house go with the plain one.
