@@ -256,8 +256,13 @@ char *client_response(int fd)
 	}
 	const char *length = strcasestr(in.bytes, "\r\ncontent-length:");
 	long left = length ? strtol(length + 17, NULL, 10) : 0;
-	for (; left > 0 && recv(fd, &byte, 1, 0) == 1; left--)
-		buf_put_len(&in, &byte, 1);
+	char chunk[16384];
+	for (ssize_t got = 1; left > 0 && got > 0; left -= got) {
+		got = recv(fd, chunk, (size_t)left < sizeof(chunk) ? (size_t)left : sizeof(chunk),
+		           0);
+		if (got > 0)
+			buf_put_len(&in, chunk, (size_t)got);
+	}
 	return buf_take(&in);
 }
 

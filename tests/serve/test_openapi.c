@@ -14,7 +14,7 @@
 #include "serve/serve_int.h"
 #include "served.h"
 
-enum { ROUNDS = 40, KNOWN_MAX = 8 };
+enum { ROUNDS = 20, KNOWN_MAX = 8 };
 
 struct fuzz {
 	struct served *served;
