@@ -2,7 +2,7 @@
 # Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
 # `make check` builds and runs all of them; tests/README.md tells more.
 EXTRA_DIST += %D%/README.md %D%/run-tests %D%/abi %D%/audit %D%/cases %D%/cli %D%/crash %D%/graph %D%/hostile %D%/house %D%/io %D%/operate %D%/plugins %D%/sandbox %D%/serve %D%/w3c
-EXTRA_DIST += %D%/planted
+EXTRA_DIST += %D%/planted %D%/memory
 
 # The absolute place of the sources, where tests find their data.
 tests/%.$(OBJEXT): AM_CPPFLAGS += -I$(top_srcdir)/tests/lib -DSRCDIR='"$(abs_top_srcdir)"'
@@ -200,6 +200,16 @@ check_PROGRAMS += \
 %C%_serve_test_sign_LDADD = $(use_test) $(use_serve) $(use_script)
 %C%_w3c_w3c_LDADD = $(use_test) $(use_script)
 
+# Its allocator stands where a sanitizer's would.
+if PLAIN
+check_PROGRAMS += %D%/memory/test_memory
+endif
+%C%_memory_test_memory_SOURCES = \
+	engine/config.c \
+	engine/config_find.c \
+	%D%/memory/test_memory.c
+%C%_memory_test_memory_LDADD = $(use_test) $(use_cli)
+
 # --- plugins that only tests load -----------------------------------------------------------
 EXTRA_DIST += \
 	%D%/plugins/contract/small.h \
@@ -255,6 +265,7 @@ endif
 test_scripts = \
 	'$(abs_top_srcdir)/%D%/cli/run.sh' \
 	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' $(planted_tests) \
+	'$(abs_top_srcdir)/%D%/crash/run.sh --faults $(CRASH_FLAGS)' \
 	'$(abs_top_srcdir)/%D%/fuzz/run.sh' \
 	'$(abs_top_srcdir)/%D%/graph/run.sh' \
 	'$(abs_top_srcdir)/%D%/hostile/run.sh' \

@@ -317,11 +317,12 @@ void run_write_audit(struct run *run)
 	if (!audit) {
 		engine_log(engine, "error", "audit.failed",
 		           json_pack("{s:s,s:s}", "run", run->id, "text", err.text));
+		run->is_unwritten = true;
 		return;
 	}
 	char *text = json_dumps(audit, JSON_INDENT(2) | JSON_SORT_KEYS);
 	char *name = mem_format("audit_%s.json", run->id);
-	run_write_file(engine, name, str_of(text));
+	run_write_file(run, name, str_of(text));
 	free(name);
 	free(text);
 	json_decref(audit);

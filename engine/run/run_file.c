@@ -8,6 +8,8 @@
  * between leaves none of them out, a run that has come to rest owes them: its
  * row says so until they are on the disk (store.h, owing; run_filer.c), and a
  * run under way is taken up again anyway.  Both have their files written anew.
+ * A file that could not be written is tried once more when its run comes to
+ * rest; an ended run owes it then until a later start of the engine.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,8 +35,9 @@ static bool write_all(int fd, struct str text)
 	return true;
 }
 
-void run_write_file(struct engine *engine, const char *name, struct str text)
+void run_write_file(struct run *run, const char *name, struct str text)
 {
+	struct engine *engine = run->worker->engine;
 	const char *folder = engine->options.artifacts;
 	if (!folder)
 		return;
@@ -53,6 +56,7 @@ void run_write_file(struct engine *engine, const char *name, struct str text)
 		engine_log(engine, "error", "artifact.unwritable",
 		           json_pack("{s:s,s:s}", "path", path, "text", strerror(errno)));
 		(void)unlink(beside);
+		run->is_unwritten = true;
 	}
 	free(path);
 	free(beside);
@@ -86,9 +90,18 @@ void run_restore_files(struct run *run)
 		           json_pack("{s:s,s:s}", "run", run->id, "text", err.text));
 	run->is_unfiled = run->is_unfiled || json_object_size(texts) > 0;
 	json_object_foreach(texts, name, text)
-		run_write_file(engine, name,
+		run_write_file(run, name,
 		               (struct str){ json_string_value(text), json_string_length(text) });
 	json_decref(texts);
 	if (run->status >= STORE_ENDED)
 		run_write_audit(run);
+}
+
+bool run_pays_files(struct run *run)
+{
+	if (run->is_unwritten) {
+		run->is_unwritten = false;
+		run_restore_files(run);
+	}
+	return !run->is_unwritten || run->status < STORE_ENDED;
 }

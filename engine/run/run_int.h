@@ -255,10 +255,11 @@ struct run {
 	int64_t timer_due_ms;
 	int64_t last_step_ms;
 	bool is_evicting;
-	bool is_unfiled;  /* files were written since they were last synced */
-	bool owes_files;  /* its row says that files of the last record are still to be written */
-	bool is_parked;   /* blocked, and not counted as resident: only a person moves it */
-	bool is_detached; /* made for verify: in no map, acts on nothing */
+	bool is_unfiled;   /* files were written since they were last synced */
+	bool is_unwritten; /* one could not be */
+	bool owes_files;   /* its row says that files of the last record are still to be written */
+	bool is_parked;    /* blocked, and not counted as resident: only a person moves it */
+	bool is_detached;  /* made for verify: in no map, acts on nothing */
 	/* Of verify: inline answers are made anew and compared; borrowed. */
 	json_t *verify_findings;
 	int64_t verify_seq;
@@ -611,7 +612,9 @@ json_t *run_audit(struct engine *engine, int64_t no, struct err *err);
 void run_write_audit(struct run *run);
 json_t *run_verify(struct worker *worker, int64_t no, const json_t *file, struct err *err);
 /* run_file.c: artifacts; written whole or not at all. */
-void run_write_file(struct engine *engine, const char *name, struct str text);
+void run_write_file(struct run *run, const char *name, struct str text);
+/* What could not be written is tried once more; false: the run goes on owing it. */
+bool run_pays_files(struct run *run);
 /* All of a run's files again, from its journal: the process may have died before it wrote them. */
 void run_restore_files(struct run *run);
 

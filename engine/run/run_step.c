@@ -604,7 +604,7 @@ void run_settle(struct run *run)
 		return;
 	}
 	end_watchers(run);
-	if (run->owes_files) {
+	if (run->owes_files && run_pays_files(run)) {
 		submit_filed(run);
 		return;
 	}
@@ -665,7 +665,7 @@ static void write_artifacts(struct run *run, const json_t *artifacts)
 	for (size_t i = 0; i < json_array_size(artifacts); i++) {
 		const json_t *row = json_array_get(artifacts, i);
 		const json_t *text = json_at(row, "text");
-		run_write_file(run->worker->engine, json_str(row, "name", "artifact"),
+		run_write_file(run, json_str(row, "name", "artifact"),
 		               (struct str){ json_string_value(text), json_string_length(text) });
 	}
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kill -9 and power cuts at every boundary (RELIABILITY.md T1, T2).  Each
+ * kill -9 and power cuts at every boundary (RELIABILITY.md T1, T2), and files whose
+ * calls fail (T3).  Each
  * scenario is first run undisturbed, to count its boundaries: every write, sync,
  * rename, send and receive.  Then, for each of them: the same from the
  * beginning, ended right there; the same command again, undisturbed; and a look
  * at everything the run left behind.
  *
- *   crash [--quick | --full | --long] [--jobs N] [--scenario NAME]
+ *   crash [--faults] [--quick | --full | --long] [--jobs N] [--scenario NAME]
  *         [--mode before|after|half|power] [--seed N] [--at N]
+ *
+ * --faults: calls on files fail, with what --seed says: 0 EIO, 1 EIO from then on, 2 ENOSPC,
+ * 3 ENOSPC from then on, 4 EINTR, 5 half a write.
  *
  * Prints TAP.  A trial that fails is printed with the options that repeat it.
  */
@@ -28,6 +32,7 @@
 enum size { SIZE_QUICK, SIZE_FULL, SIZE_LONG };
 
 struct options {
+	bool is_faults;
 	enum size size;
 	int jobs;
 	int mode;             /* -1: all that the size has */
@@ -39,7 +44,7 @@ struct options {
 /* Of one scenario; shared by the processes that work on it. */
 struct tally {
 	atomic_long next; /* the trial to take */
-	atomic_long boundaries, runs, killed, cut, bad, unsure, ms;
+	atomic_long boundaries, runs, killed, cut, failed, bad, unsure, ms;
 };
 
 /* --- one trial -------------------------------------------------------------------------------- */
@@ -116,6 +121,20 @@ static void check_second(struct trial *trial)
 		         trial->second.is_late ? " (hangs)" : "", trial->second.errors);
 }
 
+/* A command that a file failed ends well, or says why; never by a signal. */
+static void check_failed(struct trial *trial)
+{
+	const struct ending *first = &trial->first;
+	bool says_why = strstr(first->errors, "gangway: ") || json_at(ending_last(first), "error");
+	if (first->code < 0)
+		complain(trial, "the command dies: %s", first->errors);
+	else if (first->code > 0 && !says_why)
+		complain(trial, "the command ends with %d and does not say why: %s", first->code,
+		         first->errors);
+	if (first->is_written_after)
+		complain(trial, "a sync of the log failed and the process went on");
+}
+
 /* In this process: what is left to do, and what must hold then. */
 static void look(struct trial *trial)
 {
@@ -164,15 +183,18 @@ static long one_trial(struct world *world, const struct scenario *scenario,
 	if (fault->at == 0 && (trial.first.code != 0 || trial.first.count == 0))
 		complain(&trial, "undisturbed it ends with %d: %s", trial.first.code,
 		         trial.first.errors);
+	if (fault->mode == CRASH_ERROR)
+		check_failed(&trial);
 	carry_out(&trial, NULL, &trial.second);
 	check_second(&trial);
 	look(&trial);
 	tell(&trial);
-	long count = trial.first.count;
+	long count = fault->mode == CRASH_ERROR ? trial.first.file_count : trial.first.count;
 	if (fault->at > 0) {
 		tally->runs++;
 		tally->killed += trial.first.is_killed && fault->mode != CRASH_POWER;
 		tally->cut += trial.first.is_killed && fault->mode == CRASH_POWER;
+		tally->failed += fault->mode == CRASH_ERROR && trial.first.code > 0;
 		tally->unsure += trial.unsure;
 	}
 	tally->bad += trial.complaints.len > 0;
@@ -190,23 +212,25 @@ struct plan {
 	int per_boundary, every; /* every: of how many boundaries one is taken */
 };
 
-static struct plan plan_of(const struct options *options, long count)
+static struct plan plan_of(const struct options *options, const struct scenario *scenario,
+                           long count)
 {
 	enum { QUICK_TRIALS = 12, MODES = 6 };
 	if (options->at > 0 || (options->mode >= 0 && options->size != SIZE_QUICK))
 		return (struct plan){ 1, 1 };
 	switch (options->size) {
 	case SIZE_QUICK: return (struct plan){ 1, (int)(count / QUICK_TRIALS) + 1 };
-	case SIZE_FULL: return (struct plan){ 2, 1 };
+	case SIZE_FULL: return (struct plan){ 2, scenario->full_every ? scenario->full_every : 1 };
 	case SIZE_LONG: return (struct plan){ MODES, 1 };
 	}
 	abort();
 }
 
 /* The number-th trial; false: there are no more. */
-static bool nth_fault(const struct options *options, long count, long number, struct fault *ret)
+static bool nth_fault(const struct options *options, const struct scenario *scenario, long count,
+                      long number, struct fault *ret)
 {
-	struct plan plan = plan_of(options, count);
+	struct plan plan = plan_of(options, scenario, count);
 	long at = 1 + number / plan.per_boundary * plan.every + plan.every / 2;
 	long variant = number % plan.per_boundary;
 	*ret = (struct fault){ .at = at, .seed = (unsigned long)(at % 3 ? at : 0) };
@@ -233,6 +257,39 @@ static bool nth_fault(const struct options *options, long count, long number, st
 	return at <= count;
 }
 
+/* The same for files that fail: each boundary in all ways, or in turns. */
+static bool nth_file_fault(const struct options *options, const struct scenario *scenario,
+                           long count, long number, struct fault *ret)
+{
+	enum { WAYS = 6, QUICK_TRIALS = 8 };
+	static const char *const errors[WAYS] = {
+		"EIO", "EIO", "ENOSPC", "ENOSPC", "EINTR", "SHORT"
+	};
+	bool all_ways = options->size == SIZE_LONG ||
+	                (options->size == SIZE_FULL && scenario->has_all_faults);
+	long ways = all_ways ? WAYS : 1;
+	long every = options->size == SIZE_QUICK                          ? count / QUICK_TRIALS + 1
+	             : options->size == SIZE_FULL && scenario->is_shipped ? 4
+	                                                                  : 1;
+	long at = 1 + number / ways * every + every / 2;
+	long way = number % WAYS;
+	if (options->at > 0) {
+		at = options->at;
+		way = (long)(options->seed % WAYS);
+	}
+	*ret = (struct fault){ .mode = CRASH_ERROR, .at = at, .seed = (unsigned long)way };
+	ret->error = errors[way];
+	ret->is_sticky = way == 1 || way == 3;
+	return options->at > 0 ? number == 0 : at <= count;
+}
+
+static bool nth_trial(const struct options *options, const struct scenario *scenario, long count,
+                      long number, struct fault *ret)
+{
+	return options->is_faults ? nth_file_fault(options, scenario, count, number, ret)
+	                          : nth_fault(options, scenario, count, number, ret);
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec now;
@@ -244,7 +301,7 @@ static void run_scenario(struct world *world, const struct scenario *scenario,
                          const struct options *options, struct tally *tally)
 {
 	struct kept kept = { 0 };
-	struct fault fault = { 0 };
+	struct fault fault = { .mode = options->is_faults ? CRASH_ERROR : CRASH_BEFORE };
 	int64_t began = now_ms();
 	char *graphs = mem_format("%s/%s", world->root,
 	                          scenario->is_shipped ? "graphs" : "tests/crash/graphs");
@@ -252,7 +309,8 @@ static void run_scenario(struct world *world, const struct scenario *scenario,
 	free(graphs);
 	long count = one_trial(world, scenario, &fault, &kept, tally);
 	tally->boundaries = count;
-	while (count > 0 && nth_fault(options, count, atomic_fetch_add(&tally->next, 1), &fault))
+	while (count > 0 &&
+	       nth_trial(options, scenario, count, atomic_fetch_add(&tally->next, 1), &fault))
 		one_trial(world, scenario, &fault, &kept, tally);
 	tally->ms += now_ms() - began;
 	free(kept.run);
@@ -311,10 +369,10 @@ static int report(const struct options *options, struct tally *tallies, int wors
 		if (!is_wanted(options, scenarios[i]))
 			continue;
 		printf("%s %d - %s: %ld boundaries, %ld runs, %ld killed, %ld power cuts, %ld "
-		       "unsure calls, %ld bad, %ld s\n",
+		       "stopped by a failure, %ld unsure calls, %ld bad, %ld s\n",
 		       t->bad || t->boundaries == 0 ? "not ok" : "ok", ++number, scenarios[i]->name,
 		       (long)t->boundaries, (long)t->runs, (long)t->killed, (long)t->cut,
-		       (long)t->unsure, (long)t->bad, (long)t->ms / 1000);
+		       (long)t->failed, (long)t->unsure, (long)t->bad, (long)t->ms / 1000);
 		boundaries += t->boundaries;
 		runs += t->runs;
 		killed += t->killed;
@@ -330,8 +388,9 @@ static int report(const struct options *options, struct tally *tallies, int wors
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: crash [--quick | --full | --long] [--jobs N] [--scenario NAME]\n"
-	                "             [--mode before|after|half|power] [--seed N] [--at N]\n");
+	fprintf(stderr,
+	        "usage: crash [--faults] [--quick | --full | --long] [--jobs N]\n"
+	        "             [--scenario NAME] [--mode before|after|half|power] [--seed N] [--at N]\n");
 	return 2;
 }
 
@@ -359,7 +418,8 @@ static bool read_options(int argc, char **argv, struct options *ret)
 	static const char *const sizes[] = { "--quick", "--full", "--long" };
 	*ret = (struct options){ .size = SIZE_FULL, .mode = -1, .jobs = 1 };
 	for (int i = 1; i < argc; i++) {
-		bool is_size = false;
+		bool is_size = strcmp(argv[i], "--faults") == 0;
+		ret->is_faults = ret->is_faults || is_size;
 		for (int size = 0; size < 3; size++)
 			if (strcmp(argv[i], sizes[size]) == 0) {
 				ret->size = (enum size)size;

@@ -31,6 +31,8 @@ struct scenario {
 	 * leaves is kept and brought back for each trial. */
 	void (*prepare)(struct trial *trial);
 	bool is_kept;
+	int full_every;      /* in the full size one of so many boundaries; 0: each */
+	bool has_all_faults; /* small enough for every way of every file to fail in the full size */
 	/* What is disturbed, and given again: a command, or requests to a server. */
 	void (*command)(struct trial *trial, const char **args);
 	void (*talk)(struct trial *trial, int port);

@@ -54,6 +54,7 @@ static void check_escalate(struct trial *trial)
 
 static const struct scenario escalate = {
 	.name = "escalate",
+	.full_every = 4,
 	.is_shipped = true,
 	.command = command_escalate,
 	.finish = finish_escalate,
@@ -78,6 +79,7 @@ static void finish_approve(struct trial *trial)
 
 static const struct scenario approved = {
 	.name = "approve",
+	.full_every = 4,
 	.is_shipped = true,
 	.prepare = prepare_approve,
 	.is_kept = true,
@@ -107,6 +109,7 @@ static void check_together(struct trial *trial)
 
 static const struct scenario together = {
 	.name = "together",
+	.full_every = 4,
 	.is_shipped = true,
 	.prepare = prepare_together,
 	.command = command_together,

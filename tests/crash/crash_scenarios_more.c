@@ -26,6 +26,7 @@ static void check_errand(struct trial *trial)
 
 const struct scenario scenario_errand = {
 	.name = "errand",
+	.has_all_faults = true,
 	.plugins = "provision slack",
 	.command = command_errand,
 	.check = check_errand,
@@ -42,6 +43,7 @@ static void prepare_recover(struct trial *trial)
 
 const struct scenario scenario_recover = {
 	.name = "recover",
+	.has_all_faults = true,
 	.plugins = "provision slack",
 	.prepare = prepare_recover,
 	.command = command_errand,

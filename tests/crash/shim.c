@@ -49,8 +49,11 @@ static struct {
 	struct disk *disk; /* NULL but for a power cut */
 	const char *count_file;
 	atomic_long count, file_count;
+	atomic_bool has_failed_log, is_written_after; /* SQLite's log */
 	atomic_long kinds[KINDS];
 } shim;
+
+static _Thread_local bool is_log_sync; /* the sync this thread is about to make */
 
 static void end_process(void)
 {
@@ -99,6 +102,8 @@ __attribute__((destructor)) static void end(void)
 	for (int i = 0; i < KINDS; i++)
 		len += snprintf(text + len, sizeof(text) - (size_t)len, " %s=%ld", kind_names[i],
 		                atomic_load(&shim.kinds[i]));
+	if (atomic_load(&shim.is_written_after))
+		len += snprintf(text + len, sizeof(text) - (size_t)len, " written-after");
 	int fd = (int)syscall(SYS_openat, AT_FDCWD, shim.count_file, O_WRONLY | O_CREAT | O_TRUNC,
 	                      0600);
 	if (fd >= 0 && syscall(SYS_write, fd, text, (size_t)len) > 0)
@@ -149,6 +154,22 @@ static bool is_tracked_file(int fd)
 	       shim_path_of(fd, path) && is_tracked_path(path);
 }
 
+static bool is_log(int fd)
+{
+	char path[PATH_MAX];
+	size_t len = shim_path_of(fd, path) ? strlen(path) : 0;
+	return len > 4 && strcmp(path + len - 4, "-wal") == 0;
+}
+
+/* A sync: of the log, or of another file? */
+static bool is_tracked_sync(int fd)
+{
+	bool ret = is_tracked_file(fd);
+	if (ret && shim.mode == MODE_ERROR)
+		is_log_sync = is_log(fd);
+	return ret;
+}
+
 static bool is_socket(int fd)
 {
 	struct stat st;
@@ -175,6 +196,8 @@ static enum fate fate_of(long number, enum kind kind)
 	if (!is_it)
 		return FATE_CALL;
 	if (shim.mode == MODE_ERROR) {
+		if (kind == K_SYNC && shim.error && is_log_sync)
+			atomic_store(&shim.has_failed_log, true);
 		errno = shim.error;
 		return shim.error ? FATE_ERROR : kind == K_WRITE ? FATE_SHORT : FATE_CALL;
 	}
@@ -234,6 +257,13 @@ static size_t bytes_of(enum fate fate, size_t len)
 
 /* --- files ----------------------------------------------------------------------------------- */
 
+/* After a sync of the log that failed nothing may be added to it. */
+static void note_write(int fd)
+{
+	if (atomic_load(&shim.has_failed_log) && is_log(fd))
+		atomic_store(&shim.is_written_after, true);
+}
+
 /* A function like write(); offset is where the bytes go. */
 #define WRITE(function, name, params, args, offset)             \
 	ssize_t function params                                 \
@@ -247,6 +277,7 @@ static size_t bytes_of(enum fate fate, size_t len)
 		len = bytes_of(fate, len);                      \
 		if (keeps())                                    \
 			disk_write(shim.disk, fd, offset, len); \
+		note_write(fd);                                 \
 		ssize_t ret = real args;                        \
 		if (fate == FATE_LAST)                          \
 			end_process();                          \
@@ -299,9 +330,9 @@ SHIM_EXPORT ssize_t write(int fd, const void *bytes, size_t len)
 		return ret;                                     \
 	}
 
-CHANGE(fsync, (int fd), (fd), K_SYNC, is_tracked_file(fd), , disk_synced(shim.disk, fd))
-CHANGE(fdatasync, (int fd), (fd), K_SYNC, is_tracked_file(fd), , disk_synced(shim.disk, fd))
-CHANGE(syncfs, (int fd), (fd), K_SYNC, is_tracked_file(fd), , disk_all_synced(shim.disk, fd))
+CHANGE(fsync, (int fd), (fd), K_SYNC, is_tracked_sync(fd), , disk_synced(shim.disk, fd))
+CHANGE(fdatasync, (int fd), (fd), K_SYNC, is_tracked_sync(fd), , disk_synced(shim.disk, fd))
+CHANGE(syncfs, (int fd), (fd), K_SYNC, is_tracked_sync(fd), , disk_all_synced(shim.disk, fd))
 CHANGE(ftruncate, (int fd, off_t len), (fd, len), K_TRUNCATE, is_tracked_file(fd),
        disk_truncate(shim.disk, fd, len), )
 CHANGE(ftruncate64, (int fd, off64_t len), (fd, len), K_TRUNCATE, is_tracked_file(fd),

@@ -15,7 +15,8 @@
  *   CRASH_HOLD        of power: a folder on the same disk for files that are removed
  *   CRASH_ERROR       of error: EIO, ENOSPC, EINTR or SHORT (half of a write)
  *   CRASH_STICKY      of error: set: all calls from then on
- *   CRASH_COUNT_FILE  gets both counts, and each kind's, when the process ends by itself
+ *   CRASH_COUNT_FILE  gets both counts, and each kind's, when the process ends by itself;
+ *                     "written-after" when SQLite's log was written after a sync of it failed
  *
  * Only the process that was started is counted, not its children.
  */

@@ -45,7 +45,8 @@ struct ending {
 	json_t *lines;  /* the JSON values it printed, one a line, but an unfinished last line */
 	char *errors;   /* what it wrote to stderr */
 	bool is_late;   /* it did not end in time and was killed by us */
-	long count, file_count; /* boundaries, and those of files alone; 0: it was killed */
+	long count, file_count; /* boundaries, and those of files alone; 0: it did not say */
+	bool is_written_after;  /* it added to the log after a sync of it had failed */
 };
 
 /* Reads GANGWAY_BIN, GANGWAY_SANDBOX, GANGWAY_PLUGIN_DIR, CRASH_SHIM; says what is missing. */

@@ -176,11 +176,14 @@ static void end_child(struct child *child, struct ending *ret)
 	ret->code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 	ret->lines = parse_lines(child->text.bytes);
 	ret->errors = world_read(child->error_file);
+	char counts[512] = "";
 	FILE *file = fopen(child->count_file, "r");
-	if (file && fscanf(file, "%ld %ld", &ret->count, &ret->file_count) != 2)
+	if (file && (!fgets(counts, sizeof(counts), file) ||
+	             sscanf(counts, "%ld %ld", &ret->count, &ret->file_count) != 2))
 		abort();
 	if (file)
 		fclose(file);
+	ret->is_written_after = strstr(counts, "written-after") != NULL;
 	buf_release(&child->text);
 	free(child->count_file);
 	free(child->error_file);
