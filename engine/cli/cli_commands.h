@@ -22,6 +22,7 @@ extern const struct command command_schedule_add, command_schedule_list, command
 	command_schedule_pause, command_schedule_resume, command_schedule_remove,
 	command_schedule_trigger, command_schedule_backfill;
 extern const struct command command_demo, command_doctor, command_serve, command_version;
-extern const struct command command_reload, command_log;
+extern const struct command command_reload, command_log, command_backup, command_restore,
+	command_top;
 
 #endif

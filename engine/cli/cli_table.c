@@ -56,6 +56,9 @@ const struct command *const cli_commands[] = {
 	&command_serve,
 	&command_reload,
 	&command_log,
+	&command_top,
+	&command_backup,
+	&command_restore,
 	&command_version,
 	NULL,
 };

@@ -7,6 +7,7 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_access.c \
 	%D%/cli_again.c \
 	%D%/cli_audit.c \
+	%D%/cli_backup.c \
 	%D%/cli_commands.h \
 	%D%/cli_demo.c \
 	%D%/cli_doctor.c \
@@ -41,6 +42,7 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_table.c \
 	%D%/cli_task.c \
 	%D%/cli_token.c \
+	%D%/cli_top.c \
 	%D%/cli_world.c
 
 use_cli = %D%/libgw_cli.a $(use_serve) $(use_run) $(use_script) $(use_report)

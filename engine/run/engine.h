@@ -77,6 +77,7 @@
  *   {"op":"versions","graph"?}            -> {"versions":[{"graph","release","pins"}|{"graph",
  *                                             "error"}]}: what runs would start with now
  *   {"op":"doctor"}                       -> {"doctor":{...}}
+ *   {"op":"store.backup","path"}          -> {"path"}
  *   {"op":"serve.reload"}                 -> {"reload":[{"what","ok","text"}]}
  *   {"op":"serve.log","level"?}           -> {"level"}
  *   {"op":"stop"}                         ends the owner (serve)

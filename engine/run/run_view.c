@@ -524,6 +524,19 @@ static int show_versions(struct engine *engine, const json_t *request, json_t **
 	return 0;
 }
 
+static int backup(struct engine *engine, const char *path, json_t **ret, struct err *err)
+{
+	const struct store_ops *ops = engine->store->ops;
+	if (!ops->backup || *path != '/')
+		return err_set_id(err, ERR_INPUT, "store.backup",
+		                  *path == '/' ? "this store cannot be copied"
+		                               : "the path of a backup must be absolute");
+	if (ops->backup(engine->store, path, err) < 0)
+		return err->code;
+	*ret = json_pack("{s:s}", "path", path);
+	return 0;
+}
+
 void engine_query(struct engine *engine, const json_t *request, const struct asker *asker)
 {
 	const char *op = json_str(request, "op", "");
@@ -547,6 +560,8 @@ void engine_query(struct engine *engine, const json_t *request, const struct ask
 		(void)show_versions(engine, request, &reply, &err);
 	else if (strcmp(op, "doctor") == 0)
 		reply = doctor(engine);
+	else if (strcmp(op, "store.backup") == 0)
+		(void)backup(engine, json_str(request, "path", ""), &reply, &err);
 	else if (str_begins(op, "serve.") && engine->options.control)
 		reply = engine->options.control(engine->options.program_ctx, request);
 	else if (str_begins(op, "serve."))

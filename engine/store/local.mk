@@ -6,6 +6,7 @@ noinst_LIBRARIES += %D%/libgw_store.a
 	%D%/store.h \
 	%D%/store_memory.c \
 	%D%/store_sqlite.c \
+	%D%/store_sqlite_backup.c \
 	%D%/store_sqlite_int.h \
 	%D%/store_sqlite_read.c \
 	%D%/store_sqlite_schema.h \

@@ -160,6 +160,8 @@ struct store_ops {
 	            void *arg, struct err *err);
 	int (*meta)(struct store *store, const char *name, store_bytes_cb *cb, void *arg,
 	            struct err *err);
+	/* A copy as of one moment at path, where nothing is yet; any thread.  NULL: it cannot. */
+	int (*backup)(struct store *store, const char *path, struct err *err);
 	int (*run_counts)(struct store *store, store_count_cb *cb, void *arg, struct err *err);
 	int (*task_counts)(struct store *store, int64_t now_ms, store_count_cb *cb, void *arg,
 	                   struct err *err);
@@ -177,6 +179,11 @@ struct store {
  * broken file, a network file system are refused.
  */
 int store_sqlite_open(const char *path, struct store **ret, struct err *err) ATTR_MUST_USE;
+
+/* Makes a backup the store at path: ERR_BUSY while it is in use, ERR_CONFLICT when there is one
+ * and may_replace is false; the one that was there is kept as path + ".before". */
+int store_sqlite_restore(const char *backup, const char *path, bool may_replace,
+                         struct err *err) ATTR_MUST_USE;
 
 /* In memory; forgets everything on close. */
 struct store *store_memory_new(void);

@@ -489,6 +489,7 @@ int store_sqlite_open(const char *path, struct store **ret, struct err *err)
 		.task = store_sqlite_task,
 		.blob = store_sqlite_blob,
 		.meta = store_sqlite_meta,
+		.backup = store_sqlite_backup,
 		.run_counts = store_sqlite_run_counts,
 		.task_counts = store_sqlite_task_counts,
 	};

@@ -100,6 +100,7 @@ int store_sqlite_blob(struct store *store, const unsigned char sha256[32], store
                       void *arg, struct err *err);
 int store_sqlite_meta(struct store *store, const char *name, store_bytes_cb *cb, void *arg,
                       struct err *err);
+int store_sqlite_backup(struct store *store, const char *path, struct err *err);
 int store_sqlite_run_counts(struct store *store, store_count_cb *cb, void *arg, struct err *err);
 int store_sqlite_task_counts(struct store *store, int64_t now_ms, store_count_cb *cb, void *arg,
                              struct err *err);

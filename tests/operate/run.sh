@@ -52,5 +52,6 @@ END
 . "$here/metrics.sh"
 . "$here/reload.sh"
 . "$here/tls.sh"
+. "$here/backup.sh"
 
 echo "1..$count"
