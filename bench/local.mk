@@ -5,11 +5,16 @@ EXTRA_PROGRAMS += \
 	%D%/floor \
 	%D%/load \
 	%D%/machine/machine_bench \
+	%D%/webhook_bare \
+	%D%/webhook_load \
 	%D%/wire_bench
 %C%_engine_bench_LDADD = $(use_cli)
 %C%_floor_LDADD = $(CURL_LIBS) $(SQLITE_LIBS)
 %C%_load_LDADD =
 %C%_machine_machine_bench_LDADD = $(use_script)
+%C%_webhook_bare_CPPFLAGS = $(AM_CPPFLAGS) $(MICROHTTPD_CFLAGS) $(SQLITE_CFLAGS)
+%C%_webhook_bare_LDADD = $(MICROHTTPD_LIBS) $(SQLITE_LIBS)
+%C%_webhook_load_LDADD =
 %C%_wire_bench_LDADD = $(use_cli)
 EXTRA_DIST += bench
 
