@@ -87,7 +87,7 @@ const struct command command_backup = {
 	1,
 	no_options,
 	"copy the store to FILE, also while it is in use",
-	"The copy is of one moment, checked, and there whole or not at all.  Runs go on meanwhile.\n"
+	"The copy is of one moment, checked, and there whole or not at all; runs go on.\n"
 	"Reports and audits (artifacts) are files of their own.",
 	"gangway backup /backup/gangway-2026-11-21.db",
 	backup
@@ -101,8 +101,8 @@ const struct command command_restore = {
 	restore_options,
 	"make a backup the store",
 	"  --replace   also when there is a store; it is kept beside as STORE.before\n\n"
-	"The server must not run.  What was under way when the backup was made goes on at the next\n"
-	"start: calls that may be repeated are, those that may not become tasks for people.",
+	"The server must not run.  What was under way when the backup was made goes on at the\n"
+	"next start: calls that may be repeated are, those that may not become tasks for people.",
 	"gangway restore /backup/gangway-2026-11-21.db",
 	restore
 };

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "cli/cli_commands.h"
 
-/* The sum over all samples that have this label (NULL: all of them); histograms give their count. */
+/* The sum over all samples that have this label (NULL: over all); histograms give their count. */
 static double sum_of(const json_t *figures, const char *family, const char *label, const char *want)
 {
 	const json_t *samples = json_at(json_at(figures, family), "samples");
@@ -64,8 +64,8 @@ static void show_runs(const struct top *top)
 	       rate(top, "http_server_request_duration_seconds"));
 	printf("people   %6.0f tasks    %6.0f overdue\n", sum_of(f, "gw_tasks_open", NULL, NULL),
 	       sum_of(f, "gw_tasks_overdue", NULL, NULL));
-	printf("store    %6.2f ms per commit   %6.2f ms per sync   %6.0f wait for the writer   %6.0f "
-	       "for workers\n",
+	printf("store    %6.2f ms per commit   %6.2f ms per sync   "
+	       "%6.0f wait for the writer   %6.0f for workers\n",
 	       mean_ms(f, top->before, "gw_commit_duration_seconds"),
 	       mean_ms(f, top->before, "gw_fsync_duration_seconds"),
 	       sum_of(f, "gw_queue_depth", "queue", "writer"),
