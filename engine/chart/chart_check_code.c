@@ -90,6 +90,23 @@ static const char *compile_text(struct code_check *x, const char *text, bool sta
 	return known;
 }
 
+/* How other languages write what Lua writes otherwise, where the compiler stumbled over it. */
+static const char *operator_hint(const char *wrong, bool is_script)
+{
+	static const struct {
+		const char *near, *hint;
+	} hints[] = {
+		{ "near '!'", "Lua writes ~= for 'is not equal', and not for negation" },
+		{ "near '&'", "Lua writes and" },
+		{ "near '|'", "Lua writes or" },
+		{ "near '+'", "Lua has no ++ and no +=: write x = x + 1" },
+	};
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+		if (strstr(wrong, hints[i].near))
+			return hints[i].hint;
+	return !is_script && strstr(wrong, "near '='") ? "Lua compares with ==" : NULL;
+}
+
 /* Does it compile, as far as anybody knows? */
 static bool check_syntax(struct code_check *x, const struct code *code)
 {
@@ -101,7 +118,8 @@ static bool check_syntax(struct code_check *x, const struct code *code)
 		return true;
 	const char *wrong = compile_text(x, source_of(x, code), is_statement(code));
 	if (*wrong)
-		check_error(x->k, "lua.syntax", code->expr->at, NULL, "%s", wrong);
+		check_error(x->k, "lua.syntax", code->expr->at,
+		            operator_hint(wrong, is_statement(code)), "%s", wrong);
 	return *wrong == '\0';
 }
 
