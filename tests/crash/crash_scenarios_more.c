@@ -38,7 +38,7 @@ const struct scenario scenario_errand = {
 static void prepare_recover(struct trial *trial)
 {
 	inside_close(trial->world->inside);
-	start_half_way(trial, "errand", WHO, "c-errand", 112);
+	start_half_way(trial, "errand", WHO, "c-errand", 96);
 }
 
 const struct scenario scenario_recover = {
