@@ -13,9 +13,17 @@ local APPROVAL_DUE = "72h"                   -- an escalation that nobody answer
 local APPROVAL_REMINDER = "48h"              -- reminded of it after this time
 local EMAIL = "^[^%s@<>,;:\"]+@[^%s@<>,;:\"]+%.[^%s@<>,;:\"]+$"
 
--- A name stands in subjects and messages: one line.
+local NAME_MAX = 200 -- bytes; what is longer is cut
+
+-- A name stands in subjects and messages: one line, not long, and without the characters that turn
+-- the direction of what follows (U+202A to U+202E, U+2066 to U+2069).
 local function one_line(text)
-  return (string.gsub(text, "%c+", " "))
+  text = string.gsub(string.gsub(text, "\226\128[\170-\174]", ""), "\226\129[\166-\169]", "")
+  text = string.gsub(text, "%c+", " ")
+  if #text > NAME_MAX then
+    text = string.gsub(string.sub(text, 1, NAME_MAX - 3), "[\192-\255][\128-\191]*$", "") .. "..."
+  end
+  return text
 end
 
 -- { name, email }, or null when there is no address that a mail could go to.
