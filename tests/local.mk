@@ -254,7 +254,7 @@ check_LTLIBRARIES += \
 
 # --- running them ---------------------------------------------------------------------------
 # Programs that a script drives.
-driven_programs = %D%/crash/crash bench/engine_bench $(fuzz_programs)
+driven_programs = %D%/crash/crash %D%/sim/sim bench/engine_bench $(fuzz_programs)
 
 CRASH_FLAGS = --quick
 if PLAIN
@@ -262,6 +262,7 @@ planted_tests = '$(abs_top_srcdir)/%D%/crash/planted.sh'
 real_tests = '$(abs_top_srcdir)/%D%/w3c/run.sh'
 speed_tests = '$(abs_top_srcdir)/%D%/speed/run.sh'
 endif
+SIM_FLAGS =
 test_scripts = \
 	'$(abs_top_srcdir)/%D%/cli/run.sh' \
 	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' $(planted_tests) \
@@ -272,6 +273,7 @@ test_scripts = \
 	'$(abs_top_srcdir)/%D%/io/run.sh' \
 	'$(abs_top_srcdir)/%D%/operate/run.sh' \
 	$(speed_tests) \
+	'%D%/sim/sim $(SIM_FLAGS)' \
 	'$(abs_top_srcdir)/%D%/sandbox/run.sh %D%/sandbox/work ./gangway-sandbox' $(real_tests)
 
 # The sources are the same in every build: checks of the house go with the plain one.

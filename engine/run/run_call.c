@@ -356,6 +356,17 @@ static bool has_once_request(const struct call *call)
 	return false;
 }
 
+/* The other side may have forgotten the key: sent again, it might happen twice (RELIABILITY P5). */
+static bool is_past_key(const struct call *call)
+{
+	const struct engine *engine = call->run->worker->engine;
+	const char *name = json_str(json_at(call->effect, "dispatch"), "connection",
+	                            effect_str(call, "type", ""));
+	const struct wire_connection *connection = map_get(&engine->connections, name);
+	return connection && json_array_size(call->requests) > 0 &&
+	       engine_now(engine) - call->opened_ms > wire_connection_repeatable_ms(connection);
+}
+
 static void recover_unsure(struct call *call)
 {
 	const char *on_unsure = json_str(json_at(call->effect, "dispatch"), "on_unsure",
@@ -421,7 +432,7 @@ void call_recover(struct call *call)
 		return;
 	if (call->is_built_in)
 		built_in_release(call);
-	else if (has_once_request(call) && strcmp(on_unsure, "retry") != 0)
+	else if ((has_once_request(call) || is_past_key(call)) && strcmp(on_unsure, "retry") != 0)
 		recover_unsure(call);
 	else if (call->is_post)
 		post_release(call);

@@ -80,6 +80,8 @@ enum wire_auth_kind {
  *   private             false   may the address be loopback, private or link-local?
  *   idempotency_header  "Idempotency-Key"; "" sends none
  *   idempotency_quoted  false   (RFC 8941 string)
+ *   key_lifetime_s      0       how long the other side knows a key; 0: for ever.  A call that is
+ *                               older than 80 % of it is not repeated after a crash: it is unsure
  *   plugin              which plugin speaks here; by default the connection's own name
  *   settings            {api_version="60.0", ...} for the plugin
  *   ca_file             PEM file of the authorities to trust; the system's by default
@@ -101,6 +103,8 @@ bool wire_connection_reaches(const struct wire_connection *connection, const cha
  *  "quota":{header: value},"clock_skew_s" (when past 30 s)} without any secret; new.
  * Any thread. */
 json_t *wire_connection_describe(const struct wire_connection *connection);
+/* How long a request may be repeated with its key: 80 % of key_lifetime_s; INT64_MAX: for ever. */
+int64_t wire_connection_repeatable_ms(const struct wire_connection *connection);
 /* Every secret value of this connection, for redaction: calls found per value.  Any thread. */
 void wire_connection_secrets(const struct wire_connection *connection,
                              void (*found)(void *arg, const char *secret), void *arg);

@@ -46,6 +46,7 @@ static const struct field fields[] = {
 	{ .name = "starttls", .kind = FIELD_OTHER },
 	{ "timeout_ms", FIELD_INT, AT(timeout_ms), 1, MS_MAX, 0, false },
 	{ "deadline_ms", FIELD_INT, AT(deadline_ms), 1, 6 * (int64_t)MS_MAX, 0, false },
+	{ "key_lifetime_s", FIELD_INT, AT(key_lifetime_s), 0, 1000000000, 0, false },
 	{ "retries", FIELD_INT, AT(retries), 0, LIMIT_RETRIES, 0, false },
 	{ "backoff_min_ms", FIELD_INT, AT(backoff_min_ms), 1, MS_MAX, 0, false },
 	{ "backoff_max_ms", FIELD_INT, AT(backoff_max_ms), 1, MS_MAX, 0, false },
@@ -439,6 +440,9 @@ static int check_values(struct wire_connection *connection, const json_t *json, 
 	const char *header = connection->idempotency_header;
 	if (*header && (!wire_header_is_name(header) || wire_header_is_reserved(header)))
 		return err_set(err, ERR_INPUT, "idempotency_header: '%s' cannot be used", header);
+	if (connection->deadline_ms >= wire_connection_repeatable_ms(connection))
+		return err_set(err, ERR_INPUT,
+		               "key_lifetime_s: 80 %% of it must exceed deadline_ms");
 	if (connection->ca_file && access(connection->ca_file, R_OK) < 0)
 		return err_set(err, ERR_INPUT, "ca_file: %s: %s", connection->ca_file,
 		               strerror(errno));
@@ -537,6 +541,11 @@ const char *wire_connection_name(const struct wire_connection *connection)
 const char *wire_connection_plugin(const struct wire_connection *connection)
 {
 	return connection->plugin;
+}
+
+int64_t wire_connection_repeatable_ms(const struct wire_connection *connection)
+{
+	return connection->key_lifetime_s > 0 ? connection->key_lifetime_s * 800 : INT64_MAX;
 }
 
 const char *wire_connection_setting(const struct wire_connection *connection, const char *name)

@@ -138,6 +138,7 @@ struct wire_connection {
 	char **lines; /* configured headers, "Name: value" */
 	size_t line_count;
 	int64_t timeout_ms, deadline_ms, retries, backoff_min_ms, backoff_max_ms;
+	int64_t key_lifetime_s;
 	bool is_private, is_idempotency_quoted;
 	char *idempotency_header;
 	char *from, *hello_name;

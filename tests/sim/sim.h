@@ -174,7 +174,7 @@ bool boundary(struct world *world, const char *where);
 
 void far_init(struct world *world);
 void far_release(struct world *world);
-json_t *far_connections(void);
+json_t *far_connections(const struct sim_options *options); /* new */
 
 /* --- sim_graph.c ------------------------------------------------------------------------------ */
 

@@ -280,6 +280,22 @@ static int meta(struct store *store, const char *name, store_bytes_cb *cb, void 
 	                    : below(store)->ops->meta(below(store), name, cb, arg, err);
 }
 
+static int run_counts(struct store *store, store_count_cb *cb, void *arg, struct err *err)
+{
+	return fails(store) ? broken(err)
+	                    : below(store)->ops->run_counts(below(store), cb, arg, err);
+}
+
+static int task_counts(struct store *store, int64_t now_ms, store_count_cb *cb, void *arg,
+                       struct err *err)
+{
+	return fails(store) ? broken(err)
+	                    : below(store)->ops->task_counts(below(store), now_ms, cb, arg, err);
+}
+
+/* Whoever gives stores another operation gives the disk one too. */
+_Static_assert(sizeof(struct store_ops) == 18 * sizeof(void (*)(void)), "an operation is missing");
+
 void disk_init(struct world *world)
 {
 	static const struct store_ops ops = {
@@ -299,6 +315,8 @@ void disk_init(struct world *world)
 		.task = task,
 		.blob = blob,
 		.meta = meta,
+		.run_counts = run_counts,
+		.task_counts = task_counts,
 	};
 	struct disk *disk = mem_alloc(sizeof(*disk));
 	disk->base.ops = &ops;

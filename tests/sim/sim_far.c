@@ -28,17 +28,20 @@ struct sim_exchange {
 	int retry_after_s; /* -1: not said */
 };
 
-json_t *far_connections(void)
+json_t *far_connections(const struct sim_options *options)
 {
-	return json_pack("{s:{s:s,s:b,s:i,s:i,s:i,s:i,s:i,s:i,s:{s:i}},"
-	                 "s:{s:s,s:s,s:b,s:i,s:i,s:i,s:{s:s,s:s,s:s,s:s}}}",
-	                 "far", "url", "http://far.test", "private", 1, "timeout_ms", 4000,
-	                 "deadline_ms", 15000, "retries", 2, "backoff_min_ms", 200,
-	                 "backoff_max_ms", 2000, "concurrency", 4, "breaker", "open_ms", 5000,
-	                 "bank", "url", "http://bank.test", "plugin", "far", "private", 1,
-	                 "timeout_ms", 4000, "deadline_ms", 15000, "retries", 2, "auth", "kind",
-	                 "oauth2_client", "token_path", "/token", "client_id", "sim",
-	                 "client_secret", "env:GANGWAY_SIM_SECRET");
+	json_t *ret = json_pack("{s:{s:s,s:b,s:i,s:i,s:i,s:i,s:i,s:i,s:{s:i}},"
+	                        "s:{s:s,s:s,s:b,s:i,s:i,s:i,s:{s:s,s:s,s:s,s:s}}}",
+	                        "far", "url", "http://far.test", "private", 1, "timeout_ms", 4000,
+	                        "deadline_ms", 15000, "retries", 2, "backoff_min_ms", 200,
+	                        "backoff_max_ms", 2000, "concurrency", 4, "breaker", "open_ms",
+	                        5000, "bank", "url", "http://bank.test", "plugin", "far", "private",
+	                        1, "timeout_ms", 4000, "deadline_ms", 15000, "retries", 2, "auth",
+	                        "kind", "oauth2_client", "token_path", "/token", "client_id", "sim",
+	                        "client_secret", "env:GANGWAY_SIM_SECRET");
+	json_put_int(json_at(ret, "far"), "key_lifetime_s", options->key_life_ms / 1000);
+	json_put_int(json_at(ret, "bank"), "key_lifetime_s", options->key_life_ms / 1000);
+	return ret;
 }
 
 /* --- what is known of a request --------------------------------------------------------------- */
@@ -234,7 +237,7 @@ static void answer_arrives(struct world *world, void *arg)
 static int64_t way(struct world *world)
 {
 	bool is_late = !world->is_healed && lucky(world, world->options.net_late);
-	return is_late ? between(world, 1000, lucky(world, 100) ? 4000000 : 60000)
+	return is_late ? between(world, 1000, lucky(world, 100) ? 1200000 : 60000)
 	               : between(world, 1, 40);
 }
 

@@ -186,12 +186,15 @@ static void put_head(struct world *world, int i, struct buf *out)
 	buf_printf(out,
 	           "<scxml xmlns='http://www.w3.org/2005/07/scxml' "
 	           "xmlns:gw='https://gangway.dev/ns/graph' version='1.0' datamodel='lua' "
-	           "name='%s' initial='b0' gw:on-error='block'><datamodel>"
+	           "name='%s' initial='all' gw:on-error='block'><datamodel>"
 	           "<data id='fails' expr='0'/><data id='tries' expr='0'/><data id='n' expr='0'/>"
 	           "<data id='outcome'%s/><data id='who' expr=\"''\"%s/></datamodel>"
 	           "<!-- version %d -->",
 	           names[i], has_search ? " gw:search='true'" : "",
 	           is_exclusive ? " gw:exclusive='true'" : "", world->graph_version[i]);
+	/* A message that did not get through is counted, wherever the run stands by then. */
+	buf_put(out, "<state id='all' initial='b0'><transition event='error.communication' "
+	             "type='internal'><script>fails = fails + 1</script></transition>");
 }
 
 void graph_write(struct world *world, int i)
@@ -210,7 +213,7 @@ void graph_write(struct world *world, int i)
 		           b + 1);
 	}
 	buf_printf(&out,
-	           "<final id='b%d'><donedata><param name='fails' expr='fails'/>"
+	           "</state><final id='b%d'><donedata><param name='fails' expr='fails'/>"
 	           "<param name='n' expr='n'/></donedata></final></scxml>",
 	           count);
 	char *name = mem_format("graphs/%s/%s.scxml", names[i], names[i]);

@@ -56,7 +56,7 @@ void options_choose(struct sim_options *options, uint64_t seed)
 {
 	uint64_t state = seed * 0x9e3779b97f4a7c15u + 99;
 	struct rand rand = rand_seeded(&state);
-	static const int64_t lives[] = { 0, 0, 3600000, 24 * 3600000 };
+	static const int64_t lives[] = { 0, 0, 12 * 3600000, 24 * 3600000 };
 	*options = (struct sim_options){
 		.seed = seed,
 		.workers = 1 + (int)rand_below(&rand, SIM_WORKERS),
@@ -219,6 +219,17 @@ static void check_stuck(struct world *world)
 	must(world->disk->ops->runs(world->disk, &filter, tell_stuck, world, &err) == 0);
 }
 
+/* Once more from the beginning: what is owed since something failed is made up for. */
+static void settle(struct world *world)
+{
+	enum { SETTLE_MS = 60000 };
+	end_life(world, true);
+	be_born(world, NULL);
+	int64_t end_ms = world->time.now_ms + SETTLE_MS;
+	while (time_step(world, end_ms))
+		after_step(world);
+}
+
 static void heal(struct world *world)
 {
 	int64_t end_ms = world->time.now_ms + (int64_t)HEAL_S * 1000;
@@ -234,8 +245,10 @@ static void heal(struct world *world)
 	if (!world->engine)
 		be_born(world, NULL);
 	for (int i = 0;; i++) {
-		if (i % 64 == 0 && people_are_content(world))
+		if (i % 64 == 0 && people_are_content(world)) {
+			settle(world);
 			return;
+		}
 		if (world->time.happened - begun > EVENTS_MAX || !time_step(world, end_ms))
 			break;
 		after_step(world);
@@ -259,7 +272,7 @@ static void world_init(struct world *world, const struct sim_plan *plan)
 	far_init(world);
 	graphs_init(world);
 	people_init(world);
-	world->connections = far_connections();
+	world->connections = far_connections(&world->options);
 	world->engine_options = (struct engine_options){
 		.store_path = "memory:",
 		.graphs = mem_format("%s/graphs", plan->folder),
