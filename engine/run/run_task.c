@@ -348,16 +348,6 @@ static void open_checklist(struct call *call, struct commit *commit, json_t *bod
 	store_list(call, items, body);
 }
 
-/* All was done when the process died, and the run had not been told. */
-static void recover_checklist(struct call *call)
-{
-	char key[32];
-	list_key(call, key);
-	const json_t *items = json_at(json_at(call->run->checklists, key), "items");
-	if (items)
-		end_list_if_done(call, items);
-}
-
 void checklist_answer(struct run *run, const json_t *answer, struct commit *commit, json_t *body,
                       int64_t at_ms)
 {
@@ -533,8 +523,6 @@ void built_in_release(struct call *call)
 	const char *type = json_str(call->effect, "type", "");
 	if (strcmp(type, "tasks") == 0)
 		answer_overdue(call);
-	else if (strcmp(type, "checklist") == 0)
-		recover_checklist(call);
 	else if (strcmp(type, "gw:run") == 0)
 		start_child(call);
 	else if (strcmp(type, "checklist") == 0)
