@@ -101,7 +101,10 @@ static void read_result(struct reading *reading, const json_t *record)
 	const char *kind = json_str(record, "kind", "");
 	json_t *call = call_of(reading, input, "number", "element");
 	if (strcmp(kind, "blocked") == 0) {
-		count(call, "blocked"); /* it is tried again */
+		const char *task = json_str(json_at(record, "call"), "task", NULL);
+		count(call, "blocked"); /* it is tried again, unless the run is cancelled first */
+		if (task)
+			json_put(reading->done, task, json_true());
 		return;
 	}
 	count(call, strcmp(kind, "late") == 0 ? "late" : "results");
