@@ -455,7 +455,7 @@ static void stop_threads(struct engine *engine)
 /* The same without threads: what is being committed is finished here. */
 static void stop_in_place(struct engine *engine)
 {
-	for (bool is_busy = true; is_busy;) {
+	for (bool is_busy = true; is_busy && !engine->is_broken;) {
 		engine_write(engine);
 		is_busy = false;
 		for (int i = 0; i < engine->worker_count; i++) {

@@ -113,6 +113,7 @@ static void commit_batch(struct writer *writer, struct message *first)
 		int64_t began_ns = clock_monotonic_ns(&engine->options.clock);
 		if (engine->store->ops->apply(engine->store, items, count, &err) < 0) {
 			stop_process(engine, &err);
+			engine->is_broken = true; /* on a ground that let us come back */
 			put_back(writer, first);
 			return;
 		}
