@@ -320,7 +320,7 @@ struct engine {
 	pthread_cond_t rested; /* with lock: resident has become 0 */
 	atomic_uint round_robin;
 	bool is_running;
-	bool is_broken; /* the store failed: nothing is committed any more */
+	bool is_broken;              /* the store failed: nothing is committed any more */
 	struct run_door *door;       /* the Unix socket, or NULL */
 	struct run_crumb *crumb;     /* mapped; NULL: none */
 	struct tokens *tokens;       /* run_token.c */
