@@ -15,11 +15,12 @@
 #include "config_int.h"
 #include "report/report.h"
 #include "script/script.h"
+#include "wire/wire.h"
 
 static const char *const known_keys[] = { "store",     "graphs",      "rules",   "prompts",
 	                                  "artifacts", "audit_files", "plugins", "plugin_pins",
 	                                  "workers",   "connections", "serve",   "log",
-	                                  NULL };
+	                                  "audit",     NULL };
 
 static int read_file(const char *path, struct buf *ret, struct err *err)
 {
@@ -188,6 +189,34 @@ static bool is_level(const char *text)
 	       report_level_read(text, REPORT_NOTHING) == report_level_read(text, REPORT_ERROR);
 }
 
+/* audit = { key = "file:secrets/audit.pem", heads = "out/heads.jsonl" } */
+static int take_audit(struct config *config, const json_t *audit, struct err *err)
+{
+	const char *key = json_str(audit, "key", NULL), *heads = json_str(audit, "heads", NULL);
+	const char *name;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)audit, name, value) {
+		bool is_known = strcmp(name, "key") == 0 || strcmp(name, "heads") == 0;
+		if (!is_known || !json_is_string(value))
+			return err_set_id(err, ERR_INPUT, "config.type",
+			                  "%s: audit has a 'key' and 'heads', both texts",
+			                  config->file);
+	}
+	if (heads)
+		config->heads_file = resolve(config->work, heads);
+	if (!key)
+		return 0;
+	if (str_begins(key, "file:")) {
+		char *path = resolve(config->folder, key + strlen("file:"));
+		char *reference = mem_format("file:%s", path);
+		int status = wire_secret_read_lines(reference, &config->audit_key, err);
+		free(reference);
+		free(path);
+		return status < 0 ? err_wrap(err, "audit.key") : 0;
+	}
+	return wire_secret_read(key, &config->audit_key, err) < 0 ? err_wrap(err, "audit.key") : 0;
+}
+
 static int take(struct config *config, const json_t *table, struct err *err)
 {
 	if (check_keys(config->file ? config->file : "gangway.lua", table, err) < 0 ||
@@ -226,6 +255,8 @@ static int take(struct config *config, const json_t *table, struct err *err)
 	config->serve = serve ? json_deep_copy(serve) : json_object();
 	fill_defaults(config, config->serve);
 	take_location(config);
+	if (take_audit(config, json_at(table, "audit"), err) < 0)
+		return err->code;
 	config->socket = mem_format("%s.sock", config->store);
 	return 0;
 }
@@ -318,6 +349,8 @@ void config_release(struct config *config)
 	free(config->rules);
 	free(config->prompts);
 	free(config->artifacts);
+	wire_secret_free(config->audit_key);
+	free(config->heads_file);
 	free(config->log);
 	json_decref(config->plugin_folders);
 	json_decref(config->plugin_pins);

@@ -33,6 +33,8 @@ struct config {
 	json_t *serve;       /* as serve_start() takes it */
 	char *http_location; /* serve.public_url with the door's path; NULL: none is configured */
 	char *log;           /* level; NULL: the usual one */
+	char *audit_key;     /* PEM of the key that signs heads; NULL: none */
+	char *heads_file;    /* where signed heads are appended; NULL: nowhere */
 	int workers;
 };
 

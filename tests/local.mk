@@ -264,6 +264,7 @@ speed_tests = '$(abs_top_srcdir)/%D%/speed/run.sh'
 endif
 SIM_FLAGS =
 test_scripts = \
+	'$(abs_top_srcdir)/%D%/audit/heads.sh' \
 	'$(abs_top_srcdir)/%D%/cli/run.sh' \
 	'$(abs_top_srcdir)/%D%/crash/run.sh $(CRASH_FLAGS)' $(planted_tests) \
 	'$(abs_top_srcdir)/%D%/crash/run.sh --faults $(CRASH_FLAGS)' \

@@ -37,7 +37,8 @@ enum crypto_algorithm {
 	CRYPTO_PS512,
 	CRYPTO_ES256, /* the signature is r and s, 64 bytes; no DER */
 	CRYPTO_ES384,
-	CRYPTO_ES512
+	CRYPTO_ES512,
+	CRYPTO_EDDSA /* Ed25519 (RFC 8037) */
 };
 struct crypto_key;
 
@@ -51,6 +52,10 @@ int crypto_key_rsa(struct str modulus, struct str exponent, struct crypto_key **
 int crypto_key_p256(struct str x, struct str y, struct crypto_key **ret,
                     struct err *err) ATTR_MUST_USE;
 void crypto_key_free(struct crypto_key *key);
+/* A new private Ed25519 key in PEM form; to be freed. */
+char *crypto_key_new(void);
+/* The public half in PEM form; to be freed. */
+char *crypto_key_public(const struct crypto_key *key);
 /* Does the key fit?  RSA of at least 2048 bits, or the algorithm's curve. */
 int crypto_key_check(const struct crypto_key *key, enum crypto_algorithm algorithm,
                      struct err *err) ATTR_MUST_USE;

@@ -44,6 +44,7 @@ static const struct algorithm algorithms[] = {
 	[CRYPTO_ES256] = { "ES256", "SHA256", EVP_PKEY_EC, false, 256 },
 	[CRYPTO_ES384] = { "ES384", "SHA384", EVP_PKEY_EC, false, 384 },
 	[CRYPTO_ES512] = { "ES512", "SHA512", EVP_PKEY_EC, false, 521 },
+	[CRYPTO_EDDSA] = { "EdDSA", NULL, EVP_PKEY_ED25519, false, 0 },
 };
 
 bool crypto_algorithm_named(const char *name, enum crypto_algorithm *ret)
@@ -112,14 +113,43 @@ int crypto_key_check(const struct crypto_key *key, enum crypto_algorithm algorit
 	                     (how->curve_bits == 0 || how->curve_bits == bits);
 	if (!is_right_type)
 		return err_set(err, ERR_INPUT, "the key does not fit %s, which takes %s", how->name,
-		               how->type == EVP_PKEY_RSA ? "an RSA key"
-		               : how->curve_bits == 256  ? "a P-256 key"
-		               : how->curve_bits == 384  ? "a P-384 key"
-		                                         : "a P-521 key");
+		               how->type == EVP_PKEY_RSA       ? "an RSA key"
+		               : how->type == EVP_PKEY_ED25519 ? "an Ed25519 key"
+		               : how->curve_bits == 256        ? "a P-256 key"
+		               : how->curve_bits == 384        ? "a P-384 key"
+		                                               : "a P-521 key");
 	if (how->type == EVP_PKEY_RSA && bits < RSA_BITS_MIN)
 		return err_set(err, ERR_INPUT, "the key has %d bits; %d is the least", bits,
 		               RSA_BITS_MIN);
 	return 0;
+}
+
+static char *take_pem(BIO *bio)
+{
+	char *bytes;
+	long len = BIO_get_mem_data(bio, &bytes);
+	must(len > 0);
+	char *ret = mem_dup(bytes, (size_t)len);
+	OPENSSL_cleanse(bytes, (size_t)len);
+	BIO_free(bio);
+	return ret;
+}
+
+char *crypto_key_new(void)
+{
+	EVP_PKEY *pkey = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	BIO *bio = BIO_new(BIO_s_mem());
+	must(pkey && bio &&
+	     PEM_write_bio_PKCS8PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) == 1);
+	EVP_PKEY_free(pkey);
+	return take_pem(bio);
+}
+
+char *crypto_key_public(const struct crypto_key *key)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	must(bio && PEM_write_bio_PUBKEY(bio, key->pkey) == 1);
+	return take_pem(bio);
 }
 
 /* --- signatures ------------------------------------------------------------------- */
@@ -128,7 +158,7 @@ static bool begin(EVP_MD_CTX *ctx, const struct crypto_key *key, const struct al
                   bool is_signing)
 {
 	EVP_PKEY_CTX *pkey_ctx = NULL;
-	const EVP_MD *digest = EVP_get_digestbyname(how->digest);
+	const EVP_MD *digest = how->digest ? EVP_get_digestbyname(how->digest) : NULL;
 	int done = is_signing ? EVP_DigestSignInit(ctx, &pkey_ctx, digest, NULL, key->pkey)
 	                      : EVP_DigestVerifyInit(ctx, &pkey_ctx, digest, NULL, key->pkey);
 	if (done != 1)

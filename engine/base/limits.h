@@ -53,6 +53,8 @@
 #define LIMIT_SCHEDULES 1000
 #define LIMIT_EACH_ELEMENTS 1000  /* elements of one gw:each */
 #define LIMIT_SNAPSHOT_RECORDS 64 /* records between snapshots */
+#define LIMIT_HEAD_RECORDS 1000   /* records that no signed head covers yet */
+#define LIMIT_HEAD_MS 60000       /* the longest that a record waits for one */
 
 /* The wire. */
 #define LIMIT_REPLY_BYTES (8 * 1024 * 1024) /* decoded */

@@ -63,8 +63,14 @@ static int verify_one(struct cli *cli, const char *run, const json_t *file)
 static int audit_verify(struct cli *cli)
 {
 	struct err err = { 0 };
-	const char *name = cli->args[0];
+	const char *name = cli->args[0], *heads = cli_option(cli, "heads");
 	json_t *file = NULL;
+	if (heads)
+		return audit_verify_heads(cli, heads);
+	if (!name) {
+		err_set(&err, ERR_INPUT, "say which run, or --heads FILE");
+		return cli_fail(cli, &err);
+	}
 	if (!strchr(name, '/') && !str_ends(name, ".json"))
 		return verify_one(cli, name, NULL);
 	if (json_read_file(name, 64u * 1024 * 1024, &file, &err) < 0)
@@ -81,6 +87,7 @@ static int audit_verify(struct cli *cli)
 }
 
 static const char *const no_options[] = { NULL };
+static const char *const verify_options[] = { "heads=", "key=", NULL };
 
 const struct command command_audit_show = {
 	"audit",
@@ -97,13 +104,16 @@ const struct command command_audit_show = {
 const struct command command_audit_verify = {
 	"audit",
 	"verify",
-	"RUN|FILE",
+	"[RUN|FILE]",
+	0,
 	1,
-	1,
-	no_options,
+	verify_options,
 	"recompute a run's hash chain and its decision from the pinned versions",
 	"With an audit file, what the file says is compared with the journal too.\n"
-	"exit: 0 as recorded, 1 changed (the first bad record is named)",
+	"--heads FILE [--key FILE]: is all that was signed still there?  A removed run, a\n"
+	"cut tail, a chain made anew are found, up to the last head.\n"
+	"exit: 0 as recorded, 1 changed (the first bad record is named), 2 --heads: the file\n"
+	"ends before the last head",
 	"gangway audit verify out/audit_01k9zq3v7w8e6m2x4c5b1n0p9r.json",
 	audit_verify
 };

@@ -16,7 +16,8 @@ extern const struct command command_graph_check, command_graph_exec, command_gra
 extern const struct command command_rules_check, command_rules_test;
 extern const struct command command_plugin_list, command_plugin_describe, command_plugin_check,
 	command_plugin_new;
-extern const struct command command_audit_show, command_audit_access, command_audit_verify;
+extern const struct command command_audit_show, command_audit_access, command_audit_verify,
+	command_audit_key;
 extern const struct command command_token_new, command_token_list, command_token_revoke;
 extern const struct command command_schedule_add, command_schedule_list, command_schedule_show,
 	command_schedule_pause, command_schedule_resume, command_schedule_remove,

@@ -146,6 +146,8 @@ static int open_engine(struct cli *cli, bool is_looking, struct engine **ret, st
 		.version = GANGWAY_VERSION,
 		.http_location = cli->config.http_location,
 		.workers = cli->config.workers,
+		.audit_key = cli->config.audit_key,
+		.heads_file = cli->config.heads_file,
 		.is_looking = is_looking,
 		.keeps_schedules = cli->keeps_schedules,
 		.clock = clock_system(),
@@ -253,10 +255,11 @@ static void pause_briefly(void)
 /* Requests that change nothing, and are answered without the outside world. */
 static bool only_looks(const json_t *request)
 {
-	static const char *const ops[] = { "run.list",    "run.show",      "run.events",
-		                           "run.replay",  "task.list",     "task.show",
-		                           "run.explain", "audit.show",    "audit.verify",
-		                           "run.picture", "schedule.list", "schedule.show" };
+	static const char *const ops[] = { "run.list",     "run.show",    "run.events",
+		                           "run.replay",   "task.list",   "task.show",
+		                           "run.explain",  "audit.show",  "audit.verify",
+		                           "audit.head",   "run.picture", "schedule.list",
+		                           "schedule.show" };
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		if (strcmp(json_str(request, "op", ""), ops[i]) == 0)
 			return true;

@@ -136,4 +136,7 @@ void cli_live_open(struct cli_live *live, const json_t *asks);
 /* Before anything else is printed. */
 void cli_live_end(struct cli_live *live);
 
+/* cli_heads.c */
+int audit_verify_heads(struct cli *cli, const char *path);
+
 #endif

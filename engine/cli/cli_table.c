@@ -52,6 +52,7 @@ const struct command *const cli_commands[] = {
 	&command_audit_show,
 	&command_audit_verify,
 	&command_audit_access,
+	&command_audit_key,
 	&command_doctor,
 	&command_serve,
 	&command_reload,

@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/libgw_cli.a
 	%D%/cli_exec.c \
 	%D%/cli_format.c \
 	%D%/cli_graph.c \
+	%D%/cli_heads.c \
 	%D%/cli_graph.h \
 	%D%/cli_int.h \
 	%D%/cli_live.c \

@@ -199,6 +199,21 @@ void worker_mind(struct worker *worker, int64_t wake_ms)
 		arm_due_timer(worker, wake_ms);
 }
 
+static void arm_head_timer(struct worker *worker);
+
+static void want_head(void *arg)
+{
+	struct worker *worker = arg;
+	writer_want_head(worker->engine);
+	arm_head_timer(worker);
+}
+
+static void arm_head_timer(struct worker *worker)
+{
+	worker->head_timer = worker->loop->ops->timer_start(worker->loop, LIMIT_HEAD_MS / 2,
+	                                                    want_head, worker);
+}
+
 static void on_wake(void *arg)
 {
 	struct worker *worker = arg;
@@ -222,12 +237,15 @@ static void on_wake(void *arg)
 			arm_due_timer(worker, next_wake(worker, 0));
 			if (worker->index == 0)
 				schedules_arm(worker);
+			if (worker->index == 0 && worker->engine->heads && !worker->head_timer)
+				arm_head_timer(worker);
 			free(message);
 			break;
 		case MESSAGE_STOP:
 			worker->is_stopping = true;
 			free(message);
 			break;
+		case MESSAGE_HEAD: must_not_reach(); /* the writer's */
 		}
 		message = next;
 	}
@@ -305,6 +323,8 @@ static void worker_release(struct worker *worker)
 		worker->loop->ops->timer_stop(worker->loop, worker->due_timer);
 	if (worker->unloaded_timer)
 		worker->loop->ops->timer_stop(worker->loop, worker->unloaded_timer);
+	if (worker->head_timer)
+		worker->loop->ops->timer_stop(worker->loop, worker->head_timer);
 	vec_release(&worker->unloaded);
 	worker->loop->ops->wake_free(worker->wake);
 	worker->wake = NULL;
@@ -406,8 +426,8 @@ int engine_open(const struct engine_options *options, struct engine **ret, struc
 	figures_open(engine);
 	if ((!options->is_looking && connections_open(engine, err) < 0) ||
 	    open_store(engine, err) < 0 || figures_store(engine, err) < 0 ||
-	    tokens_open(engine, err) < 0 || schedules_open(engine, err) < 0 ||
-	    access_open(engine, err) < 0) {
+	    tokens_open(engine, err) < 0 || heads_open(engine, err) < 0 ||
+	    schedules_open(engine, err) < 0 || access_open(engine, err) < 0) {
 		engine_close(engine);
 		return err->code;
 	}
@@ -464,6 +484,7 @@ static void stop_in_place(struct engine *engine)
 			is_busy = is_busy || engine->workers[i].commits_open > 0;
 		}
 	}
+	heads_stop(engine);
 }
 
 void engine_close(struct engine *engine)
@@ -498,6 +519,7 @@ void engine_abandon(struct engine *engine)
 	map_release(&engine->known_blobs);
 	figures_close(engine);
 	tokens_close(engine);
+	heads_close(engine);
 	schedules_close(engine);
 	access_close(engine);
 	releases_free(engine->releases);

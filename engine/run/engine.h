@@ -54,6 +54,8 @@
  *   {"op":"audit.verify","run":ID,"file"?:{...}}
  *                                         -> {"verify":{"ok","findings":[{"seq","text"}],
  *                                                       "first_bad"?}}
+ *   {"op":"audit.head","head":{...}}      -> {"findings":[...],"newest":n}  is the store what a signed
+ *                                            head says, and which is the newest
  *   {"op":"token.new","sha256":HEX,"owner","roles":[...],"teams"?:[...],"data"?:bool,
  *    "expires_ms"?,"by"}
  *                                         -> {"token":TOKEN}
@@ -136,7 +138,9 @@ struct engine_options {
 	int (*release_check)(void *ctx, struct release *release, struct err *err);
 	/* Carries out "serve.reload" and "serve.log": a new reply.  NULL: nobody does. */
 	json_t *(*control)(void *ctx, const json_t *request);
-	void *program_ctx;                  /* of release_check and control */
+	void *program_ctx;      /* of release_check and control */
+	const char *audit_key;  /* PEM, Ed25519: heads are signed; NULL: none are made */
+	const char *heads_file; /* each signed head is appended as a line; NULL: only stored */
 	const struct engine_ground *ground; /* NULL: the usual one; outlives the engine */
 };
 

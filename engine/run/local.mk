@@ -21,6 +21,7 @@ noinst_LIBRARIES += %D%/libgw_run.a
 	%D%/run_explain.c \
 	%D%/run_figures.c \
 	%D%/run_file.c \
+	%D%/run_heads.c \
 	%D%/run_filer.c \
 	%D%/run_fire.c \
 	%D%/run_int.h \

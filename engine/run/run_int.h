@@ -46,6 +46,7 @@ enum message_kind {
 	MESSAGE_REQUEST,   /* of engine_request */
 	MESSAGE_COMMITTED, /* from the writer */
 	MESSAGE_WAKE,      /* look for due runs */
+	MESSAGE_HEAD,      /* to the writer: sign what is not covered */
 	MESSAGE_STOP
 };
 
@@ -123,6 +124,8 @@ struct writer {
 void writer_init(struct writer *writer, struct engine *engine);
 int writer_start(struct writer *writer);
 void writer_stop(struct writer *writer);
+void writer_stop_process(struct engine *engine, const struct err *err); /* the store failed */
+void writer_want_head(struct engine *engine);                           /* soon; any thread */
 void writer_release(struct writer *writer); /* drops what was never committed */
 /* A complete commit; it is handed over with the others of this turn of the loop. */
 void writer_post(struct engine *engine, struct message *message);
@@ -255,11 +258,12 @@ struct run {
 	int64_t timer_due_ms;
 	int64_t last_step_ms;
 	bool is_evicting;
-	bool is_unfiled;   /* files were written since they were last synced */
-	bool is_unwritten; /* one could not be */
-	bool owes_files;   /* its row says that files of the last record are still to be written */
-	bool is_parked;    /* blocked, and not counted as resident: only a person moves it */
-	bool is_detached;  /* made for verify: in no map, acts on nothing */
+	bool is_unreadable; /* what was read of it is not whole: it must leave memory */
+	bool is_unfiled;    /* files were written since they were last synced */
+	bool is_unwritten;  /* one could not be */
+	bool owes_files;    /* its row says that files of the last record are still to be written */
+	bool is_parked;     /* blocked, and not counted as resident: only a person moves it */
+	bool is_detached;   /* made for verify: in no map, acts on nothing */
 	/* Of verify: inline answers are made anew and compared; borrowed. */
 	json_t *verify_findings;
 	int64_t verify_seq;
@@ -285,7 +289,8 @@ struct worker {
 	struct loop_timer *due_timer;
 	VEC(int64_t) unloaded; /* could not be taken up after a start; tried again */
 	struct loop_timer *unloaded_timer;
-	int64_t due_at_ms; /* what it is armed for */
+	struct loop_timer *head_timer; /* of the first worker */
+	int64_t due_at_ms;             /* what it is armed for */
 	/* While a batch is decided: its commits, to be handed over as one chain (run_many.c). */
 	struct message *held, **held_last;
 	size_t held_count;
@@ -323,6 +328,7 @@ struct engine {
 	bool is_broken;              /* the store failed: nothing is committed any more */
 	struct run_door *door;       /* the Unix socket, or NULL */
 	struct run_crumb *crumb;     /* mapped; NULL: none */
+	struct heads *heads;         /* run_heads.c; NULL: none are made */
 	struct tokens *tokens;       /* run_token.c */
 	struct schedules *schedules; /* run_schedule.c */
 	struct access *access;       /* run_access.c */
@@ -442,6 +448,8 @@ int run_rebuild(struct run *run,
 struct run *run_resident(struct worker *worker, int64_t no); /* NULL: not in memory */
 int run_load(struct worker *worker, int64_t no, struct run **ret, struct err *err) ATTR_MUST_USE;
 void run_evict(struct run *run);
+/* Whoever waits is told; it is read again in a while. */
+void run_leave_unreadable(struct run *run);
 struct call *run_call(struct run *run, uint64_t number, uint32_t element);
 void run_call_drop(struct run *run, struct call *call); /* it is freed a little later */
 void call_free(struct call *call);
@@ -612,6 +620,16 @@ json_t *run_picture(struct worker *worker, int64_t no, struct err *err);
 json_t *run_audit(struct engine *engine, int64_t no, struct err *err);
 void run_write_audit(struct run *run);
 json_t *run_verify(struct worker *worker, int64_t no, const json_t *file, struct err *err);
+/* run_heads.c: what is signed.  On the writer's thread, but for opening, closing and looking. */
+int heads_open(struct engine *engine, struct err *err) ATTR_MUST_USE;
+void heads_close(struct engine *engine);
+void heads_note(struct engine *engine, const struct store_item *items, size_t count);
+bool heads_is_full(const struct engine *engine);
+void heads_make(struct engine *engine);
+void heads_stop(struct engine *engine); /* the last one, of an orderly end */
+/* [{"run","seq","text"}] where the store is not what a head says; new; NULL with err. */
+json_t *heads_compare(struct engine *engine, const json_t *head, struct err *err);
+int64_t heads_last(struct engine *engine); /* its number; 0: none */
 /* run_file.c: artifacts; written whole or not at all. */
 void run_write_file(struct run *run, const char *name, struct str text);
 /* What could not be written is tried once more; false: the run goes on owing it. */

@@ -391,6 +391,7 @@ int run_rebuild(struct run *run, struct err *err)
 	for (size_t i = 0; i < run->calls.len; i++)
 		*vec_add(&kept) = run->calls.at[i];
 	run->calls.len = 0;
+	struct release *before = release_ref(run->release);
 	forget_state(run);
 	int status = rebuild(run, err);
 	for (size_t i = 0; i < kept.len; i++) {
@@ -409,14 +410,34 @@ int run_rebuild(struct run *run, struct err *err)
 	}
 	vec_release(&kept);
 	if (status < 0) {
-		/* Half built is worse than none: blocked, with the reason. */
+		/* Half built is worse than none: it leaves memory, and is read again (run_settle).
+		 */
 		machine_free(run->machine);
 		run->machine = NULL;
+		run->is_unreadable = true;
+		if (!run->release)
+			run->release = release_ref(before);
 		json_decref(run->reason);
 		run->reason = json_pack("{s:s,s:s}", "id", err->id[0] ? err->id : "run.broken",
 		                        "text", err->text);
 	}
+	release_unref(before);
 	return status;
+}
+
+void run_leave_unreadable(struct run *run)
+{
+	struct worker *worker = run->worker;
+	int64_t no = run->no;
+	struct err err = { 0 };
+	err_set_id(&err, ERR_BUSY, "run.unreadable", "the run cannot be read now; try again");
+	for (const struct intake *intake = run->first; intake; intake = intake->next)
+		if (!is_watched_by(run, &intake->asker))
+			reply_error(&intake->asker, &err);
+	for (const struct watcher *watcher = run->watchers; watcher; watcher = watcher->next)
+		reply_error(&watcher->asker, &err);
+	run_evict(run);
+	worker_load_again(worker, no);
 }
 
 /* --- the row for lists --------------------------------------------------------------- */

@@ -76,8 +76,9 @@ struct message *message_queue_take_all(struct message_queue *queue, bool wait)
  * not on record and must not be acted on.  Stop; the store keeps the truth and
  * recovery goes on from it (RELIABILITY P17).
  */
-static void stop_process(struct engine *engine, const struct err *err)
+void writer_stop_process(struct engine *engine, const struct err *err)
 {
+	engine->is_broken = true; /* on a ground that lets us come back */
 	if (engine->ground) {
 		engine->ground->stop(engine->ground->ctx, err);
 		return;
@@ -112,13 +113,13 @@ static void commit_batch(struct writer *writer, struct message *first)
 		struct engine *engine = writer->engine;
 		int64_t began_ns = clock_monotonic_ns(&engine->options.clock);
 		if (engine->store->ops->apply(engine->store, items, count, &err) < 0) {
-			stop_process(engine, &err);
-			engine->is_broken = true; /* on a ground that let us come back */
+			writer_stop_process(engine, &err);
 			put_back(writer, first);
 			return;
 		}
 		figures_commit(engine, count,
 		               clock_monotonic_ns(&engine->options.clock) - began_ns);
+		heads_note(engine, items, count);
 		for (size_t i = 0; i < count; i++) {
 			struct message *next = first->next;
 			first->commit->item = items[i];
@@ -129,35 +130,46 @@ static void commit_batch(struct writer *writer, struct message *first)
 		for (int i = 0; i < engine->worker_count; i++)
 			if (engine->workers[i].done.first)
 				worker_post_all(&engine->workers[i], &engine->workers[i].done);
+		if (heads_is_full(engine))
+			heads_make(engine);
 	}
+}
+
+/* One turn: false when it was told to stop. */
+static bool write_turn(struct writer *writer, struct message *first)
+{
+	struct message **at = &first;
+	bool is_stopping = false, wants_head = false;
+	while (*at) {
+		if ((*at)->kind == MESSAGE_STOP || (*at)->kind == MESSAGE_HEAD) {
+			struct message *other = *at;
+			*at = other->next;
+			is_stopping = is_stopping || other->kind == MESSAGE_STOP;
+			wants_head = true;
+			free(other);
+		} else {
+			at = &(*at)->next;
+		}
+	}
+	commit_batch(writer, first);
+	if (is_stopping)
+		heads_stop(writer->engine);
+	else if (wants_head)
+		heads_make(writer->engine);
+	return !is_stopping;
 }
 
 static void *writer_main(void *arg)
 {
 	struct writer *writer = arg;
-	for (;;) {
-		struct message *first = message_queue_take_all(&writer->queue, true);
-		struct message **at = &first;
-		bool is_stopping = false;
-		while (*at) {
-			if ((*at)->kind == MESSAGE_STOP) {
-				struct message *stop = *at;
-				*at = stop->next;
-				free(stop);
-				is_stopping = true;
-			} else {
-				at = &(*at)->next;
-			}
-		}
-		commit_batch(writer, first);
-		if (is_stopping)
-			return NULL;
-	}
+	while (write_turn(writer, message_queue_take_all(&writer->queue, true)))
+		continue;
+	return NULL;
 }
 
 void engine_write(struct engine *engine)
 {
-	commit_batch(&engine->writer, message_queue_take_all(&engine->writer.queue, false));
+	(void)write_turn(&engine->writer, message_queue_take_all(&engine->writer.queue, false));
 }
 
 void writer_post(struct engine *engine, struct message *message)
@@ -192,6 +204,14 @@ void writer_post_chain(struct engine *engine, struct message *first, struct mess
 		engine->ground->write_soon(engine->ground->ctx);
 }
 
+void writer_want_head(struct engine *engine)
+{
+	struct message *message = mem_alloc(sizeof(*message));
+	message->kind = MESSAGE_HEAD;
+	if (message_queue_push(&engine->writer.queue, message) && engine->ground)
+		engine->ground->write_soon(engine->ground->ctx);
+}
+
 void writer_init(struct writer *writer, struct engine *engine)
 {
 	writer->engine = engine;
@@ -216,7 +236,10 @@ void writer_release(struct writer *writer)
 	struct message *message = message_queue_take_all(&writer->queue, false);
 	while (message) {
 		struct message *next = message->next;
-		commit_drop(message->commit);
+		if (message->kind == MESSAGE_HEAD)
+			free(message);
+		else
+			commit_drop(message->commit);
 		message = next;
 	}
 	message_queue_release(&writer->queue);

@@ -502,7 +502,8 @@ void run_turn(struct run *run)
 	/* An answer may come while the step that asks is being made: it waits for the record. */
 	if (run->is_deciding)
 		return;
-	while (!run->is_committing && !run->is_evicting && !run->worker->is_stopping) {
+	while (!run->is_committing && !run->is_evicting && !run->is_unreadable &&
+	       !run->worker->is_stopping) {
 		struct intake *intake = run_next_intake(run);
 		if (!intake)
 			return;
@@ -594,6 +595,10 @@ void run_settle(struct run *run)
 {
 	if (run->is_committing || run->is_deciding || run->is_evicting || run->worker->is_stopping)
 		return;
+	if (run->is_unreadable) {
+		run_leave_unreadable(run);
+		return;
+	}
 	int64_t wake_ms;
 	if (run->status == STORE_RUNNING && run_status_now(run, &wake_ms) != STORE_RUNNING) {
 		submit_row(run);

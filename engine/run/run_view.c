@@ -537,6 +537,15 @@ static int backup(struct engine *engine, const char *path, json_t **ret, struct 
 	return 0;
 }
 
+static int show_head(struct engine *engine, const json_t *request, json_t **ret, struct err *err)
+{
+	json_t *findings = heads_compare(engine, json_at(request, "head"), err);
+	if (!findings)
+		return err->code;
+	*ret = json_pack("{s:o,s:I}", "findings", findings, "newest", (json_int_t)heads_last(engine));
+	return 0;
+}
+
 void engine_query(struct engine *engine, const json_t *request, const struct asker *asker)
 {
 	const char *op = json_str(request, "op", "");
@@ -554,6 +563,8 @@ void engine_query(struct engine *engine, const json_t *request, const struct ask
 		(void)show_feed(engine, request, &reply, &err);
 	else if (strcmp(op, "audit.show") == 0)
 		(void)show_audit(engine, request, &reply, &err);
+	else if (strcmp(op, "audit.head") == 0)
+		(void)show_head(engine, request, &reply, &err);
 	else if (strcmp(op, "figures") == 0)
 		reply = engine_figures(engine, json_str(request, "as", NULL));
 	else if (strcmp(op, "versions") == 0)

@@ -254,6 +254,8 @@ int64_t wire_retry_after_ms(const char *value, int64_t wall_ms);
 
 /* "env:NAME" or "file:PATH" to what it stands for; *ret is to be freed with wire_secret_free(). */
 int wire_secret_read(const char *reference, char **ret, struct err *err) ATTR_MUST_USE;
+/* The same for a file of several lines. */
+int wire_secret_read_lines(const char *reference, char **ret, struct err *err) ATTR_MUST_USE;
 void wire_secret_free(char *secret); /* zeroes it first */
 
 #endif

@@ -297,8 +297,6 @@ struct wire_request *wire_request_new(struct wire *wire, const struct wire_send_
 void wire_request_free(struct wire_request *request);
 
 /* wire_secret.c */
-/* wire_secret_read() for a file of several lines. */
-int wire_secret_read_lines(const char *reference, char **ret, struct err *err) ATTR_MUST_USE;
 bool wire_secret_is_reference(const char *text);
 
 /* wire_header.c */
