@@ -54,8 +54,8 @@
  *   {"op":"audit.verify","run":ID,"file"?:{...}}
  *                                         -> {"verify":{"ok","findings":[{"seq","text"}],
  *                                                       "first_bad"?}}
- *   {"op":"audit.head","head":{...}}      -> {"findings":[...],"newest":n}  is the store what a signed
- *                                            head says, and which is the newest
+ *   {"op":"audit.head","head":{...}}      -> {"findings":[...],"newest":n}
+ *                                            is the store what a signed head says
  *   {"op":"token.new","sha256":HEX,"owner","roles":[...],"teams"?:[...],"data"?:bool,
  *    "expires_ms"?,"by"}
  *                                         -> {"token":TOKEN}

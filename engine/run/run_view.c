@@ -542,7 +542,8 @@ static int show_head(struct engine *engine, const json_t *request, json_t **ret,
 	json_t *findings = heads_compare(engine, json_at(request, "head"), err);
 	if (!findings)
 		return err->code;
-	*ret = json_pack("{s:o,s:I}", "findings", findings, "newest", (json_int_t)heads_last(engine));
+	*ret = json_pack("{s:o,s:I}", "findings", findings, "newest",
+	                 (json_int_t)heads_last(engine));
 	return 0;
 }
 
