@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests.  A program x is built from x.c and prints TAP; x_LDADD says what it may use.
 # `make check` builds and runs all of them; tests/README.md tells more.
-EXTRA_DIST += %D%/README.md %D%/run-tests %D%/abi %D%/audit %D%/cases %D%/cli %D%/crash %D%/graph %D%/hostile %D%/house %D%/io %D%/operate %D%/plugins %D%/sandbox %D%/serve %D%/w3c
+EXTRA_DIST += %D%/README.md %D%/run-tests %D%/abi %D%/audit %D%/cases %D%/cli %D%/crash %D%/graph %D%/hostile %D%/house %D%/io %D%/operate %D%/plugins %D%/sandbox %D%/serve %D%/sim/README.md %D%/w3c
 EXTRA_DIST += %D%/planted %D%/memory
 
 # The absolute place of the sources, where tests find their data.

@@ -293,8 +293,15 @@ static int task_counts(struct store *store, int64_t now_ms, store_count_cb *cb, 
 	                    : below(store)->ops->task_counts(below(store), now_ms, cb, arg, err);
 }
 
+static int feed(struct store *store, int64_t after, int limit, store_feed_cb *cb, void *arg,
+                struct err *err)
+{
+	return fails(store) ? broken(err)
+	                    : below(store)->ops->feed(below(store), after, limit, cb, arg, err);
+}
+
 /* Whoever gives stores another operation gives the disk one too. */
-_Static_assert(sizeof(struct store_ops) == 18 * sizeof(void (*)(void)), "an operation is missing");
+_Static_assert(sizeof(struct store_ops) == 19 * sizeof(void (*)(void)), "an operation is missing");
 
 void disk_init(struct world *world)
 {
@@ -317,6 +324,7 @@ void disk_init(struct world *world)
 		.meta = meta,
 		.run_counts = run_counts,
 		.task_counts = task_counts,
+		.feed = feed,
 	};
 	struct disk *disk = mem_alloc(sizeof(*disk));
 	disk->base.ops = &ops;
