@@ -96,6 +96,22 @@ static int read_parts(CURLU *url, const char *text, struct wire_url *ret, struct
 	return status;
 }
 
+/* What is sent to is what was read: "0%2e1" reads as 0.1, which is 0.0.0.1 when it is read again. */
+static int check_meaning(const struct wire_url *read, struct err *err)
+{
+	CURLU *url = curl_url();
+	char *host = NULL;
+	if (!url)
+		mem_out();
+	bool is_same = curl_url_set(url, CURLUPART_URL, read->base, 0) == CURLUE_OK &&
+	               curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	               strcmp(host, read->host) == 0;
+	curl_free(host);
+	curl_url_cleanup(url);
+	return is_same ? 0
+	               : err_set(err, ERR_INPUT, "the URL's host can be read in more than one way");
+}
+
 int wire_url_read(const char *text, struct wire_url *ret, struct err *err)
 {
 	CURLU *url = curl_url();
@@ -107,6 +123,10 @@ int wire_url_read(const char *text, struct wire_url *ret, struct err *err)
 	                               BASE_BYTES)
 	                     : read_parts(url, text, ret, err);
 	curl_url_cleanup(url);
+	if (status == 0 && check_meaning(ret, err) < 0) {
+		wire_url_release(ret);
+		status = err->code;
+	}
 	return status;
 }
 

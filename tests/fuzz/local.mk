@@ -4,9 +4,18 @@
 EXTRA_DIST += %D%/README.md %D%/floors %D%/run.sh %D%/seeds %D%/words
 
 fuzz_programs = \
-	%D%/fuzz_graph
+	%D%/fuzz_graph \
+	%D%/fuzz_json \
+	%D%/fuzz_record \
+	%D%/fuzz_rule \
+	%D%/fuzz_url
 
 %C%_fuzz_graph_LDADD = $(use_fuzz) $(use_script)
+%C%_fuzz_json_LDADD = $(use_fuzz) $(use_base)
+%C%_fuzz_record_LDADD = $(use_fuzz) $(use_journal)
+%C%_fuzz_rule_LDADD = $(use_fuzz) $(use_script)
+%C%_fuzz_url_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS)
+%C%_fuzz_url_LDADD = $(use_fuzz) $(use_wire)
 
 check_PROGRAMS += $(fuzz_programs)
 check_LIBRARIES += %D%/libfuzz.a
