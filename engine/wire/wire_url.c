@@ -96,7 +96,7 @@ static int read_parts(CURLU *url, const char *text, struct wire_url *ret, struct
 	return status;
 }
 
-/* What is sent to is what was read: "0%2e1" reads as 0.1, which is 0.0.0.1 when it is read again. */
+/* What is sent to is what was read: "0%2e1" reads as 0.1, and that as 0.0.0.1. */
 static int check_meaning(const struct wire_url *read, struct err *err)
 {
 	CURLU *url = curl_url();
