@@ -301,7 +301,7 @@ static int feed(struct store *store, int64_t after, int limit, store_feed_cb *cb
 }
 
 /* Whoever gives stores another operation gives the disk one too. */
-_Static_assert(sizeof(struct store_ops) == 19 * sizeof(void (*)(void)), "an operation is missing");
+_Static_assert(sizeof(struct store_ops) == 20 * sizeof(void (*)(void)), "an operation is missing");
 
 void disk_init(struct world *world)
 {
@@ -325,6 +325,7 @@ void disk_init(struct world *world)
 		.run_counts = run_counts,
 		.task_counts = task_counts,
 		.feed = feed,
+		.backup = NULL, /* such a store cannot be copied */
 	};
 	struct disk *disk = mem_alloc(sizeof(*disk));
 	disk->base.ops = &ops;
