@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Measurements; built when asked for: make bench (docs/performance.md)
-check_PROGRAMS += %D%/engine_bench
+check_PROGRAMS += \
+	%D%/engine_bench
 EXTRA_PROGRAMS += \
 	%D%/floor \
 	%D%/load \

@@ -62,6 +62,15 @@ struct timespec clock_deadline(int64_t ms)
 	return (struct timespec){ .tv_sec = at_ns / 1000000000, .tv_nsec = at_ns % 1000000000 };
 }
 
+void clock_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
 /* The calendar of a time and its milliseconds, also before 1970. */
 static int split(int64_t wall_ms, struct tm *ret)
 {

@@ -3,6 +3,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -22,6 +23,8 @@ int64_t clock_monotonic_ms(const struct clock *clock);
 int64_t clock_monotonic_ns(const struct clock *clock);
 /* So many milliseconds from now by the system's own monotonic clock: for waits of pthread. */
 struct timespec clock_deadline(int64_t ms);
+/* A condition whose timed waits take such a deadline. */
+void clock_cond_init(pthread_cond_t *cond);
 
 enum { CLOCK_ISO_BYTES = 64 };
 /* "2026-11-21T05:22:52.123Z" (RFC 3339). */

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -173,11 +172,7 @@ static void *painter_main(void *arg)
 	struct cli_painter *painter = live->painter;
 	pthread_mutex_lock(&painter->lock);
 	while (!painter->is_stopping) {
-		struct timespec until;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += TICK_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000L;
-		until.tv_nsec %= 1000000000L;
+		struct timespec until = clock_deadline(TICK_MS);
 		pthread_cond_timedwait(&painter->stopped, &painter->lock, &until);
 		if (painter->is_stopping)
 			break;
@@ -346,7 +341,7 @@ void cli_live_init(struct cli_live *live, const struct cli *cli)
 	struct cli_painter *painter = mem_alloc(sizeof(*painter));
 	painter->is_utf8 = is_utf8();
 	pthread_mutex_init(&painter->lock, NULL);
-	pthread_cond_init(&painter->stopped, NULL);
+	clock_cond_init(&painter->stopped);
 	live->painter = painter;
 	must(pthread_create(&painter->thread, NULL, painter_main, live) == 0);
 }

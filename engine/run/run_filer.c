@@ -72,14 +72,10 @@ static void *filer_main(void *arg)
 
 void filer_start(struct filer *filer, struct engine *engine)
 {
-	pthread_condattr_t monotonic;
 	filer->engine = engine;
 	message_queue_init(&filer->queue);
 	pthread_mutex_init(&filer->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&filer->stopped, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&filer->stopped);
 	must(pthread_create(&filer->thread, NULL, filer_main, filer) == 0);
 	filer->is_running = true;
 }

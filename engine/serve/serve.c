@@ -22,16 +22,12 @@ void serve_log(struct serve *serve, const char *level, const char *event, json_t
 
 static void init(struct serve *serve, const struct serve_options *options)
 {
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	serve->options = *options;
 	serve->main = (struct listener){ .serve = serve, .fd = -1 };
 	serve->health = (struct listener){ .serve = serve, .fd = -1, .is_health = true };
 	map_init(&serve->sources);
 	pthread_mutex_init(&serve->lock, NULL);
-	pthread_cond_init(&serve->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&serve->changed);
 	metrics_begin(serve);
 }
 

@@ -388,9 +388,9 @@ static int report(const struct options *options, struct tally *tallies, int wors
 
 static int usage(void)
 {
-	fprintf(stderr,
-	        "usage: crash [--faults] [--quick | --full | --long] [--jobs N]\n"
-	        "             [--scenario NAME] [--mode before|after|half|power] [--seed N] [--at N]\n");
+	fprintf(stderr, "usage: crash [--faults] [--quick | --full | --long] [--jobs N]\n"
+	                "             [--scenario NAME] [--mode before|after|half|power]\n"
+	                "             [--seed N] [--at N]\n");
 	return 2;
 }
 

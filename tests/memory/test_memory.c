@@ -189,7 +189,8 @@ static void stage_open(struct stage *stage)
 	char *path = mem_format("%s/gangway.lua", stage->folder);
 	FILE *file = fopen(path, "w");
 	fprintf(file,
-	        "return { store = 'state/gw.db', artifacts = 'out', graphs = '%s/tests/audit/graphs',\n"
+	        "return { store = 'state/gw.db', artifacts = 'out',\n"
+	        "  graphs = '%s/tests/audit/graphs',\n"
 	        "  rules = '%s/tests/audit/rules', prompts = 'state', plugins = '%s/none',\n"
 	        "  workers = 1 }\n",
 	        SRCDIR, SRCDIR, stage->folder);
