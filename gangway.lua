@@ -2,7 +2,7 @@
 --
 -- Addresses and secrets come from the environment ("env:NAME") or from files ("file:PATH"), never from here.
 -- "env:NAME|text" takes the text where the variable is not set (not for secrets).
--- For the sandbox:   eval "$(gangway-sandbox --env --port 41000)"   sets them all.
+-- For the sandbox:   eval "$(gangway-sandbox --env --port 21000)"   sets them all.
 
 return {
   store     = "state/gangway.db", -- runs, journals, tasks
@@ -71,7 +71,7 @@ return {
     },
 
     -- The sandbox's control port, for /demo/...; left out where there is none.
-    sandbox = { url = "env:CONTROL_URL", optional = true, private = true },
+    sandbox = { plugin = "http", url = "env:CONTROL_URL", optional = true, private = true },
   },
 
   serve = {

@@ -57,11 +57,11 @@ static const char help_text[] =
 	"  --help, --version\n"
 	"\n"
 	"Examples:\n"
-	"  gangway-sandbox --port 41000\n"
+	"  gangway-sandbox --port 21000\n"
 	"  gangway-sandbox --fault netsuite=500:0.2 --fault slack=429:0.5 --seed 7\n"
-	"  curl http://127.0.0.1:41007/_sandbox/requests?system=salesforce\n"
+	"  curl http://127.0.0.1:21007/_sandbox/requests?system=salesforce\n"
 	"  curl -d '{\"system\":\"clm\",\"kind\":\"timeout\",\"count\":1}' "
-	"http://127.0.0.1:41007/_sandbox/faults\n";
+	"http://127.0.0.1:21007/_sandbox/faults\n";
 
 static bool number_of(const char *text, long long min, long long max, long long *ret)
 {

@@ -392,8 +392,8 @@ static void print_next(const struct demo *demo, const json_t *runs, int64_t took
 	       "  %s rules test onboarding\n",
 	       rules, gangway);
 	printf("\nto go on against a sandbox that stays up:\n"
-	       "  %s --port 41000 &\n"
-	       "  eval \"$(%s --env --port 41000)\"\n"
+	       "  %s --port 21000 &\n"
+	       "  eval \"$(%s --env --port 21000)\"\n"
 	       "  %s run start onboarding --input '{\"account_id\":\"ACME-001\"}' --wait\n",
 	       sandbox, sandbox, gangway);
 	free(gangway);

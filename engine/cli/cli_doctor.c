@@ -130,8 +130,12 @@ static void look_at_folder(struct findings *f, const char *what, const char *pat
 {
 	char text[400];
 	bool ok = access(path, is_written ? W_OK : R_OK) == 0;
-	snprintf(text, sizeof(text), "%.300s%s%s", path, ok ? "" : ": ", ok ? "" : strerror(errno));
-	note(f, ok || (is_written && errno == ENOENT), what, text, "");
+	bool is_made_later = !ok && is_written && errno == ENOENT;
+	snprintf(text, sizeof(text), "%.300s%s%s", path, ok ? "" : ": ",
+	         ok              ? ""
+	         : is_made_later ? "not there yet, the first run makes it"
+	                         : strerror(errno));
+	note(f, ok || is_made_later, what, text, "");
 }
 
 static void look(struct findings *f, const struct cli *cli)
