@@ -161,6 +161,12 @@ static int waited_code(const json_t *run)
 	return strcmp(json_str(run, "status", ""), "blocked") == 0 ? EXIT_NO : 0;
 }
 
+/* A program gets one JSON text unless it asks for more. */
+static bool wants_steps(const struct cli *cli)
+{
+	return cli->is_json ? cli_switch(cli, "steps") : !cli_switch(cli, "quiet");
+}
+
 static json_t *start_request(struct cli *cli, struct err *err)
 {
 	json_t *input = NULL;
@@ -171,7 +177,7 @@ static json_t *start_request(struct cli *cli, struct err *err)
 	}
 	json_t *request = json_pack("{s:s,s:s,s:b,s:b}", "op", "run.start", "graph", cli->args[0],
 	                            "wait", cli_switch(cli, "wait"), "watch",
-	                            cli_switch(cli, "wait") && !cli_switch(cli, "quiet"));
+	                            cli_switch(cli, "wait") && wants_steps(cli));
 	if (input)
 		json_put(request, "input", input);
 	json_put_str(request, "correlation_id", cli_option(cli, "correlation-id"));
@@ -387,8 +393,8 @@ static int run_replay(struct cli *cli)
 
 /* --- the rows of the table -------------------------------------------------------------------- */
 
-static const char *const start_options[] = { "input=", "correlation-id=", "by=",
-	                                     "wait",   "quiet",           NULL };
+static const char *const start_options[] = { "input=", "correlation-id=", "by=", "wait",
+	                                     "quiet",  "steps",           NULL };
 static const char *const list_options[] = { "graph=", "status=", "where=", "limit=", NULL };
 static const char *const act_options[] = { "by=", "reason=", NULL };
 static const char *const signal_options[] = { "data=", "id=", "by=", NULL };
@@ -407,6 +413,7 @@ const struct command command_run_start = {
 	"  --by WHO              who starts it; who is named may not approve it\n"
 	"  --wait                return when it ended, is blocked, or waits only for people\n"
 	"  --quiet               with --wait: without the steps\n"
+	"  --steps               with --wait --json: a line per step before the last\n"
 	"exit: 0 done, 1 blocked, 2 wrong input, 4 no such graph, 5 another run has this id or "
 	"account",
 	"gangway run start onboarding --input '{\"account_id\":\"ACME-001\"}' --correlation-id "

@@ -86,8 +86,11 @@ static void become(const struct world *world, const char *const *args, const str
 {
 	const char *argv[ARGS_MAX] = { world->program };
 	int count = 1;
-	for (; *args && count < ARGS_MAX - 4; args++)
+	for (; *args && count < ARGS_MAX - 5; args++)
 		argv[count++] = *args;
+	/* What is told early is an acknowledgement too. */
+	if (count > 2 && strcmp(argv[1], "run") == 0 && strcmp(argv[2], "start") == 0)
+		argv[count++] = "--steps";
 	argv[count++] = "--json";
 	argv[count++] = "--config";
 	argv[count] = mem_format("%s/gangway.lua", world->folder);
