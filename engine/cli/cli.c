@@ -108,14 +108,15 @@ static int unknown(const char *noun, const char *verb)
 	const char *given = is_noun ? (verb ? verb : "") : noun;
 	const char *nearest = str_nearest(given, names, count);
 	char *clean = cli_clean(given);
+	char *what = is_noun ? mem_format("'%s' verb", noun) : mem_dup_str("command");
 	if (is_noun && !verb)
 		fprintf(stderr, "gangway: %s needs a verb\n", noun);
 	else
-		fprintf(stderr, "gangway: there is no %s '%.80s'%s%s%s\n",
-		        is_noun ? mem_format("'%s' verb", noun) : "command", clean,
+		fprintf(stderr, "gangway: there is no %s '%.80s'%s%s%s\n", what, clean,
 		        nearest ? "; did you mean '" : "", nearest ? nearest : "",
 		        nearest ? "'?" : "");
 	free(clean);
+	free(what);
 	if (is_noun)
 		(void)help_noun(noun, stderr);
 	else
