@@ -17,7 +17,8 @@ EXTRA_PROGRAMS += \
 %C%_webhook_bare_LDADD = $(MICROHTTPD_LIBS) $(SQLITE_LIBS)
 %C%_webhook_load_LDADD =
 %C%_wire_bench_LDADD = $(use_cli)
-EXTRA_DIST += bench
+# Not the folder itself: its name is a target too.
+EXTRA_DIST += $(wildcard $(srcdir)/bench/*)
 
 # Everything that is installed here, in one run: a table, a picture.  BENCH_FLAGS='--help' tells more.
 bench: %D%/engine_bench %D%/floor %D%/load %D%/wire_bench gangway $(plugin_LTLIBRARIES)
